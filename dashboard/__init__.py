@@ -1,0 +1,1 @@
+"""The dashboard: pages that read through queries and clear through services."""

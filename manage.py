@@ -1,0 +1,11 @@
+#!/usr/bin/env python
+"""Runs Django's commands with the settings of Statestore."""
+
+import os
+import sys
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "statestore.settings")
+    from django.core.management import execute_from_command_line  # noqa: PLC0415 - after the settings are named
+
+    execute_from_command_line(sys.argv)

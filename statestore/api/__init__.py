@@ -1,0 +1,1 @@
+"""The REST API: HTTP in, one service or query, HTTP out."""

@@ -1,0 +1,103 @@
+"""Reads settings from the environment; what is wrong there becomes a system check, not a traceback."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One environment variable that cannot be used, and what to set instead."""
+
+    id: str
+    message: str
+
+
+@dataclass(slots=True)
+class Environment:
+    """The process's environment variables, typed; problems are gathered for `manage.py check`."""
+
+    variables: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+    problems: list[Problem] = field(default_factory=list)
+
+    def _wrong(self, id_: str, message: str) -> None:
+        self.problems.append(Problem(f"statestore.{id_}", message))
+
+    def text(self, name: str, default: str = "") -> str:
+        """A string; an empty variable counts as not set."""
+        return self.variables.get(name) or default
+
+    def words(self, name: str, default: str = "") -> list[str]:
+        """Words separated by commas."""
+        return [word.strip() for word in self.text(name, default).split(",") if word.strip()]
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """True or false, in the usual words."""
+        text = self.text(name, "true" if default else "false").lower()
+        if text in {"1", "true", "yes", "on"}:
+            return True
+        if text not in {"0", "false", "no", "off"}:
+            self._wrong("E001", f"{name}={text!r} is neither true nor false: set it to true or false.")
+            return default
+        return False
+
+    def number(self, name: str, default: int, *, least: int, most: int, unit: str) -> int:
+        """A whole number of `unit` between `least` and `most`."""
+        text = self.text(name, str(default))
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if not least <= number <= most:
+            self._wrong(
+                "E002", f"{name}={text!r} cannot be used: set it to a whole number of {unit}, {least} to {most}."
+            )
+            return default
+        return number
+
+    def secret_key(self, name: str, *, file: Path, needed: bool) -> str:
+        """The key that signs sessions and task tokens: the variable, else what `make run` keeps in a file."""
+        key = self.text(name)
+        if not key and file.is_file():
+            key = file.read_text().strip()
+        if needed and len(key) < 50:
+            self._wrong(
+                "E003",
+                f"{name} is not set, or has fewer than 50 characters: set it to a long random text, the same for"
+                " every process, for instance from"
+                """ python -c "import secrets; print(secrets.token_urlsafe(50))".""",
+            )
+        return key or "not-set-and-good-for-nothing-but-checks-and-tests-not-set"
+
+    def database(self, name: str, default: str) -> dict[str, Any]:
+        """A Django database from a URL: postgresql://… or sqlite:///path."""
+        url = self.text(name, default)
+        try:
+            database = dict(dj_database_url.parse(url))
+        except (ValueError, KeyError, dj_database_url.ParseError):
+            database = {}
+        engine = str(database.get("ENGINE", "")).rpartition(".")[2]
+        if engine not in {"postgresql", "sqlite3"}:
+            self._wrong(
+                "E004",
+                f"{name} names no database that Statestore can use: set it to postgresql://user:password@host/name"
+                " or sqlite:///path/to/file (a password with special characters must be percent-encoded).",
+            )
+            return dict(dj_database_url.parse(default))
+        return database
+
+    def broker(self, name: str, default: str) -> str:
+        """A Celery broker's URL."""
+        url = self.text(name, default)
+        scheme = url.partition("://")[0]
+        if scheme not in {"filesystem", "redis", "rediss", "sentinel", "amqp", "amqps", "pyamqp", "memory", "sqs"}:
+            self._wrong(
+                "E005",
+                f"{name} names no broker that Celery can use here: set it to redis://host/0, to"
+                " amqp://user:password@host// or leave it out for the embedded one.",
+            )
+            return default
+        return url

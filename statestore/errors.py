@@ -1,0 +1,75 @@
+"""What a service may refuse.
+
+StateStoreError
+├── NotFoundError                the entry is not there (or has expired)
+├── StaleAttemptError            a newer attempt of the task instance has started
+├── PreconditionFailedError      If-Match or If-None-Match does not hold
+├── InvalidInputError            something in the input is not allowed
+├── NotAuthenticatedError        no credentials, or not valid ones
+├── ForbiddenError               the credentials lack a right
+└── TooLargeError                more bytes than the limit
+
+The class docstring is the message where nothing more exact is given; `api/errors.py` alone decides
+which HTTP status each has.
+"""
+
+from typing import Any
+
+from statestore.protocol import ErrorCode, InvalidInput
+
+
+class StateStoreError(Exception):
+    """The request was refused."""
+
+    code = ErrorCode.INTERNAL
+
+    def __init__(self, detail: str | None = None, **extra: Any) -> None:
+        super().__init__(detail or type(self).__doc__)
+        self.detail = str(self)
+        self.extra = extra  # further members of the error's JSON body
+
+
+class NotFoundError(StateStoreError):
+    """Not found."""
+
+    code = ErrorCode.NOT_FOUND
+
+
+class StaleAttemptError(StateStoreError):
+    """A newer attempt of this task instance has started: stop this one."""
+
+    code = ErrorCode.STALE_ATTEMPT
+
+
+class PreconditionFailedError(StateStoreError):
+    """The entry is not in the version that If-Match or If-None-Match asks for: read it again."""
+
+    code = ErrorCode.PRECONDITION_FAILED
+
+
+class InvalidInputError(StateStoreError):
+    """The input is not valid."""
+
+    code = ErrorCode.INVALID
+
+    def __init__(self, *problems: InvalidInput) -> None:
+        super().__init__("; ".join(problem.msg for problem in problems))
+        self.problems = problems
+
+
+class NotAuthenticatedError(StateStoreError):
+    """Send a valid token: Authorization: Bearer TOKEN."""
+
+    code = ErrorCode.NOT_AUTHENTICATED
+
+
+class ForbiddenError(StateStoreError):
+    """The credentials lack the right for this."""
+
+    code = ErrorCode.FORBIDDEN
+
+
+class TooLargeError(StateStoreError):
+    """The body is too large."""
+
+    code = ErrorCode.TOO_LARGE

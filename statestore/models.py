@@ -1,0 +1,159 @@
+"""Tables, constraints and indexes. Only `services`, `queries` and `admin` touch them.
+
+The hot statement overwrites an entry that exists. On PostgreSQL it stays a HOT update (no index is
+written) because no indexed column changes with it: instead of `expires_at` an index holds its hour,
+and instead of `updated_at` the task instance has a coarse `active_at`.
+"""
+
+from typing import Any
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.functions import Now
+
+from statestore.protocol import ID_MAX, KEY_MAX, MAP_INDEX_NONE, PROGRESS_KEY, Status, TaskScope
+
+
+class CodepointField(models.CharField):  # type: ignore[type-arg]  # generic in its stubs alone
+    """Text that sorts by code point on every database, whatever the language of the server."""
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
+        """The column's type, with the collation that compares bytes."""
+        collation = "C" if connection.vendor == "postgresql" else "BINARY"
+        return {**super().db_parameters(connection), "collation": collation}
+
+
+class TaskInstance(models.Model):
+    """One unit of work: all its attempts share one set of keys."""
+
+    scope_digest = models.BinaryField(max_length=16, unique=True, editable=False)
+    dag_id = CodepointField(max_length=ID_MAX)
+    run_id = CodepointField(max_length=ID_MAX)
+    task_id = CodepointField(max_length=ID_MAX)
+    map_index = models.IntegerField(default=MAP_INDEX_NONE)
+    attempt = models.IntegerField(default=0, db_default=0, help_text="the newest attempt that has started")
+    status = models.CharField(
+        max_length=10,
+        default=Status.NONE.value,
+        db_default=Status.NONE.value,
+        blank=True,
+        choices=[(status.value, status.value or "none") for status in Status],
+        help_text="what its progress last reported",
+    )
+    active_at = models.DateTimeField(
+        db_default=Now(), help_text="last write, at most 30 seconds older than the true one"
+    )
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        """Constraints and indexes, each with its reader."""
+
+        constraints = [
+            models.CheckConstraint(condition=models.Q(map_index__gte=-1), name="map_index_is_an_index_or_minus_1"),
+            models.CheckConstraint(condition=models.Q(attempt__gte=0), name="attempt_never_negative"),
+        ]
+        indexes = [
+            # read by clear (all map indices), by Runs and by filters on dag and run
+            models.Index(fields=["dag_id", "run_id"], name="task_instance_by_run"),
+            # read by Live: newest first, keyset pages
+            models.Index(fields=["-active_at", "-id"], name="task_instance_newest_first"),
+            # read by Live's tiles and tabs
+            models.Index(fields=["status", "-active_at"], name="task_instance_by_status"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.scope)
+
+    @property
+    def scope(self) -> TaskScope:
+        """The four ids."""
+        return TaskScope(self.dag_id, self.run_id, self.task_id, self.map_index)
+
+
+class Entry(models.Model):
+    """One key of a task instance, with its JSON value."""
+
+    task_instance = models.ForeignKey(TaskInstance, on_delete=models.CASCADE, db_index=False, related_name="entries")
+    key = CodepointField(max_length=KEY_MAX)
+    value = models.TextField(help_text="JSON text, exactly as it was sent")
+    version = models.BigIntegerField(default=1, help_text="counts the writes of this entry; its ETag")
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="empty: never")
+    expires_hour = models.IntegerField(
+        null=True, blank=True, editable=False, help_text="expires_at in whole hours since 1970, for the sweep"
+    )
+    writer = models.CharField(max_length=200, default="", blank=True, help_text="token or user that wrote last")
+    attempt = models.IntegerField(null=True, blank=True, help_text="attempt that wrote last, where it said so")
+
+    class Meta:
+        """Constraints and indexes, each with its reader."""
+
+        verbose_name_plural = "entries"
+        constraints = [
+            # also read by every GET, PUT and list: keys of one task instance, in order
+            models.UniqueConstraint(fields=["task_instance", "key"], name="entry_key_once_per_task_instance"),
+            models.CheckConstraint(condition=models.Q(version__gte=1), name="entry_version_counts_from_1"),
+            models.CheckConstraint(
+                condition=models.Q(expires_at__isnull=True, expires_hour__isnull=True)
+                | models.Q(expires_at__isnull=False, expires_hour__isnull=False),
+                name="entry_expires_hour_beside_expires_at",
+            ),
+        ]
+        indexes = [
+            # read by sweep_expired; holds the hour, which a renewal every second changes once an hour
+            models.Index(
+                fields=["expires_hour"], condition=models.Q(expires_hour__isnull=False), name="entry_by_expires_hour"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task_instance} · {self.key}"
+
+    @property
+    def is_progress(self) -> bool:
+        """Whether this is the key that the dashboard draws as a bar."""
+        return self.key == PROGRESS_KEY
+
+
+class ApiToken(models.Model):
+    """A worker's credentials: what they may do, and until when. Stored as a hash, shown once."""
+
+    name = models.CharField(max_length=100, help_text="who uses it, for instance airflow-prod")
+    digest = models.BinaryField(max_length=32, unique=True, editable=False)
+    prefix = models.CharField(max_length=12, editable=False, help_text="the first characters, to recognise it by")
+    rights = models.CharField(max_length=100, default="view,write,clear")
+    dag_patterns = models.TextField(default="*", help_text="dags it may reach, separated by commas: sales_*, hr")
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, help_text="to the minute")
+
+    class Meta:
+        """Newest first."""
+
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+
+class SweepRun(models.Model):
+    """One run of the sweep: what it deleted, and how long it took."""
+
+    started_at = models.DateTimeField()
+    seconds = models.FloatField()
+    deleted = models.IntegerField()
+    overdue = models.IntegerField(help_text="expired entries that it left for the next run")
+
+    class Meta:
+        """Newest first."""
+
+        ordering = ["-started_at"]
+        indexes = [
+            # read by the Retention page, /readyz and the sweep's own clean-up
+            models.Index(fields=["-started_at"], name="sweep_run_newest_first"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.started_at:%Y-%m-%d %H:%M:%S} deleted {self.deleted}"

@@ -1,0 +1,169 @@
+"""What server and SDK agree on: scopes, limits, error codes, NEVER_EXPIRE. Standard library only."""
+
+import enum
+import hashlib
+import unicodedata
+from dataclasses import dataclass, replace
+from typing import Final
+
+KEY_MAX: Final = 512  # characters
+ID_MAX: Final = 250  # characters
+VALUE_MAX_BYTES: Final = 64 * 1024  # default of the setting STATESTORE_VALUE_MAX_BYTES
+MAP_INDEX_NONE: Final = -1  # the map index of a task that is not mapped
+MAP_INDEX_MAX: Final = 2**31 - 1
+PROGRESS_KEY: Final = "progress"
+
+ATTEMPT_HEADER: Final = "Statestore-Attempt"
+
+
+class ErrorCode(enum.StrEnum):
+    """The stable word in the `code` of every refusal."""
+
+    NOT_AUTHENTICATED = "not_authenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    MALFORMED_JSON = "malformed_json"
+    MALFORMED_REQUEST = "malformed_request"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    TOO_LARGE = "too_large"
+    INVALID = "invalid"
+    STALE_ATTEMPT = "stale_attempt"
+    PRECONDITION_FAILED = "precondition_failed"
+    THROTTLED = "throttled"
+    UNAVAILABLE = "unavailable"
+    INTERNAL = "internal"
+
+
+class _NeverExpire(enum.Enum):
+    NEVER_EXPIRE = "never"
+
+    def __repr__(self) -> str:
+        return "NEVER_EXPIRE"
+
+
+NEVER_EXPIRE: Final = _NeverExpire.NEVER_EXPIRE
+"""The retention of an entry that lives until someone deletes it."""
+
+NeverExpire = _NeverExpire
+
+
+class InvalidInput(ValueError):  # noqa: N818 - an answer to the caller, carried by the errors of both sides
+    """One thing in the caller's input is not allowed.
+
+    `loc` is where (`("body", "value", "a", 3)`), `msg` what to do, `type` a stable word.
+    """
+
+    def __init__(self, loc: tuple[str | int, ...], msg: str, type: str) -> None:  # noqa: A002 - the wire's word
+        super().__init__(msg)
+        self.loc, self.msg, self.type = loc, msg, type
+
+
+@dataclass(frozen=True, slots=True)
+class TaskScope:
+    """A task instance: the unit that keys belong to. All its attempts share one set of keys."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = MAP_INDEX_NONE
+
+    @property
+    def digest(self) -> bytes:
+        """16 bytes that stand for the four ids: one short unique index, whatever their length."""
+        ids = f"{self.dag_id}\0{self.run_id}\0{self.task_id}\0{self.map_index}"
+        return hashlib.blake2b(ids.encode(), digest_size=16).digest()
+
+    def at(self, map_index: int) -> "TaskScope":
+        """The same task at another map index."""
+        return replace(self, map_index=map_index)
+
+    def __str__(self) -> str:
+        mapped = "" if self.map_index == MAP_INDEX_NONE else f" [{self.map_index}]"
+        return f"{self.dag_id} / {self.run_id} / {self.task_id}{mapped}"
+
+
+# An id must not hold the words that divide a URL path: web servers decode %2F before routing.
+_PATH_WORDS: Final = ("/dagRuns/", "/taskInstances/", "/state-store", "/attempts")
+
+
+def check_scope(scope: TaskScope, *, where: str = "path") -> TaskScope:
+    """Return the scope.
+
+    Raises:
+        InvalidInput: an id is empty, too long, or holds characters that it may not.
+    """
+    for name in ("dag_id", "run_id", "task_id"):
+        _check_name(getattr(scope, name), (where, name), ID_MAX)
+        if any(word in getattr(scope, name) for word in _PATH_WORDS):
+            words = ", ".join(_PATH_WORDS)
+            raise InvalidInput((where, name), f"{name} must not contain any of {words}", "string_pattern")
+    if not isinstance(scope.map_index, int) or isinstance(scope.map_index, bool):
+        raise InvalidInput((where, "map_index"), "map_index must be an integer", "int_type")
+    if scope.map_index < MAP_INDEX_NONE:
+        raise InvalidInput(
+            (where, "map_index"), "map_index must be greater than or equal to -1", "greater_than_equal"
+        )
+    if scope.map_index > MAP_INDEX_MAX:
+        raise InvalidInput(
+            (where, "map_index"), f"map_index must be at most {MAP_INDEX_MAX}", "less_than_equal"
+        )
+    return scope
+
+
+def check_key(key: str, *, where: str = "path") -> str:
+    """Return the key: 1 to 512 characters, not `.` or `..`, no control characters.
+
+    HTTP clients drop the path segments `.` and `..`, so that deleting such a key would become a clear.
+
+    Raises:
+        InvalidInput: the key is none of that.
+    """
+    return _check_name(key, (where, "key"), KEY_MAX)
+
+
+def _check_name(name: object, loc: tuple[str, str], limit: int) -> str:
+    what = loc[1]
+    if not isinstance(name, str):
+        raise InvalidInput(loc, f"{what} must be a string", "string_type")
+    if not name:
+        raise InvalidInput(loc, f"{what} must not be empty", "string_too_short")
+    if len(name) > limit:
+        raise InvalidInput(loc, f"{what} must have at most {limit} characters", "string_too_long")
+    if name in {".", ".."}:
+        raise InvalidInput(loc, f"{what} must not be '.' or '..'", "string_pattern")
+    if not name.isprintable():
+        for character in name:
+            if unicodedata.category(character) in {"Cc", "Cs"}:
+                raise InvalidInput(
+                    loc,
+                    f"{what} must not contain control characters or lone surrogates"
+                    f" (found U+{ord(character):04X})",
+                    "string_pattern",
+                )
+    return name
+
+
+class Status(enum.StrEnum):
+    """What a task last reported of itself in the `status` of its progress."""
+
+    NONE = ""
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+_STATUS_WORDS: Final = {
+    "done": Status.DONE, "success": Status.DONE, "succeeded": Status.DONE,
+    "completed": Status.DONE, "finished": Status.DONE,
+    "failed": Status.FAILED, "error": Status.FAILED, "cancelled": Status.FAILED,
+}  # fmt: skip
+
+
+def progress_status(value: object) -> Status:
+    """The status that a progress value reports; a value of any other form says that the task runs."""
+    if isinstance(value, dict):
+        word = value.get("status")
+        if isinstance(word, str):
+            return _STATUS_WORDS.get(word.lower(), Status.RUNNING)
+    return Status.RUNNING

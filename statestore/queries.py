@@ -1,0 +1,261 @@
+"""Reads: frozen snapshots, never lazy querysets. An expired entry is in none of them."""
+
+import enum
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from django.conf import settings
+from django.core.signals import setting_changed
+from django.db.models import Count, Max, Q, Window
+from django.db.models.functions import RowNumber
+
+from statestore import sql
+from statestore.access import Principal, parse_rights
+from statestore.errors import NotAuthenticatedError, NotFoundError
+from statestore.models import ApiToken, SweepRun, TaskInstance
+from statestore.models import Entry as EntryRow
+from statestore.protocol import PROGRESS_KEY, Status, TaskScope
+
+PAGE_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One key with its value, as it stood when it was read."""
+
+    key: str
+    value: str  # JSON text, exactly as it was sent
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None
+    writer: str
+    attempt: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """Some of a task instance's entries, and how many there are."""
+
+    entries: list[Entry]
+    total: int
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    key, value, version, created_at, updated_at, expires_at, writer, attempt = row
+    read = sql.read_time
+    return Entry(key, value, version, read(created_at), read(updated_at), read(expires_at), writer, attempt)
+
+
+def entry_get(*, scope: TaskScope, key: str) -> Entry:
+    """One entry.
+
+    Raises:
+        NotFoundError: it was never written, was deleted, or has expired.
+    """
+    row = sql.first(sql.entry_get.rows(digest=scope.digest, key=key, now=datetime.now(UTC)))
+    if row is None:
+        raise NotFoundError(f"There is no key {key!r} in task instance {scope}.")
+    return _entry(row)
+
+
+def entry_page(*, scope: TaskScope, limit: int = 50, offset: int = 0) -> EntryPage:
+    """Entries by key ascending; `limit` is capped at 100."""
+    limit, now = min(limit, PAGE_MAX), datetime.now(UTC)
+    rows = sql.entry_page.rows(digest=scope.digest, now=now, limit=limit, offset=offset)
+    total = offset + len(rows)
+    if len(rows) == limit or (offset and not rows):
+        ((total,),) = sql.entry_count.rows(digest=scope.digest, now=now)
+    return EntryPage([_entry(row) for row in rows], total)
+
+# --- credentials ---
+
+_principals: dict[bytes, tuple[float, Principal, datetime | None]] = {}
+_PRINCIPALS_MAX = 10_000
+
+
+def token_digest(secret: str) -> bytes:
+    """What is stored of a token: its SHA-256 (the secret itself is 256 random bits)."""
+    return sha256(secret.encode()).digest()
+
+
+def principal_of_token(secret: str) -> Principal:
+    """Who presents this token.
+
+    Known tokens are remembered for STATESTORE_TOKEN_CACHE_SECONDS; a revocation takes effect within that time
+    in other processes, and at once in this one.
+
+    Raises:
+        NotAuthenticatedError: there is no such token, or it is revoked or expired.
+    """
+    digest, now = token_digest(secret), time.monotonic()
+    known = _principals.get(digest)
+    if known is None or known[0] < now:
+        known = (now + settings.STATESTORE_TOKEN_CACHE_SECONDS, *_read_token(digest))
+        if len(_principals) >= _PRINCIPALS_MAX:
+            _principals.clear()
+        _principals[digest] = known
+    _, principal, expires_at = known
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        raise NotAuthenticatedError("This token has expired: ask for a new one.")
+    return principal
+
+
+def forget_principals(**_: Any) -> None:
+    """Look every token up again at its next use."""
+    _principals.clear()
+
+
+setting_changed.connect(forget_principals)
+
+
+def _read_token(digest: bytes) -> tuple[Principal, datetime | None]:
+    token = ApiToken.objects.filter(digest=digest).first()
+    if token is None:
+        raise NotAuthenticatedError("This token is not known: was it typed in full?")
+    if token.revoked_at is not None:
+        raise NotAuthenticatedError("This token was revoked: ask for a new one.")
+    patterns = tuple(pattern.strip() for pattern in token.dag_patterns.split(","))
+    rights = parse_rights(token.rights.split(","))
+    return Principal(f"token {token.name}", rights, patterns), token.expires_at
+
+
+# --- the dashboard's reads ---
+
+
+class TaskState(enum.StrEnum):
+    """What a task last reported, and whether it has been silent since."""
+
+    RUNNING = "running"
+    STALLED = "stalled"
+    DONE = "done"
+    FAILED = "failed"
+    NONE = "none"  # it keeps keys, and reports no progress
+
+
+_STATUS_OF = {TaskState.DONE: Status.DONE, TaskState.FAILED: Status.FAILED, TaskState.NONE: Status.NONE}
+ACTIVE_AT_LAG = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSummary:
+    """A task instance as a row of Live: what it is, what it last reported, and when."""
+
+    id: int
+    scope: TaskScope
+    attempt: int
+    state: TaskState
+    progress: str | None  # JSON text of its progress entry
+    key_count: int
+    other_keys: list[str]  # the first few that are not progress
+    last_write: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDetail:
+    """A task instance with all its entries, by key."""
+
+    summary: TaskSummary
+    created_at: datetime
+    entries: list[Entry]
+
+
+def task_instances_newest(*, limit: int = 50, offset: int = 0, state: TaskState | None = None) -> list[TaskSummary]:
+    """Task instances by their last write, newest first."""
+    rows = TaskInstance.objects.order_by("-active_at", "-id")
+    if state is not None:
+        rows = rows.filter(_in_state(state, datetime.now(UTC)))
+    return _summaries(list(rows[offset : offset + limit]))
+
+
+def task_instance_counts() -> dict[TaskState, int]:
+    """How many task instances are in each state; done and failed ones of the last 24 hours."""
+    now = datetime.now(UTC)
+    day = Q(active_at__gte=now - timedelta(hours=24))
+    return {
+        TaskState.RUNNING: TaskInstance.objects.filter(_in_state(TaskState.RUNNING, now)).count(),
+        TaskState.STALLED: TaskInstance.objects.filter(_in_state(TaskState.STALLED, now)).count(),
+        TaskState.FAILED: TaskInstance.objects.filter(_in_state(TaskState.FAILED, now), day).count(),
+        TaskState.DONE: TaskInstance.objects.filter(_in_state(TaskState.DONE, now), day).count(),
+    }
+
+
+def task_detail(task_instance_id: int) -> TaskDetail:
+    """One task instance, by the number in its page's URL.
+
+    Raises:
+        NotFoundError: there is none with this number.
+    """
+    row = TaskInstance.objects.filter(pk=task_instance_id).first()
+    if row is None:
+        raise NotFoundError("This task instance is not there: it never was, or it was deleted.")
+    entries = EntryRow.objects.filter(_unexpired(datetime.now(UTC)), task_instance=row).order_by("key")
+    snapshots = [
+        Entry(e.key, e.value, e.version, e.created_at, e.updated_at, e.expires_at, e.writer, e.attempt)
+        for e in entries
+    ]
+    (summary,) = _summaries([row])
+    return TaskDetail(summary, row.created_at, snapshots)
+
+
+def last_sweep() -> SweepRun | None:
+    """The newest run of the sweep."""
+    return SweepRun.objects.order_by("-started_at").first()
+
+
+def _unexpired(now: datetime) -> Q:
+    return Q(expires_at__isnull=True) | Q(expires_at__gt=now)
+
+
+def _in_state(state: TaskState, now: datetime) -> Q:
+    """The condition of a state over the coarse `active_at`, which lags the last write by its lag at most."""
+    silent = Q(active_at__lt=now - timedelta(seconds=settings.STATESTORE_STALLED_SECONDS) - ACTIVE_AT_LAG)
+    if state is TaskState.STALLED:
+        return Q(status=Status.RUNNING.value) & silent
+    if state is TaskState.RUNNING:
+        return Q(status=Status.RUNNING.value) & ~silent
+    return Q(status=_STATUS_OF[state].value)
+
+
+def _state(status: Status, last_write: datetime | None, now: datetime) -> TaskState:
+    if status is Status.RUNNING:
+        silent = last_write is None or now - last_write > timedelta(seconds=settings.STATESTORE_STALLED_SECONDS)
+        return TaskState.STALLED if silent else TaskState.RUNNING
+    return {Status.NONE: TaskState.NONE, Status.DONE: TaskState.DONE, Status.FAILED: TaskState.FAILED}[status]
+
+
+OTHER_KEYS_SHOWN = 3
+
+
+def _summaries(rows: list[TaskInstance]) -> list[TaskSummary]:
+    now = datetime.now(UTC)
+    entries = EntryRow.objects.filter(_unexpired(now), task_instance__in=[row.pk for row in rows])
+    totals = {
+        pk: (count, last)
+        for pk, count, last in entries.values_list("task_instance_id").annotate(n=Count("pk"), last=Max("updated_at"))
+    }
+    progress = dict(entries.filter(key=PROGRESS_KEY).values_list("task_instance_id", "value"))
+    numbered = (
+        entries.exclude(key=PROGRESS_KEY)
+        .annotate(place=Window(RowNumber(), partition_by="task_instance_id", order_by="key"))
+        .filter(place__lte=OTHER_KEYS_SHOWN)
+    )
+    others: dict[int, list[str]] = {}
+    for pk, key in numbered.order_by("task_instance_id", "key").values_list("task_instance_id", "key"):
+        others.setdefault(pk, []).append(key)
+    return [
+        TaskSummary(
+            id=row.pk,
+            scope=row.scope,
+            attempt=row.attempt,
+            state=_state(Status(row.status), totals.get(row.pk, (0, None))[1], now),
+            progress=progress.get(row.pk),
+            key_count=totals.get(row.pk, (0, None))[0],
+            other_keys=others.get(row.pk, []),
+            last_write=totals.get(row.pk, (0, None))[1],
+        )
+        for row in rows
+    ]

@@ -1,0 +1,171 @@
+"""Django's settings, every one that a deployment changes read from the environment (README, Settings)."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from csp.constants import SELF
+
+from statestore.env import Environment
+from statestore.protocol import VALUE_MAX_BYTES
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+_env = Environment()
+VAR_DIR = Path(_env.text("STATESTORE_VAR_DIR", str(BASE_DIR / "var"))).absolute()
+
+# --- Statestore's own ---
+STATESTORE_DEFAULT_RETENTION_DAYS = _env.number(
+    "STATESTORE_DEFAULT_RETENTION_DAYS", 30, least=0, most=36500, unit="days (0: entries never expire)"
+)
+STATESTORE_VALUE_MAX_BYTES = _env.number(
+    "STATESTORE_VALUE_MAX_BYTES", VALUE_MAX_BYTES, least=1, most=16 * 1024 * 1024, unit="bytes"
+)
+STATESTORE_SWEEP_SECONDS = _env.number("STATESTORE_SWEEP_SECONDS", 60, least=1, most=86400, unit="seconds")
+STATESTORE_STALLED_SECONDS = _env.number(
+    "STATESTORE_STALLED_SECONDS", 300, least=60, most=30 * 86400, unit="seconds"
+)
+STATESTORE_TOKEN_CACHE_SECONDS = _env.number(
+    "STATESTORE_TOKEN_CACHE_SECONDS", 5, least=0, most=300, unit="seconds"
+)
+
+# --- Django ---
+DEBUG = _env.flag("STATESTORE_DEBUG", default=False)
+SECRET_KEY = _env.secret_key("SECRET_KEY", file=VAR_DIR / "secret-key", needed=not DEBUG)
+ALLOWED_HOSTS = _env.words("STATESTORE_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = _env.words("STATESTORE_TRUSTED_ORIGINS")
+
+INSTALLED_APPS = [
+    "dashboard",
+    "statestore",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "csp",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "statestore.urls"
+WSGI_APPLICATION = "statestore.wsgi.application"
+APPEND_SLASH = False  # a redirect would lose the body of a PUT
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# --- database ---
+_database = _env.database("DATABASE_URL", f"sqlite:///{VAR_DIR}/statestore.sqlite3")
+if _database["ENGINE"].endswith("postgresql"):
+    _pgbouncer = _env.flag("STATESTORE_PGBOUNCER", default=False)
+    _database["CONN_MAX_AGE"] = None
+    _database["DISABLE_SERVER_SIDE_CURSORS"] = _pgbouncer
+    # Bound on the server and prepared at the second use: measured as a third more writes a second.
+    # A pooler in transaction mode shares server connections, where prepared statements would get lost.
+    _database["OPTIONS"] = {
+        **_database.get("OPTIONS", {}),
+        "server_side_binding": True,
+        "prepare_threshold": None if _pgbouncer else 1,
+    }
+else:
+    Path(_database["NAME"]).absolute().parent.mkdir(parents=True, exist_ok=True)
+    _database["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",  # a write that began as a read cannot wait for its turn
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;",
+    }
+DATABASES = {"default": _database}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- people ---
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "dashboard:live"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LANGUAGE_CODE = "en-us"
+USE_I18N = False
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+# --- browsers ---
+_https = _env.flag("STATESTORE_HTTPS", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": [SELF],
+        "frame-ancestors": ["'none'"],
+    }
+}
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+
+# --- REST ---
+REST_FRAMEWORK = {
+    "UNAUTHENTICATED_USER": None,
+    "EXCEPTION_HANDLER": "statestore.api.errors.answer_exception",
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = None  # the API refuses by the value's limit, before it reads
+
+# --- Celery ---
+CELERY_BROKER_URL = _env.broker("CELERY_BROKER_URL", "filesystem://")
+if CELERY_BROKER_URL.startswith("filesystem:"):
+    _queue = VAR_DIR / "broker"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(_queue / "messages"),
+        "data_folder_out": str(_queue / "messages"),
+        "control_folder": str(_queue / "control"),
+    }
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "statestore"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {
+        "task": "statestore.tasks.sweep_expired",
+        "schedule": timedelta(seconds=STATESTORE_SWEEP_SECONDS),
+        # A sweep that waited for longer than this is not run: the next one does its work.
+        "options": {"expires": 2 * STATESTORE_SWEEP_SECONDS},
+    },
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": _env.text("STATESTORE_LOG_LEVEL", "INFO")},
+}
+
+STATESTORE_PROBLEMS = _env.problems
