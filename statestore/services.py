@@ -5,7 +5,9 @@ A write of an attempt is refused once a newer one has started.
 """
 
 import logging
+import secrets
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,10 +15,11 @@ from typing import Any
 from django.conf import settings
 
 from statestore import sql
+from statestore.access import Right
 from statestore.errors import NotFoundError, PreconditionFailedError, StaleAttemptError
-from statestore.models import SweepRun
+from statestore.models import ApiToken, SweepRun
 from statestore.protocol import NEVER_EXPIRE, PROGRESS_KEY, NeverExpire, Status, TaskScope, progress_status
-from statestore.queries import ACTIVE_AT_LAG
+from statestore.queries import ACTIVE_AT_LAG, forget_principals, token_digest
 
 logger = logging.getLogger(__name__)
 
@@ -187,6 +190,34 @@ def sweep_expired(*, seconds: float = 50.0, batch: int = SWEEP_BATCH) -> SweepRu
     if deleted:
         logger.info("the sweep deleted %s expired entries in %.2f s", deleted, run.seconds)
     return run
+
+
+# Secret scanners recognise a token by its first characters; what follows are 256 random bits.
+TOKEN_PREFIX = "sst_"  # noqa: S105 - the public part
+
+
+def api_token_create(
+    *, name: str, rights: Iterable[Right], dag_patterns: str = "*", expires_at: datetime | None = None
+) -> tuple[ApiToken, str]:
+    """Create an API token; its row, and the secret that is shown this once and kept nowhere."""
+    secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    token = ApiToken.objects.create(
+        name=name,
+        digest=token_digest(secret),
+        prefix=secret[:8],
+        rights=",".join(sorted(rights)),
+        dag_patterns=dag_patterns,
+        expires_at=expires_at,
+    )
+    logger.info("API token %r was created", name)
+    return token, secret
+
+
+def api_token_revoke(*, token_id: int) -> bool:
+    """Revoke an API token; whether it was valid until now."""
+    revoked = ApiToken.objects.filter(pk=token_id, revoked_at=None).update(revoked_at=datetime.now(UTC))
+    forget_principals()
+    return revoked > 0
 
 
 # --- shared by the writes above ---

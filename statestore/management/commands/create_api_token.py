@@ -1,0 +1,38 @@
+"""Create an API token from a shell on the server."""
+
+from argparse import ArgumentParser
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from statestore.access import Right, parse_rights
+from statestore.services import api_token_create
+
+
+class Command(BaseCommand):
+    """Print the secret of a new token, and nothing else, to standard output."""
+
+    help = "Create an API token and print it. It is shown this once."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Name, rights, reach and life of the token."""
+        words = ",".join(Right)
+        parser.add_argument("name", help="who will use it, for instance airflow-prod")
+        parser.add_argument("--rights", default="view,write,clear", help=f"some of {words} (default: %(default)s)")
+        parser.add_argument("--dags", default="*", help="dags it may reach: sales_*,hr (default: all)")
+        parser.add_argument("--days", type=int, help="days until it expires (default: never)")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        """Create it."""
+        try:
+            rights = parse_rights(options["rights"].split(","))
+        except ValueError as error:
+            raise CommandError(f"{error}: --rights takes some of {', '.join(Right)}, separated by commas") from None
+        if options["days"] is not None and options["days"] < 1:
+            raise CommandError("--days must be at least 1")
+        expires_at = options["days"] and datetime.now(UTC) + timedelta(days=options["days"])
+        _, secret = api_token_create(
+            name=options["name"], rights=rights, dag_patterns=options["dags"], expires_at=expires_at
+        )
+        self.stdout.write(secret)
