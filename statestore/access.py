@@ -2,10 +2,11 @@
 
 import enum
 import fnmatch
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from re import Pattern, compile
+from re import Pattern
 
 from statestore.errors import ForbiddenError, NotAuthenticatedError, NotFoundError
 
@@ -21,7 +22,7 @@ class Right(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whoever sent the request: a token or a user, with rights over the dags that match patterns."""
+    """Whoever sent the request: a token or a user, with rights over dags that match patterns."""
 
     name: str
     rights: frozenset[Right]
@@ -35,22 +36,27 @@ class Principal:
         """Whether the dag is one that the principal may know of."""
         return "*" in self.dag_patterns or _matcher(self.dag_patterns).match(dag_id) is not None
 
-    def require(self, right: Right, dag_id: str) -> None:
-        """Let pass, or refuse.
+    def require(self, dag_id: str, *rights: Right) -> None:
+        """Let pass who has one of the rights over the dag, or refuse.
+
+        What cannot be seen answers reads as if it were not there, and writes always alike: so
+        neither tells whether the dag exists.
 
         Raises:
-            NotFoundError: the principal may not know that the dag exists.
-            ForbiddenError: it may, and lacks the right.
+            NotFoundError: a read of a dag that the principal does not reach.
+            ForbiddenError: a write to such a dag, or the right is missing.
         """
         if not self.reaches(dag_id):
-            raise NotFoundError("The dag is not there, or is not among those that these credentials reach.")
-        if right not in self.rights:
-            raise ForbiddenError(f"These credentials lack the right to {right}.")
+            if Right.VIEW in rights:
+                raise NotFoundError(f"There is nothing to see in dag {dag_id!r}.")
+            raise ForbiddenError(f"These credentials do not reach the dag {dag_id!r}.")
+        if self.rights.isdisjoint(rights):
+            raise ForbiddenError(f"These credentials lack the right to {' or '.join(rights)}.")
 
 
 @lru_cache(maxsize=1024)
 def _matcher(patterns: tuple[str, ...]) -> Pattern[str]:
-    return compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
+    return re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
 
 
 def parse_rights(words: Iterable[str]) -> frozenset[Right]:
@@ -79,5 +85,6 @@ def principal_of_user(user: object) -> Principal:
     """
     if not getattr(user, "is_active", False):
         raise NotAuthenticatedError
-    granted = (right for right, permission in USER_PERMISSIONS.items() if user.has_perm(permission))  # type: ignore[attr-defined]
+    holds = user.has_perm  # type: ignore[attr-defined]  # any user model has it
+    granted = (right for right, permission in USER_PERMISSIONS.items() if holds(permission))
     return Principal(name=f"user {user}", rights=frozenset(granted))

@@ -44,10 +44,15 @@ class EntryPage:
     total: int
 
 
+NO_ENTRIES = EntryPage([], 0)
+
+
 def _entry(row: tuple[Any, ...]) -> Entry:
     key, value, version, created_at, updated_at, expires_at, writer, attempt = row
     read = sql.read_time
-    return Entry(key, value, version, read(created_at), read(updated_at), read(expires_at), writer, attempt)
+    return Entry(
+        key, value, version, read(created_at), read(updated_at), read(expires_at), writer, attempt
+    )
 
 
 def entry_get(*, scope: TaskScope, key: str) -> Entry:
@@ -71,6 +76,7 @@ def entry_page(*, scope: TaskScope, limit: int = 50, offset: int = 0) -> EntryPa
         ((total,),) = sql.entry_count.rows(digest=scope.digest, now=now)
     return EntryPage([_entry(row) for row in rows], total)
 
+
 # --- credentials ---
 
 _principals: dict[bytes, tuple[float, Principal, datetime | None]] = {}
@@ -85,8 +91,8 @@ def token_digest(secret: str) -> bytes:
 def principal_of_token(secret: str) -> Principal:
     """Who presents this token.
 
-    Known tokens are remembered for STATESTORE_TOKEN_CACHE_SECONDS; a revocation takes effect within that time
-    in other processes, and at once in this one.
+    Known tokens are remembered for STATESTORE_TOKEN_CACHE_SECONDS; a revocation takes effect within
+    that time in other processes, and at once in this one.
 
     Raises:
         NotAuthenticatedError: there is no such token, or it is revoked or expired.
@@ -136,7 +142,11 @@ class TaskState(enum.StrEnum):
     NONE = "none"  # it keeps keys, and reports no progress
 
 
-_STATUS_OF = {TaskState.DONE: Status.DONE, TaskState.FAILED: Status.FAILED, TaskState.NONE: Status.NONE}
+_STATUS_OF = {
+    TaskState.DONE: Status.DONE,
+    TaskState.FAILED: Status.FAILED,
+    TaskState.NONE: Status.NONE,
+}
 ACTIVE_AT_LAG = timedelta(seconds=30)
 
 
@@ -163,7 +173,9 @@ class TaskDetail:
     entries: list[Entry]
 
 
-def task_instances_newest(*, limit: int = 50, offset: int = 0, state: TaskState | None = None) -> list[TaskSummary]:
+def task_instances_newest(
+    *, limit: int = 50, offset: int = 0, state: TaskState | None = None
+) -> list[TaskSummary]:
     """Task instances by their last write, newest first."""
     rows = TaskInstance.objects.order_by("-active_at", "-id")
     if state is not None:
@@ -178,7 +190,9 @@ def task_instance_counts() -> dict[TaskState, int]:
     return {
         TaskState.RUNNING: TaskInstance.objects.filter(_in_state(TaskState.RUNNING, now)).count(),
         TaskState.STALLED: TaskInstance.objects.filter(_in_state(TaskState.STALLED, now)).count(),
-        TaskState.FAILED: TaskInstance.objects.filter(_in_state(TaskState.FAILED, now), day).count(),
+        TaskState.FAILED: TaskInstance.objects.filter(
+            _in_state(TaskState.FAILED, now), day
+        ).count(),
         TaskState.DONE: TaskInstance.objects.filter(_in_state(TaskState.DONE, now), day).count(),
     }
 
@@ -192,9 +206,13 @@ def task_detail(task_instance_id: int) -> TaskDetail:
     row = TaskInstance.objects.filter(pk=task_instance_id).first()
     if row is None:
         raise NotFoundError("This task instance is not there: it never was, or it was deleted.")
-    entries = EntryRow.objects.filter(_unexpired(datetime.now(UTC)), task_instance=row).order_by("key")
+    entries = EntryRow.objects.filter(_unexpired(datetime.now(UTC)), task_instance=row).order_by(
+        "key"
+    )
     snapshots = [
-        Entry(e.key, e.value, e.version, e.created_at, e.updated_at, e.expires_at, e.writer, e.attempt)
+        Entry(
+            e.key, e.value, e.version, e.created_at, e.updated_at, e.expires_at, e.writer, e.attempt
+        )
         for e in entries
     ]
     (summary,) = _summaries([row])
@@ -211,8 +229,10 @@ def _unexpired(now: datetime) -> Q:
 
 
 def _in_state(state: TaskState, now: datetime) -> Q:
-    """The condition of a state over the coarse `active_at`, which lags the last write by its lag at most."""
-    silent = Q(active_at__lt=now - timedelta(seconds=settings.STATESTORE_STALLED_SECONDS) - ACTIVE_AT_LAG)
+    """The condition of a state over the coarse `active_at`, which lags the last write."""
+    silent = Q(
+        active_at__lt=now - timedelta(seconds=settings.STATESTORE_STALLED_SECONDS) - ACTIVE_AT_LAG
+    )
     if state is TaskState.STALLED:
         return Q(status=Status.RUNNING.value) & silent
     if state is TaskState.RUNNING:
@@ -222,9 +242,15 @@ def _in_state(state: TaskState, now: datetime) -> Q:
 
 def _state(status: Status, last_write: datetime | None, now: datetime) -> TaskState:
     if status is Status.RUNNING:
-        silent = last_write is None or now - last_write > timedelta(seconds=settings.STATESTORE_STALLED_SECONDS)
+        silent = last_write is None or now - last_write > timedelta(
+            seconds=settings.STATESTORE_STALLED_SECONDS
+        )
         return TaskState.STALLED if silent else TaskState.RUNNING
-    return {Status.NONE: TaskState.NONE, Status.DONE: TaskState.DONE, Status.FAILED: TaskState.FAILED}[status]
+    return {
+        Status.NONE: TaskState.NONE,
+        Status.DONE: TaskState.DONE,
+        Status.FAILED: TaskState.FAILED,
+    }[status]
 
 
 OTHER_KEYS_SHOWN = 3
@@ -235,7 +261,9 @@ def _summaries(rows: list[TaskInstance]) -> list[TaskSummary]:
     entries = EntryRow.objects.filter(_unexpired(now), task_instance__in=[row.pk for row in rows])
     totals = {
         pk: (count, last)
-        for pk, count, last in entries.values_list("task_instance_id").annotate(n=Count("pk"), last=Max("updated_at"))
+        for pk, count, last in entries.values_list("task_instance_id").annotate(
+            n=Count("pk"), last=Max("updated_at")
+        )
     }
     progress = dict(entries.filter(key=PROGRESS_KEY).values_list("task_instance_id", "value"))
     numbered = (
@@ -244,7 +272,9 @@ def _summaries(rows: list[TaskInstance]) -> list[TaskSummary]:
         .filter(place__lte=OTHER_KEYS_SHOWN)
     )
     others: dict[int, list[str]] = {}
-    for pk, key in numbered.order_by("task_instance_id", "key").values_list("task_instance_id", "key"):
+    for pk, key in numbered.order_by("task_instance_id", "key").values_list(
+        "task_instance_id", "key"
+    ):
         others.setdefault(pk, []).append(key)
     return [
         TaskSummary(

@@ -1,6 +1,6 @@
 """Writes: one function, one transaction. A write that must not happen raises, and changes nothing.
 
-Who writes is a `Writer`: the principal's name, and the attempt where the caller said which one it is.
+Who writes is a `Writer`: the principal's name, and the attempt where the caller said which.
 A write of an attempt is refused once a newer one has started.
 """
 
@@ -18,13 +18,20 @@ from statestore import sql
 from statestore.access import Right
 from statestore.errors import NotFoundError, PreconditionFailedError, StaleAttemptError
 from statestore.models import ApiToken, SweepRun
-from statestore.protocol import NEVER_EXPIRE, PROGRESS_KEY, NeverExpire, Status, TaskScope, progress_status
+from statestore.protocol import (
+    NEVER_EXPIRE,
+    PROGRESS_KEY,
+    NeverExpire,
+    Status,
+    TaskScope,
+    progress_status,
+)
 from statestore.queries import ACTIVE_AT_LAG, forget_principals, token_digest
 
 logger = logging.getLogger(__name__)
 
 Expiry = datetime | timedelta | NeverExpire | None
-"""When an entry ends: at a time, so long after this write, never, or (None) by the server's default."""
+"""When an entry ends: at a time, so long after this write, never, or (None) by the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +44,10 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """What must hold for a write: the entry is in this version, or (`absent`) does not exist."""
+    """What must hold for a write: the entry is in this version, exists, or does not exist."""
 
     version: int | None = None
+    present: bool = False
     absent: bool = False
 
 
@@ -72,7 +80,7 @@ def entry_set(
         "expires_at": expires_at,
         "expires_hour": None if expires_at is None else int(expires_at.timestamp() // 3600),
     }
-    if precondition.version is not None:
+    if precondition.present or precondition.version is not None:
         row = sql.first(sql.entry_replace.rows(version=precondition.version, **parameters))
     else:
         statement = sql.entry_create if precondition.absent else sql.entry_set
@@ -107,13 +115,17 @@ def entry_patch(
     if row is None:
         refusal = _refusal(scope, key, writer, now)
         if isinstance(refusal, PreconditionFailedError) and refusal.extra["version"] is None:
-            raise NotFoundError(f"There is no key {key!r} in task instance {scope}: PUT creates one.")
+            raise NotFoundError(
+                f"There is no key {key!r} in task instance {scope}: PUT creates one."
+            )
         raise refusal
     _touch(row, key, decoded, now)
     return int(row[0])
 
 
-def entry_delete(*, scope: TaskScope, key: str, writer: Writer, precondition: Precondition = ALWAYS) -> bool:
+def entry_delete(
+    *, scope: TaskScope, key: str, writer: Writer, precondition: Precondition = ALWAYS
+) -> bool:
     """Delete an entry; whether there was one.
 
     Raises:
@@ -145,7 +157,9 @@ def entries_clear(*, scope: TaskScope, writer: Writer, all_map_indices: bool = F
     now = datetime.now(UTC)
     _refuse_stale(scope, writer, now)
     if all_map_indices:
-        rows = sql.entry_clear_all_map_indices.rows(dag_id=scope.dag_id, run_id=scope.run_id, task_id=scope.task_id)
+        rows = sql.entry_clear_all_map_indices.rows(
+            dag_id=scope.dag_id, run_id=scope.run_id, task_id=scope.task_id
+        )
         ids = {row[0] for row in rows if row[1] == PROGRESS_KEY}
     else:
         rows = sql.entry_clear.rows(digest=scope.digest, attempt=writer.attempt)
@@ -197,7 +211,11 @@ TOKEN_PREFIX = "sst_"  # noqa: S105 - the public part
 
 
 def api_token_create(
-    *, name: str, rights: Iterable[Right], dag_patterns: str = "*", expires_at: datetime | None = None
+    *,
+    name: str,
+    rights: Iterable[Right],
+    dag_patterns: str = "*",
+    expires_at: datetime | None = None,
 ) -> tuple[ApiToken, str]:
     """Create an API token; its row, and the secret that is shown this once and kept nowhere."""
     secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
@@ -215,7 +233,9 @@ def api_token_create(
 
 def api_token_revoke(*, token_id: int) -> bool:
     """Revoke an API token; whether it was valid until now."""
-    revoked = ApiToken.objects.filter(pk=token_id, revoked_at=None).update(revoked_at=datetime.now(UTC))
+    revoked = ApiToken.objects.filter(pk=token_id, revoked_at=None).update(
+        revoked_at=datetime.now(UTC)
+    )
     forget_principals()
     return revoked > 0
 
@@ -272,7 +292,9 @@ def _refusal(
     if writer.attempt is not None and writer.attempt < attempt:
         return _stale(writer.attempt, attempt)
     return PreconditionFailedError(
-        f"The key {key!r} does not exist." if version is None else f"The key {key!r} is in version {version}.",
+        f"The key {key!r} does not exist."
+        if version is None
+        else f"The key {key!r} is in version {version}.",
         version=version,
     )
 
@@ -293,7 +315,7 @@ def _stale(mine: int, newest: int) -> StaleAttemptError:
 
 
 def _touch(row: tuple[Any, ...], key: str, decoded: Any, now: datetime) -> None:
-    """Update the task instance's summary where it has become too old or wrong: rarely a statement."""
+    """Update the task instance's summary where it is too old or wrong: rarely a statement."""
     _, task_instance_id, active_at, status = row
     reported = progress_status(decoded).value if key == PROGRESS_KEY else status
     if reported != status or now - sql.read_time(active_at) >= ACTIVE_AT_LAG:
