@@ -21,4 +21,6 @@ class StatestoreConfig(AppConfig):
 
 def check_environment(**_: Any) -> list[checks.CheckMessage]:
     """Every environment variable that cannot be used, with what to set instead."""
-    return [checks.Error(problem.message, id=problem.id) for problem in settings.STATESTORE_PROBLEMS]
+    return [
+        checks.Error(problem.message, id=problem.id) for problem in settings.STATESTORE_PROBLEMS
+    ]

@@ -1,4 +1,4 @@
-"""Reads settings from the environment; what is wrong there becomes a system check, not a traceback."""
+"""Reads settings from the environment; what is wrong there becomes a system check, no traceback."""
 
 import os
 from dataclasses import dataclass, field
@@ -40,7 +40,9 @@ class Environment:
         if text in {"1", "true", "yes", "on"}:
             return True
         if text not in {"0", "false", "no", "off"}:
-            self._wrong("E001", f"{name}={text!r} is neither true nor false: set it to true or false.")
+            self._wrong(
+                "E001", f"{name}={text!r} is neither true nor false: set it to true or false."
+            )
             return default
         return False
 
@@ -53,21 +55,23 @@ class Environment:
             number = least - 1
         if not least <= number <= most:
             self._wrong(
-                "E002", f"{name}={text!r} cannot be used: set it to a whole number of {unit}, {least} to {most}."
+                "E002",
+                f"{name}={text!r} cannot be used:"
+                f" set it to a whole number of {unit}, {least} to {most}.",
             )
             return default
         return number
 
     def secret_key(self, name: str, *, file: Path, needed: bool) -> str:
-        """The key that signs sessions and task tokens: the variable, else what `make run` keeps in a file."""
+        """The key that signs sessions and tokens: the variable, else the file of `make run`."""
         key = self.text(name)
         if not key and file.is_file():
             key = file.read_text().strip()
         if needed and len(key) < 50:
             self._wrong(
                 "E003",
-                f"{name} is not set, or has fewer than 50 characters: set it to a long random text, the same for"
-                " every process, for instance from"
+                f"{name} is not set, or has fewer than 50 characters: set it to a long random text,"
+                " the same for every process, for instance from"
                 """ python -c "import secrets; print(secrets.token_urlsafe(50))".""",
             )
         return key or "not-set-and-good-for-nothing-but-checks-and-tests-not-set"
@@ -83,8 +87,9 @@ class Environment:
         if engine not in {"postgresql", "sqlite3"}:
             self._wrong(
                 "E004",
-                f"{name} names no database that Statestore can use: set it to postgresql://user:password@host/name"
-                " or sqlite:///path/to/file (a password with special characters must be percent-encoded).",
+                f"{name} names no database that Statestore can use: set it to"
+                " postgresql://user:password@host/name or sqlite:///path/to/file"
+                " (a password with special characters must be percent-encoded).",
             )
             return dict(dj_database_url.parse(default))
         return database
@@ -93,7 +98,17 @@ class Environment:
         """A Celery broker's URL."""
         url = self.text(name, default)
         scheme = url.partition("://")[0]
-        if scheme not in {"filesystem", "redis", "rediss", "sentinel", "amqp", "amqps", "pyamqp", "memory", "sqs"}:
+        if scheme not in {
+            "filesystem",
+            "redis",
+            "rediss",
+            "sentinel",
+            "amqp",
+            "amqps",
+            "pyamqp",
+            "memory",
+            "sqs",
+        }:
             self._wrong(
                 "E005",
                 f"{name} names no broker that Celery can use here: set it to redis://host/0, to"

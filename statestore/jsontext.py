@@ -1,16 +1,16 @@
 """JSON that comes back exactly as it went: text is kept as sent, and only strict JSON is let in.
 
-Python's `json` accepts NaN, keeps the last of two equal keys and decodes lone surrogates; PostgreSQL's
-`jsonb` reorders keys and refuses U+0000. So values are stored as the text that was sent, once this
-module has found nothing in it that another JSON parser would refuse or read otherwise (RFC 8259,
-RFC 7493).
+Python's `json` accepts NaN, keeps the last of two equal keys and decodes lone surrogates;
+PostgreSQL's `jsonb` reorders keys and refuses U+0000. So values are stored as the text that was
+sent, once this module has found nothing in it that another JSON parser would refuse or read
+otherwise (RFC 8259, RFC 7493).
 """
 
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from json.decoder import scanstring  # type: ignore[attr-defined]  # in no stub, but documented in its source
+from json.decoder import scanstring  # type: ignore[attr-defined]  # in no stub
 from typing import Any, Final, NoReturn
 
 from statestore.protocol import InvalidInput
@@ -21,7 +21,7 @@ MAX_DIGITS: Final = 4300  # of one integer: what Python's int() reads (CVE-2020-
 _INT_END: Final = 10**MAX_DIGITS
 
 _skip_space = re.compile(r"[ \t\n\r]*").match
-# What the quick parse cannot see. A false alarm (in a string, say) costs a slow parse, nothing more.
+# What the quick parse cannot see. A false alarm (in a string, say) costs a slow parse, no more.
 _suspicious = re.compile(r"[0-9.][eE]\+?[0-9]{3}|[0-9]{300}|\\u[dD][89a-fA-F]").search
 
 
@@ -96,7 +96,9 @@ def _split(text: str, loc: tuple[str, ...]) -> dict[str, Member]:
         start = _past_space(text, at + 1)
         value, end = _parse(text, start, (*loc, name))
         if name in members:
-            raise InvalidInput((*loc, name), f"the key {name!r} stands twice in the object", "duplicate_key")
+            raise InvalidInput(
+                (*loc, name), f"the key {name!r} stands twice in the object", "duplicate_key"
+            )
         members[name] = Member(text[start:end], value)
         at = _past_space(text, end)
         closed = text.startswith("}", at)
@@ -165,7 +167,9 @@ def _constant(word: str) -> _Refused:
 def _float(digits: str) -> float | _Refused:
     number = float(digits)
     if number in (float("inf"), float("-inf")):
-        return _Refused(f"{digits[:40]} is too large: most programs would read it as infinity", "finite_number")
+        return _Refused(
+            f"{digits[:40]} is too large: most programs would read it as infinity", "finite_number"
+        )
     return number
 
 
@@ -265,18 +269,21 @@ def dumps(value: Any, *, loc: tuple[str, ...] = ("value",)) -> str:
 
 
 def _no_json(path: tuple[str | int, ...], node: Any) -> _Refused | None:
-    if isinstance(node, float) and (node != node or node in (float("inf"), float("-inf"))):  # noqa: PLR0124 - NaN
+    if isinstance(node, float) and (node != node or node in (float("inf"), float("-inf"))):
         return _Refused(f"{node} is no JSON number", "finite_number")
     if isinstance(node, dict):
         for name in node:
             if not isinstance(name, str):
-                return _Refused(f"the keys of an object must be strings, not {name!r}", "string_type")
+                return _Refused(
+                    f"the keys of an object must be strings, not {name!r}", "string_type"
+                )
             if surrogate := _lone_surrogate(name):
                 return surrogate
     elif isinstance(node, int) and not isinstance(node, bool) and abs(node) >= _INT_END:
         return _Refused(f"an integer may have at most {MAX_DIGITS} digits", "int_parsing_size")
     elif node is not None and not isinstance(node, str | int | float | list | tuple):
         return _Refused(
-            f"{type(node).__name__} has no JSON form; convert it to a string or a number first", "json_type"
+            f"{type(node).__name__} has no JSON form; convert it to a string or a number first",
+            "json_type",
         )
     return _refusal(path, node)

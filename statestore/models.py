@@ -31,7 +31,9 @@ class TaskInstance(models.Model):
     run_id = CodepointField(max_length=ID_MAX)
     task_id = CodepointField(max_length=ID_MAX)
     map_index = models.IntegerField(default=MAP_INDEX_NONE)
-    attempt = models.IntegerField(default=0, db_default=0, help_text="the newest attempt that has started")
+    attempt = models.IntegerField(
+        default=0, db_default=0, help_text="the newest attempt that has started"
+    )
     status = models.CharField(
         max_length=10,
         default=Status.NONE.value,
@@ -49,8 +51,12 @@ class TaskInstance(models.Model):
         """Constraints and indexes, each with its reader."""
 
         constraints = [
-            models.CheckConstraint(condition=models.Q(map_index__gte=-1), name="map_index_is_an_index_or_minus_1"),
-            models.CheckConstraint(condition=models.Q(attempt__gte=0), name="attempt_never_negative"),
+            models.CheckConstraint(
+                condition=models.Q(map_index__gte=-1), name="map_index_is_an_index_or_minus_1"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(attempt__gte=0), name="attempt_never_negative"
+            ),
         ]
         indexes = [
             # read by clear (all map indices), by Runs and by filters on dag and run
@@ -73,18 +79,29 @@ class TaskInstance(models.Model):
 class Entry(models.Model):
     """One key of a task instance, with its JSON value."""
 
-    task_instance = models.ForeignKey(TaskInstance, on_delete=models.CASCADE, db_index=False, related_name="entries")
+    task_instance = models.ForeignKey(
+        TaskInstance, on_delete=models.CASCADE, db_index=False, related_name="entries"
+    )
     key = CodepointField(max_length=KEY_MAX)
     value = models.TextField(help_text="JSON text, exactly as it was sent")
-    version = models.BigIntegerField(default=1, help_text="counts the writes of this entry; its ETag")
+    version = models.BigIntegerField(
+        default=1, help_text="counts the writes of this entry; its ETag"
+    )
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField(null=True, blank=True, help_text="empty: never")
     expires_hour = models.IntegerField(
-        null=True, blank=True, editable=False, help_text="expires_at in whole hours since 1970, for the sweep"
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="expires_at in whole hours since 1970, for the sweep",
     )
-    writer = models.CharField(max_length=200, default="", blank=True, help_text="token or user that wrote last")
-    attempt = models.IntegerField(null=True, blank=True, help_text="attempt that wrote last, where it said so")
+    writer = models.CharField(
+        max_length=200, default="", blank=True, help_text="token or user that wrote last"
+    )
+    attempt = models.IntegerField(
+        null=True, blank=True, help_text="attempt that wrote last, where it said so"
+    )
 
     class Meta:
         """Constraints and indexes, each with its reader."""
@@ -92,8 +109,12 @@ class Entry(models.Model):
         verbose_name_plural = "entries"
         constraints = [
             # also read by every GET, PUT and list: keys of one task instance, in order
-            models.UniqueConstraint(fields=["task_instance", "key"], name="entry_key_once_per_task_instance"),
-            models.CheckConstraint(condition=models.Q(version__gte=1), name="entry_version_counts_from_1"),
+            models.UniqueConstraint(
+                fields=["task_instance", "key"], name="entry_key_once_per_task_instance"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(version__gte=1), name="entry_version_counts_from_1"
+            ),
             models.CheckConstraint(
                 condition=models.Q(expires_at__isnull=True, expires_hour__isnull=True)
                 | models.Q(expires_at__isnull=False, expires_hour__isnull=False),
@@ -101,9 +122,11 @@ class Entry(models.Model):
             ),
         ]
         indexes = [
-            # read by sweep_expired; holds the hour, which a renewal every second changes once an hour
+            # read by sweep_expired; the hour, which a renewal every second changes once an hour
             models.Index(
-                fields=["expires_hour"], condition=models.Q(expires_hour__isnull=False), name="entry_by_expires_hour"
+                fields=["expires_hour"],
+                condition=models.Q(expires_hour__isnull=False),
+                name="entry_by_expires_hour",
             ),
         ]
 
@@ -113,7 +136,7 @@ class Entry(models.Model):
     @property
     def is_progress(self) -> bool:
         """Whether this is the key that the dashboard draws as a bar."""
-        return self.key == PROGRESS_KEY
+        return bool(self.key == PROGRESS_KEY)
 
 
 class ApiToken(models.Model):
@@ -121,9 +144,13 @@ class ApiToken(models.Model):
 
     name = models.CharField(max_length=100, help_text="who uses it, for instance airflow-prod")
     digest = models.BinaryField(max_length=32, unique=True, editable=False)
-    prefix = models.CharField(max_length=12, editable=False, help_text="the first characters, to recognise it by")
+    prefix = models.CharField(
+        max_length=12, editable=False, help_text="the first characters, to recognise it by"
+    )
     rights = models.CharField(max_length=100, default="view,write,clear")
-    dag_patterns = models.TextField(default="*", help_text="dags it may reach, separated by commas: sales_*, hr")
+    dag_patterns = models.TextField(
+        default="*", help_text="dags it may reach, separated by commas: sales_*, hr"
+    )
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

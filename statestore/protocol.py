@@ -1,4 +1,4 @@
-"""What server and SDK agree on: scopes, limits, error codes, NEVER_EXPIRE. Standard library only."""
+"""What server and SDK agree on: scopes, limits, error codes. Standard library only."""
 
 import enum
 import hashlib
@@ -48,13 +48,18 @@ NEVER_EXPIRE: Final = _NeverExpire.NEVER_EXPIRE
 NeverExpire = _NeverExpire
 
 
-class InvalidInput(ValueError):  # noqa: N818 - an answer to the caller, carried by the errors of both sides
+class InvalidInput(ValueError):  # noqa: N818 - an answer to the caller, in the errors of both sides
     """One thing in the caller's input is not allowed.
 
     `loc` is where (`("body", "value", "a", 3)`), `msg` what to do, `type` a stable word.
     """
 
-    def __init__(self, loc: tuple[str | int, ...], msg: str, type: str) -> None:  # noqa: A002 - the wire's word
+    def __init__(
+        self,
+        loc: tuple[str | int, ...],
+        msg: str,
+        type: str,  # noqa: A002 - the wire's word
+    ) -> None:
         super().__init__(msg)
         self.loc, self.msg, self.type = loc, msg, type
 
@@ -97,12 +102,16 @@ def check_scope(scope: TaskScope, *, where: str = "path") -> TaskScope:
         _check_name(getattr(scope, name), (where, name), ID_MAX)
         if any(word in getattr(scope, name) for word in _PATH_WORDS):
             words = ", ".join(_PATH_WORDS)
-            raise InvalidInput((where, name), f"{name} must not contain any of {words}", "string_pattern")
+            raise InvalidInput(
+                (where, name), f"{name} must not contain any of {words}", "string_pattern"
+            )
     if not isinstance(scope.map_index, int) or isinstance(scope.map_index, bool):
         raise InvalidInput((where, "map_index"), "map_index must be an integer", "int_type")
     if scope.map_index < MAP_INDEX_NONE:
         raise InvalidInput(
-            (where, "map_index"), "map_index must be greater than or equal to -1", "greater_than_equal"
+            (where, "map_index"),
+            "map_index must be greater than or equal to -1",
+            "greater_than_equal",
         )
     if scope.map_index > MAP_INDEX_MAX:
         raise InvalidInput(
@@ -114,7 +123,7 @@ def check_scope(scope: TaskScope, *, where: str = "path") -> TaskScope:
 def check_key(key: str, *, where: str = "path") -> str:
     """Return the key: 1 to 512 characters, not `.` or `..`, no control characters.
 
-    HTTP clients drop the path segments `.` and `..`, so that deleting such a key would become a clear.
+    HTTP clients drop the path segments `.` and `..`: deleting such a key would become a clear.
 
     Raises:
         InvalidInput: the key is none of that.
@@ -161,7 +170,7 @@ _STATUS_WORDS: Final = {
 
 
 def progress_status(value: object) -> Status:
-    """The status that a progress value reports; a value of any other form says that the task runs."""
+    """The status that a progress value reports; any other form says that the task runs."""
     if isinstance(value, dict):
         word = value.get("status")
         if isinstance(word, str):

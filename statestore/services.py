@@ -133,8 +133,15 @@ def entry_delete(
         PreconditionFailedError: a version was asked for, and the entry is not in it.
     """
     now = datetime.now(UTC)
-    parameters = {"digest": scope.digest, "key": key, "now": now, "attempt": writer.attempt}
-    row = sql.first(sql.entry_delete.rows(version=precondition.version, **parameters))
+    row = sql.first(
+        sql.entry_delete.rows(
+            digest=scope.digest,
+            key=key,
+            now=now,
+            attempt=writer.attempt,
+            version=precondition.version,
+        )
+    )
     if row is None:
         refusal = _refusal(scope, key, writer, now)
         if isinstance(refusal, StaleAttemptError) or precondition.version is not None:
@@ -272,7 +279,7 @@ def _expires_at(expiry: Expiry, now: datetime) -> datetime | None:
         return None
     if isinstance(expiry, timedelta):
         return now + expiry
-    return expiry  # type: ignore[return-value]  # mypy does not narrow the enum away
+    return expiry
 
 
 def _create_task_instance(scope: TaskScope, now: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""Django's settings, every one that a deployment changes read from the environment (README, Settings)."""
+"""Django's settings; what a deployment changes is read from the environment (README, Settings)."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -14,12 +14,18 @@ VAR_DIR = Path(_env.text("STATESTORE_VAR_DIR", str(BASE_DIR / "var"))).absolute(
 
 # --- Statestore's own ---
 STATESTORE_DEFAULT_RETENTION_DAYS = _env.number(
-    "STATESTORE_DEFAULT_RETENTION_DAYS", 30, least=0, most=36500, unit="days (0: entries never expire)"
+    "STATESTORE_DEFAULT_RETENTION_DAYS",
+    30,
+    least=0,
+    most=36500,
+    unit="days (0: entries never expire)",
 )
 STATESTORE_VALUE_MAX_BYTES = _env.number(
     "STATESTORE_VALUE_MAX_BYTES", VALUE_MAX_BYTES, least=1, most=16 * 1024 * 1024, unit="bytes"
 )
-STATESTORE_SWEEP_SECONDS = _env.number("STATESTORE_SWEEP_SECONDS", 60, least=1, most=86400, unit="seconds")
+STATESTORE_SWEEP_SECONDS = _env.number(
+    "STATESTORE_SWEEP_SECONDS", 60, least=1, most=86400, unit="seconds"
+)
 STATESTORE_STALLED_SECONDS = _env.number(
     "STATESTORE_STALLED_SECONDS", 300, least=60, most=30 * 86400, unit="seconds"
 )
@@ -80,7 +86,7 @@ if _database["ENGINE"].endswith("postgresql"):
     _database["CONN_MAX_AGE"] = None
     _database["DISABLE_SERVER_SIDE_CURSORS"] = _pgbouncer
     # Bound on the server and prepared at the second use: measured as a third more writes a second.
-    # A pooler in transaction mode shares server connections, where prepared statements would get lost.
+    # A pooler in transaction mode shares connections, where prepared statements would get lost.
     _database["OPTIONS"] = {
         **_database.get("OPTIONS", {}),
         "server_side_binding": True,
@@ -91,7 +97,9 @@ else:
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",  # a write that began as a read cannot wait for its turn
         "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;",
+        "init_command": (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;"
+        ),
     }
 DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -102,7 +110,11 @@ LOGIN_REDIRECT_URL = "dashboard:live"
 LOGOUT_REDIRECT_URL = "login"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+    )
 ]
 LANGUAGE_CODE = "en-us"
 USE_I18N = False

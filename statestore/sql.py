@@ -1,6 +1,6 @@
-"""The statements that the ORM cannot say, or not in one round trip: named, for PostgreSQL and SQLite.
+"""The statements that the ORM cannot say, or not in one round trip: named, for both databases.
 
-A statement is written once. `{at}` marks a parameter that is a time (PostgreSQL must be told its type),
+A statement is written once. `{at}` marks a parameter that is a time (PostgreSQL must be told),
 `{share}` locks the task instance's row against a newer attempt that starts at the same moment, and
 `{skip}` keeps sweepers out of each other's way; SQLite has one writer at a time and needs neither.
 """
@@ -12,7 +12,12 @@ from typing import Any, Final
 from django.db import connection
 
 _FRAGMENTS: Final = {
-    "postgresql": {"at": "::timestamptz", "int": "::bigint", "share": "FOR SHARE", "skip": "FOR UPDATE SKIP LOCKED"},
+    "postgresql": {
+        "at": "::timestamptz",
+        "int": "::bigint",
+        "share": "FOR SHARE",
+        "skip": "FOR UPDATE SKIP LOCKED",
+    },
     "sqlite": {"at": "", "int": "", "share": "", "skip": ""},
 }
 
@@ -27,20 +32,22 @@ class Statement:
         """Run it and fetch what it returns."""
         with connection.cursor() as cursor:
             cursor.execute(self._texts[connection.vendor], _adapted(parameters))
-            return cursor.fetchall()
+            return list(cursor.fetchall())
 
     def count(self, **parameters: Any) -> int:
         """Run it; how many rows it changed."""
         with connection.cursor() as cursor:
             cursor.execute(self._texts[connection.vendor], _adapted(parameters))
-            return cursor.rowcount
+            return int(cursor.rowcount)
 
 
 def _adapted(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     if connection.vendor == "postgresql":
         return parameters
     return {
-        name: connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
+        name: connection.ops.adapt_datetimefield_value(value)
+        if isinstance(value, datetime)
+        else value
         for name, value in parameters.items()
     }
 
@@ -69,15 +76,17 @@ _WRITER_UNFENCED: Final = "SELECT id FROM statestore_taskinstance WHERE scope_di
 # Create or overwrite an entry; the summary columns of its task instance come back with the version.
 _SET: Final = """
 INSERT INTO statestore_entry AS e
-    (task_instance_id, key, value, version, created_at, updated_at, expires_at, expires_hour, writer, attempt)
-SELECT id, %(key)s, %(value)s, 1, %(now)s{{at}}, %(now)s{{at}}, %(expires_at)s{{at}}, %(expires_hour)s{{int}},
-    %(writer)s, %(by_attempt)s{{int}}
+    (task_instance_id, key, value, version, created_at, updated_at,
+    expires_at, expires_hour, writer, attempt)
+SELECT id, %(key)s, %(value)s, 1, %(now)s{{at}}, %(now)s{{at}},
+    %(expires_at)s{{at}}, %(expires_hour)s{{int}}, %(writer)s, %(by_attempt)s{{int}}
 FROM ({writer}) AS t WHERE true
 ON CONFLICT (task_instance_id, key) DO UPDATE SET
     value = excluded.value, version = e.version + 1, updated_at = excluded.updated_at,
     expires_at = excluded.expires_at, expires_hour = excluded.expires_hour,
     writer = excluded.writer, attempt = excluded.attempt,
-    created_at = CASE WHEN e.expires_at <= excluded.updated_at THEN excluded.created_at ELSE e.created_at END
+    created_at = CASE WHEN e.expires_at <= excluded.updated_at
+        THEN excluded.created_at ELSE e.created_at END
 {condition}
 RETURNING version, task_instance_id,
     (SELECT active_at FROM statestore_taskinstance t WHERE t.id = task_instance_id),
@@ -146,7 +155,8 @@ RETURNING task_instance_id, key
 entry_get: Final = Statement("""
 SELECT e.key, e.value, e.version, e.created_at, e.updated_at, e.expires_at, e.writer, e.attempt
 FROM statestore_entry e JOIN statestore_taskinstance t ON t.id = e.task_instance_id
-WHERE t.scope_digest = %(digest)s AND e.key = %(key)s AND (e.expires_at IS NULL OR e.expires_at > %(now)s{at})
+WHERE t.scope_digest = %(digest)s AND e.key = %(key)s
+    AND (e.expires_at IS NULL OR e.expires_at > %(now)s{at})
 """)
 
 # A page of the entries that have not expired, by key.
@@ -165,7 +175,8 @@ WHERE t.scope_digest = %(digest)s AND (e.expires_at IS NULL OR e.expires_at > %(
 task_instance_create: Final = Statement("""
 INSERT INTO statestore_taskinstance
     (scope_digest, dag_id, run_id, task_id, map_index, attempt, status, active_at, created_at)
-VALUES (%(digest)s, %(dag_id)s, %(run_id)s, %(task_id)s, %(map_index)s, 0, '', %(now)s{at}, %(now)s{at})
+VALUES (%(digest)s, %(dag_id)s, %(run_id)s, %(task_id)s, %(map_index)s,
+    0, '', %(now)s{at}, %(now)s{at})
 ON CONFLICT (scope_digest) DO NOTHING
 """)
 
@@ -173,12 +184,13 @@ ON CONFLICT (scope_digest) DO NOTHING
 attempt_start: Final = Statement("""
 INSERT INTO statestore_taskinstance AS t
     (scope_digest, dag_id, run_id, task_id, map_index, attempt, status, active_at, created_at)
-VALUES (%(digest)s, %(dag_id)s, %(run_id)s, %(task_id)s, %(map_index)s, 1, '', %(now)s{at}, %(now)s{at})
+VALUES (%(digest)s, %(dag_id)s, %(run_id)s, %(task_id)s, %(map_index)s,
+    1, '', %(now)s{at}, %(now)s{at})
 ON CONFLICT (scope_digest) DO UPDATE SET attempt = t.attempt + 1, active_at = excluded.active_at
 RETURNING attempt
 """)
 
-# What a refused write is told: the newest attempt, and the version of the entry (null: there is none).
+# What a refused write is told: the newest attempt, and the version of the entry (null: none).
 write_obstacle: Final = Statement("""
 SELECT t.attempt, (
     SELECT e.version FROM statestore_entry e
@@ -193,8 +205,9 @@ UPDATE statestore_taskinstance SET active_at = %(now)s{at}, status = %(status)s
 WHERE id = %(id)s AND (active_at < %(now)s{at} OR status <> %(status)s)
 """)
 
-# A batch of expired entries, oldest hour first. The outer condition is the one that counts: a row that
-# was renewed after the inner SELECT saw it is not deleted (on PostgreSQL it is also locked and re-read).
+# A batch of expired entries, oldest hour first. The outer condition is the one that counts: a row
+# that was renewed after the inner SELECT saw it is not deleted (on PostgreSQL it is also locked and
+# re-read).
 sweep_batch: Final = Statement("""
 DELETE FROM statestore_entry
 WHERE id IN (

@@ -5,7 +5,7 @@ from celery import shared_task
 from statestore import services
 
 
-@shared_task
+@shared_task  # type: ignore[untyped-decorator]  # Celery has no types
 def sweep_expired() -> int:
     """Delete expired entries; how many."""
     return services.sweep_expired().deleted

@@ -2,88 +2,240 @@
 
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import statestore.models
 from django.db import migrations, models
+
+import statestore.models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='ApiToken',
+            name="ApiToken",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(help_text='who uses it, for instance airflow-prod', max_length=100)),
-                ('digest', models.BinaryField(max_length=32, unique=True)),
-                ('prefix', models.CharField(editable=False, help_text='the first characters, to recognise it by', max_length=12)),
-                ('rights', models.CharField(default='view,write,clear', max_length=100)),
-                ('dag_patterns', models.TextField(default='*', help_text='dags it may reach, separated by commas: sales_*, hr')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('last_used_at', models.DateTimeField(blank=True, help_text='to the minute', null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        help_text="who uses it, for instance airflow-prod", max_length=100
+                    ),
+                ),
+                ("digest", models.BinaryField(max_length=32, unique=True)),
+                (
+                    "prefix",
+                    models.CharField(
+                        editable=False,
+                        help_text="the first characters, to recognise it by",
+                        max_length=12,
+                    ),
+                ),
+                ("rights", models.CharField(default="view,write,clear", max_length=100)),
+                (
+                    "dag_patterns",
+                    models.TextField(
+                        default="*", help_text="dags it may reach, separated by commas: sales_*, hr"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "last_used_at",
+                    models.DateTimeField(blank=True, help_text="to the minute", null=True),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
+                "ordering": ["-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='SweepRun',
+            name="SweepRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('started_at', models.DateTimeField()),
-                ('seconds', models.FloatField()),
-                ('deleted', models.IntegerField()),
-                ('overdue', models.IntegerField(help_text='expired entries that it left for the next run')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("started_at", models.DateTimeField()),
+                ("seconds", models.FloatField()),
+                ("deleted", models.IntegerField()),
+                (
+                    "overdue",
+                    models.IntegerField(help_text="expired entries that it left for the next run"),
+                ),
             ],
             options={
-                'ordering': ['-started_at'],
-                'indexes': [models.Index(fields=['-started_at'], name='sweep_run_newest_first')],
+                "ordering": ["-started_at"],
+                "indexes": [models.Index(fields=["-started_at"], name="sweep_run_newest_first")],
             },
         ),
         migrations.CreateModel(
-            name='TaskInstance',
+            name="TaskInstance",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('scope_digest', models.BinaryField(max_length=16, unique=True)),
-                ('dag_id', statestore.models.CodepointField(max_length=250)),
-                ('run_id', statestore.models.CodepointField(max_length=250)),
-                ('task_id', statestore.models.CodepointField(max_length=250)),
-                ('map_index', models.IntegerField(default=-1)),
-                ('attempt', models.IntegerField(db_default=0, default=0, help_text='the newest attempt that has started')),
-                ('status', models.CharField(blank=True, choices=[('', 'none'), ('running', 'running'), ('done', 'done'), ('failed', 'failed')], db_default='', default='', help_text='what its progress last reported', max_length=10)),
-                ('active_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), help_text='last write, at most 30 seconds older than the true one')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("scope_digest", models.BinaryField(max_length=16, unique=True)),
+                ("dag_id", statestore.models.CodepointField(max_length=250)),
+                ("run_id", statestore.models.CodepointField(max_length=250)),
+                ("task_id", statestore.models.CodepointField(max_length=250)),
+                ("map_index", models.IntegerField(default=-1)),
+                (
+                    "attempt",
+                    models.IntegerField(
+                        db_default=0, default=0, help_text="the newest attempt that has started"
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("", "none"),
+                            ("running", "running"),
+                            ("done", "done"),
+                            ("failed", "failed"),
+                        ],
+                        db_default="",
+                        default="",
+                        help_text="what its progress last reported",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "active_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        help_text="last write, at most 30 seconds older than the true one",
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['dag_id', 'run_id'], name='task_instance_by_run'), models.Index(fields=['-active_at', '-id'], name='task_instance_newest_first'), models.Index(fields=['status', '-active_at'], name='task_instance_by_status')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('map_index__gte', -1)), name='map_index_is_an_index_or_minus_1'), models.CheckConstraint(condition=models.Q(('attempt__gte', 0)), name='attempt_never_negative')],
+                "indexes": [
+                    models.Index(fields=["dag_id", "run_id"], name="task_instance_by_run"),
+                    models.Index(fields=["-active_at", "-id"], name="task_instance_newest_first"),
+                    models.Index(fields=["status", "-active_at"], name="task_instance_by_status"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("map_index__gte", -1)),
+                        name="map_index_is_an_index_or_minus_1",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("attempt__gte", 0)), name="attempt_never_negative"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Entry',
+            name="Entry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', statestore.models.CodepointField(max_length=512)),
-                ('value', models.TextField(help_text='JSON text, exactly as it was sent')),
-                ('version', models.BigIntegerField(default=1, help_text='counts the writes of this entry; its ETag')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('expires_at', models.DateTimeField(blank=True, help_text='empty: never', null=True)),
-                ('expires_hour', models.IntegerField(blank=True, editable=False, help_text='expires_at in whole hours since 1970, for the sweep', null=True)),
-                ('writer', models.CharField(blank=True, default='', help_text='token or user that wrote last', max_length=200)),
-                ('attempt', models.IntegerField(blank=True, help_text='attempt that wrote last, where it said so', null=True)),
-                ('task_instance', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='entries', to='statestore.taskinstance')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("key", statestore.models.CodepointField(max_length=512)),
+                ("value", models.TextField(help_text="JSON text, exactly as it was sent")),
+                (
+                    "version",
+                    models.BigIntegerField(
+                        default=1, help_text="counts the writes of this entry; its ETag"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "expires_at",
+                    models.DateTimeField(blank=True, help_text="empty: never", null=True),
+                ),
+                (
+                    "expires_hour",
+                    models.IntegerField(
+                        blank=True,
+                        editable=False,
+                        help_text="expires_at in whole hours since 1970, for the sweep",
+                        null=True,
+                    ),
+                ),
+                (
+                    "writer",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="token or user that wrote last",
+                        max_length=200,
+                    ),
+                ),
+                (
+                    "attempt",
+                    models.IntegerField(
+                        blank=True, help_text="attempt that wrote last, where it said so", null=True
+                    ),
+                ),
+                (
+                    "task_instance",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="entries",
+                        to="statestore.taskinstance",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'entries',
-                'indexes': [models.Index(condition=models.Q(('expires_hour__isnull', False)), fields=['expires_hour'], name='entry_by_expires_hour')],
-                'constraints': [models.UniqueConstraint(fields=('task_instance', 'key'), name='entry_key_once_per_task_instance'), models.CheckConstraint(condition=models.Q(('version__gte', 1)), name='entry_version_counts_from_1'), models.CheckConstraint(condition=models.Q(models.Q(('expires_at__isnull', True), ('expires_hour__isnull', True)), models.Q(('expires_at__isnull', False), ('expires_hour__isnull', False)), _connector='OR'), name='entry_expires_hour_beside_expires_at')],
+                "verbose_name_plural": "entries",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("expires_hour__isnull", False)),
+                        fields=["expires_hour"],
+                        name="entry_by_expires_hour",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("task_instance", "key"), name="entry_key_once_per_task_instance"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("version__gte", 1)), name="entry_version_counts_from_1"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("expires_at__isnull", True), ("expires_hour__isnull", True)),
+                            models.Q(
+                                ("expires_at__isnull", False), ("expires_hour__isnull", False)
+                            ),
+                            _connector="OR",
+                        ),
+                        name="entry_expires_hour_beside_expires_at",
+                    ),
+                ],
             },
         ),
     ]

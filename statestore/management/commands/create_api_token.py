@@ -19,8 +19,12 @@ class Command(BaseCommand):
         """Name, rights, reach and life of the token."""
         words = ",".join(Right)
         parser.add_argument("name", help="who will use it, for instance airflow-prod")
-        parser.add_argument("--rights", default="view,write,clear", help=f"some of {words} (default: %(default)s)")
-        parser.add_argument("--dags", default="*", help="dags it may reach: sales_*,hr (default: all)")
+        parser.add_argument(
+            "--rights", default="view,write,clear", help=f"some of {words} (default: %(default)s)"
+        )
+        parser.add_argument(
+            "--dags", default="*", help="dags it may reach: sales_*,hr (default: all)"
+        )
         parser.add_argument("--days", type=int, help="days until it expires (default: never)")
 
     def handle(self, *_: Any, **options: Any) -> None:
@@ -28,7 +32,9 @@ class Command(BaseCommand):
         try:
             rights = parse_rights(options["rights"].split(","))
         except ValueError as error:
-            raise CommandError(f"{error}: --rights takes some of {', '.join(Right)}, separated by commas") from None
+            raise CommandError(
+                f"{error}: --rights takes some of {', '.join(Right)}, separated by commas"
+            ) from None
         if options["days"] is not None and options["days"] < 1:
             raise CommandError("--days must be at least 1")
         expires_at = options["days"] and datetime.now(UTC) + timedelta(days=options["days"])
