@@ -173,28 +173,47 @@ class TaskDetail:
     entries: list[Entry]
 
 
-def task_instances_newest(
-    *, limit: int = 50, offset: int = 0, state: TaskState | None = None
-) -> list[TaskSummary]:
-    """Task instances by their last write, newest first."""
-    rows = TaskInstance.objects.order_by("-active_at", "-id")
-    if state is not None:
-        rows = rows.filter(_in_state(state, datetime.now(UTC)))
-    return _summaries(list(rows[offset : offset + limit]))
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """Which task instances: beginnings of ids, a key they keep, words anywhere in their ids."""
+
+    state: TaskState | None = None
+    dag: str = ""
+    run: str = ""
+    task: str = ""
+    key: str = ""
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    """Some of the task instances that a filter lets through, and how many there are."""
+
+    rows: list[TaskSummary]
+    total: int
+
+
+def task_page(*, where: TaskFilter, limit: int = 50, offset: int = 0) -> TaskPage:
+    """Task instances, newest first; without a state, those in trouble come before the rest."""
+    now = datetime.now(UTC)
+    found = TaskInstance.objects.filter(_matches(where, now)).order_by("-active_at", "-id")
+    if where.state is not None:
+        found = found.filter(_in_tab(where.state, now))
+        return TaskPage(_summaries(list(found[offset : offset + limit])), found.count())
+    urgent = _in_tab(TaskState.FAILED, now) | _in_tab(TaskState.STALLED, now)
+    # Two index scans instead of a sort of the whole table by urgency.
+    rows = list(found.filter(urgent)[offset : offset + limit])
+    if len(rows) < limit:
+        skip = max(0, offset - found.filter(urgent).count())
+        rows += found.exclude(urgent)[skip : skip + limit - len(rows)]
+    return TaskPage(_summaries(rows), found.count())
 
 
 def task_instance_counts() -> dict[TaskState, int]:
     """How many task instances are in each state; done and failed ones of the last 24 hours."""
     now = datetime.now(UTC)
-    day = Q(active_at__gte=now - timedelta(hours=24))
-    return {
-        TaskState.RUNNING: TaskInstance.objects.filter(_in_state(TaskState.RUNNING, now)).count(),
-        TaskState.STALLED: TaskInstance.objects.filter(_in_state(TaskState.STALLED, now)).count(),
-        TaskState.FAILED: TaskInstance.objects.filter(
-            _in_state(TaskState.FAILED, now), day
-        ).count(),
-        TaskState.DONE: TaskInstance.objects.filter(_in_state(TaskState.DONE, now), day).count(),
-    }
+    states = (TaskState.RUNNING, TaskState.STALLED, TaskState.FAILED, TaskState.DONE)
+    return {state: TaskInstance.objects.filter(_in_tab(state, now)).count() for state in states}
 
 
 def task_detail(task_instance_id: int) -> TaskDetail:
@@ -226,6 +245,25 @@ def last_sweep() -> SweepRun | None:
 
 def _unexpired(now: datetime) -> Q:
     return Q(expires_at__isnull=True) | Q(expires_at__gt=now)
+
+
+def _matches(where: TaskFilter, now: datetime) -> Q:
+    fields = {"dag_id": where.dag, "run_id": where.run, "task_id": where.task}
+    condition = Q(**{f"{name}__startswith": text for name, text in fields.items() if text})
+    for word in where.words:
+        ids = ("dag_id", "run_id", "task_id")
+        condition &= Q(*((f"{name}__icontains", word) for name in ids), _connector=Q.OR)
+    if where.key:
+        keeping = EntryRow.objects.filter(_unexpired(now), key__startswith=where.key)
+        condition &= Q(pk__in=keeping.values("task_instance_id"))
+    return condition
+
+
+def _in_tab(state: TaskState, now: datetime) -> Q:
+    """The condition of a state; tasks that have ended count for 24 hours."""
+    ended = state in {TaskState.DONE, TaskState.FAILED}
+    recent = Q(active_at__gte=now - timedelta(hours=24)) if ended else Q()
+    return _in_state(state, now) & recent
 
 
 def _in_state(state: TaskState, now: datetime) -> Q:
