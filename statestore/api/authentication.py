@@ -31,7 +31,7 @@ class BearerToken(BaseAuthentication):
 class BrowserSession(SessionAuthentication):
     """The session of someone who has logged in, for requests from pages."""
 
-    def authenticate(self, request: Request) -> tuple[Principal, None]:  # type: ignore[override]  # a principal is our user
+    def authenticate(self, request: Request) -> tuple[Principal, None]:
         """The logged-in user's principal.
 
         Raises:

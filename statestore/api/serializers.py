@@ -154,7 +154,7 @@ def _read_body(request: HttpRequest, allowed: set[str]) -> dict[str, Member]:
 
 
 def _read_bytes(request: HttpRequest, limit: int) -> bytes:
-    """The body, which is refused before it is read where its length is known to be over the limit."""
+    """The body; one that says it is over the limit is refused before it is read."""
     length = request.META.get("CONTENT_LENGTH") or ""
     if length.isdecimal():
         body = request.read(limit + 1) if int(length) <= limit else None

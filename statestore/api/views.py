@@ -1,6 +1,6 @@
 """One class per resource, one method per verb: parse, make one call, answer."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from rest_framework.request import Request
@@ -23,7 +23,7 @@ class ApiView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Know the principal before anything else is looked at."""
-        self.principal: Principal = request.user
+        self.principal = cast(Principal, request.user)
 
     def writer(self, request: HttpRequest) -> Writer:
         """Who writes, and as which attempt."""

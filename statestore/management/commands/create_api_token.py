@@ -38,7 +38,7 @@ class Command(BaseCommand):
         if options["days"] is not None and options["days"] < 1:
             raise CommandError("--days must be at least 1")
         expires_at = options["days"] and datetime.now(UTC) + timedelta(days=options["days"])
-        _, secret = api_token_create(
+        _token, secret = api_token_create(
             name=options["name"], rights=rights, dag_patterns=options["dags"], expires_at=expires_at
         )
         self.stdout.write(secret)

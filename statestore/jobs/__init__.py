@@ -1,0 +1,1 @@
+"""External systems, one module each: job classes that no crash of a worker makes submit twice."""

@@ -1,0 +1,147 @@
+"""An operating-system process that outlives the worker which started it.
+
+Each submission has a folder named after its token. The runner in it (`process_runner.py`) claims the
+folder before it starts the command, and only one runner can; so starting a runner again is harmless,
+and a job is found by its token. Works on POSIX systems, on the host that started the process.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from statestore.jobs import process_runner as runner
+from statestore.sdk.errors import StatestoreError
+from statestore.sdk.resumable import Context, ResumableJobMixin
+
+RUNNING: Final = "running"
+SUCCEEDED: Final = "succeeded"
+FAILED: Final = "failed"
+LOST: Final = "lost"  # it was killed with its runner, or the host was restarted
+
+_CLAIM_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessResult:
+    """How a process ended."""
+
+    exit_status: int
+    """0, or the command's exit status; negative: the number of the signal that ended it."""
+    output: Path
+    """The file with what it wrote to standard output."""
+    error: Path
+    """The file with what it wrote to standard error."""
+
+
+class ProcessJob(ResumableJobMixin):
+    """Runs a command as a process with a session of its own.
+
+    Args:
+        command: the program and its arguments.
+        folder: where the submissions keep their files; the same for every attempt, on a disk that
+            survives them.
+        cwd: the folder that the command runs in; by default that of the worker.
+        environment: variables beside those of the worker.
+        poll_interval: seconds between two looks at it.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str | os.PathLike[str]],
+        *,
+        folder: str | os.PathLike[str],
+        cwd: str | os.PathLike[str] | None = None,
+        environment: Mapping[str, str] | None = None,
+        poll_interval: float = 1.0,
+    ) -> None:
+        self.command = [os.fspath(part) for part in command]
+        self.folder = Path(folder).absolute()
+        self.cwd = os.fspath(cwd or Path.cwd())
+        self.environment = dict(environment or {})
+        self.poll_interval = poll_interval
+
+    def submit_job(self, context: Context) -> str:
+        """Start the runner, and wait until it, or one before it, has claimed the job."""
+        token = context["submission"].token
+        folder = self.folder / token
+        folder.mkdir(parents=True, exist_ok=True)
+        job = {"command": self.command, "cwd": self.cwd, "environment": self.environment}
+        runner.write(folder / runner.JOB, job)
+        process = subprocess.Popen(  # noqa: S603 - the user's own command
+            [sys.executable, "-I", runner.__file__, folder],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        process.wait(_CLAIM_SECONDS)  # it puts itself into the background once it has claimed
+        external_id = self.find_job(token, context)
+        if external_id is None:
+            raise StatestoreError(
+                f"The runner of {folder} ended with {process.returncode} before it could start."
+            )
+        return str(external_id)
+
+    def find_job(self, token: str, context: Context) -> str | None:
+        """The job whose runner has claimed the token's folder."""
+        runner_identity = runner.read(self.folder / token / runner.CLAIM)
+        if runner_identity is None:
+            return None
+        return (
+            f"{socket.gethostname()}:{runner_identity['pid']}:{runner_identity['started']}:{token}"
+        )
+
+    def get_job_status(self, external_id: str, context: Context) -> str:
+        """`running`, `succeeded`, `failed` or `lost`."""
+        folder = self._folder(external_id)
+        # Its end is looked for before and after: it may end between the two looks.
+        alive = self._exit_status(folder) is None and self._is_alive(folder)
+        exit_status = self._exit_status(folder)
+        if exit_status is not None:
+            return SUCCEEDED if exit_status == 0 else FAILED
+        return RUNNING if alive else LOST
+
+    def is_job_active(self, status: str) -> bool:
+        """Whether it runs."""
+        return status == RUNNING
+
+    def is_job_succeeded(self, status: str) -> bool:
+        """Whether it ended with exit status 0."""
+        return status == SUCCEEDED
+
+    def get_job_result(self, external_id: str, context: Context) -> ProcessResult:
+        """Its exit status and its output."""
+        folder = self._folder(external_id)
+        exit_status = self._exit_status(folder)
+        if exit_status is None:
+            raise StatestoreError(f"The process of {folder} has left no exit status.")
+        return ProcessResult(exit_status, folder / runner.OUTPUT, folder / runner.ERROR)
+
+    def cancel_job(self, external_id: str, context: Context) -> None:
+        """Ask its whole session to end (SIGTERM)."""
+        command = runner.read(self._folder(external_id) / runner.COMMAND)
+        if command and runner.is_alive(command):
+            os.killpg(command["pid"], signal.SIGTERM)
+
+    def _folder(self, external_id: str) -> Path:
+        host, _, _, token = external_id.split(":", 3)
+        if host != socket.gethostname():
+            raise StatestoreError(
+                f"The process of {token} was started on the host {host}, and cannot be seen from"
+                f" {socket.gethostname()}: run the next attempt there, or clear {self.external_id_key!r}."
+            )
+        return self.folder / token
+
+    def _is_alive(self, folder: Path) -> bool:
+        identities = (runner.read(folder / name) for name in (runner.CLAIM, runner.COMMAND))
+        return any(identity is not None and runner.is_alive(identity) for identity in identities)
+
+    def _exit_status(self, folder: Path) -> int | None:
+        end = runner.read(folder / runner.END)
+        return None if end is None else int(end["exit_status"])

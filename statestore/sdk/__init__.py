@@ -1,0 +1,50 @@
+"""What workers import: `from statestore.sdk import StateStore`. Needs no Django, only an HTTP client."""
+
+from statestore.protocol import NEVER_EXPIRE, TaskScope
+from statestore.sdk.accessors import TaskStore
+from statestore.sdk.client import StateStore
+from statestore.sdk.context import TaskContext
+from statestore.sdk.errors import (
+    ConcurrentSubmissionError,
+    ConfigurationError,
+    ForbiddenError,
+    InvalidValueError,
+    JobFailedError,
+    NotFoundError,
+    PreconditionFailedError,
+    ServerError,
+    StaleAttemptError,
+    StatestoreError,
+    TooLargeError,
+    UnauthorizedError,
+    UnknownSubmissionError,
+    UnreachableError,
+)
+from statestore.sdk.records import Entry, Submission, SubmissionState
+from statestore.sdk.resumable import ResumableJobMixin
+
+__all__ = [
+    "NEVER_EXPIRE",
+    "ConcurrentSubmissionError",
+    "ConfigurationError",
+    "Entry",
+    "ForbiddenError",
+    "InvalidValueError",
+    "JobFailedError",
+    "NotFoundError",
+    "PreconditionFailedError",
+    "ResumableJobMixin",
+    "ServerError",
+    "StaleAttemptError",
+    "StateStore",
+    "StatestoreError",
+    "Submission",
+    "SubmissionState",
+    "TaskContext",
+    "TaskScope",
+    "TaskStore",
+    "TooLargeError",
+    "UnauthorizedError",
+    "UnknownSubmissionError",
+    "UnreachableError",
+]

@@ -1,0 +1,108 @@
+"""The way in: where the server is, and which task the keys belong to."""
+
+import os
+from types import TracebackType
+from typing import Self
+
+from statestore.protocol import MAP_INDEX_NONE, InvalidInput, TaskScope, check_scope
+from statestore.sdk.context import TaskContext
+from statestore.sdk.errors import ConfigurationError, InvalidValueError
+from statestore.sdk.transport import HttpTransport, Transport
+
+
+class StateStore:
+    """A server of Statestore, as a worker sees it. One per process is enough; safe with threads and forks.
+
+    Args:
+        url: where the server is, by default STATESTORE_URL.
+        token: the API token, by default STATESTORE_TOKEN.
+        timeout: seconds for one try of a request.
+        retry_seconds: how long a request is tried while the server is away, by default
+            STATESTORE_RETRY_SECONDS or 300.
+        transport: sends the requests instead of HTTP.
+
+    Raises:
+        ConfigurationError: there is no URL or no token.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        timeout: float = 10.0,
+        retry_seconds: float | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        self._transport = transport or _http(url, token, timeout, retry_seconds)
+
+    def task(
+        self,
+        dag_id: str,
+        run_id: str,
+        task_id: str,
+        map_index: int = MAP_INDEX_NONE,
+        *,
+        attempt: int | None = None,
+    ) -> TaskContext:
+        """The context of one task instance; `with` starts its next attempt.
+
+        Args:
+            dag_id: what the task belongs to: a workflow, an application.
+            run_id: one run of it; the same for every retry.
+            task_id: the task.
+            map_index: which one of a mapped task's instances, from 0; -1 where it is not mapped.
+            attempt: the attempt's number, where it was started elsewhere.
+
+        Raises:
+            InvalidValueError: an id is empty, too long, or has characters that it may not.
+        """
+        try:
+            scope = check_scope(TaskScope(dag_id, run_id, task_id, map_index), where="scope")
+        except InvalidInput as problem:
+            raise InvalidValueError.of(problem) from None
+        return TaskContext(self._transport, scope, attempt)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _http(
+    url: str | None, token: str | None, timeout: float, retry_seconds: float | None
+) -> HttpTransport:
+    url = url or os.environ.get("STATESTORE_URL")
+    token = token or os.environ.get("STATESTORE_TOKEN")
+    if not url:
+        raise ConfigurationError(
+            "Set STATESTORE_URL to the server's URL, for instance http://127.0.0.1:8000."
+        )
+    if not token:
+        raise ConfigurationError(
+            "Set STATESTORE_TOKEN to an API token:"
+            " on the server `manage.py create_api_token NAME` prints one."
+        )
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        raise ConfigurationError(
+            "STATESTORE_TOKEN has characters that no token has: was it copied whole?"
+        )
+    if retry_seconds is None:
+        text = os.environ.get("STATESTORE_RETRY_SECONDS", "300")
+        try:
+            retry_seconds = float(text)
+        except ValueError:
+            raise ConfigurationError(
+                f"STATESTORE_RETRY_SECONDS={text!r} is no number of seconds."
+            ) from None
+    return HttpTransport(url, token, timeout=timeout, retry_seconds=retry_seconds)
