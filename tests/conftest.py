@@ -1,0 +1,84 @@
+"""Fixtures for every test, and which tests run on which database."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from statestore.protocol import TaskScope
+from tests import missing
+from tests.server import Server, database_for, environment_for
+
+DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "server", "server_environment"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The option of the run on the second database."""
+    parser.addoption(
+        "--database-only",
+        action="store_true",
+        help="only tests that use the database, without the slow ones and the browser",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what says the same whatever the database."""
+    if not config.getoption("--database-only"):
+        return
+    kept = [item for item in items if _is_about_database(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
+def _is_about_database(item: pytest.Item) -> bool:
+    if item.get_closest_marker("browser"):
+        return False
+    if item.get_closest_marker("slow") and not item.get_closest_marker("every_database"):
+        return False
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return bool(item.get_closest_marker("django_db") or fixtures & DATABASE_FIXTURES)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One loud line for each part that the machine lacks."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = [report.longrepr[2] for report in skipped if isinstance(report.longrepr, tuple)]
+    for line in missing.summary(reasons):
+        terminalreporter.write_line(line, red=True, bold=True)
+
+
+@pytest.fixture
+def scope() -> TaskScope:
+    """A task instance that no other test knows."""
+    return TaskScope("sales", f"run-{uuid.uuid4().hex[:12]}", "ingest")
+
+
+@pytest.fixture(scope="session")
+def server_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of processes that share a new database and folder; see `server`."""
+    directory = tmp_path_factory.mktemp("server")
+    with database_for(f"test_statestore_{uuid.uuid4().hex[:12]}", directory) as url:
+        yield environment_for(directory, url)
+
+
+@pytest.fixture(scope="session")
+def running_server(server_environment: dict[str, str]) -> Iterator[Server]:
+    """The session's one server; use `server`."""
+    server = Server(
+        server_environment, Path(server_environment["STATESTORE_VAR_DIR"]) / "server.log"
+    )
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def server(running_server: Server) -> Server:
+    """A real web server in its own processes, with `.url`, `.token`, stop(), kill() and restart().
+
+    All tests share it, so use ids of your own (`scope`); it runs again when a test stopped it.
+    """
+    running_server.start()
+    return running_server

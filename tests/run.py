@@ -1,0 +1,48 @@
+"""Runs the suite on PostgreSQL and on SQLite: `make test`, `python -m tests.run [pytest's options]`.
+
+PostgreSQL runs what touches the database. SQLite comes last and runs everything, so that its
+closing lines, which name the missing parts, are the last ones.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from tests.postgresql import REMEDY, NoPostgreSQLError, postgresql
+
+NOTHING_SELECTED = 5  # pytest's exit code, harmless where a selection is about one database
+
+
+def main(options: list[str]) -> int:
+    """Run both; the exit code of the worse."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a started server is stopped
+    codes, lines = [], []
+    begin = time.monotonic()
+    try:
+        with postgresql() as url:
+            codes.append(
+                _pytest("PostgreSQL", ["--database-only", *options], {"DATABASE_URL": url})
+            )
+    except NoPostgreSQLError as error:
+        lines.append(f"MISSING PostgreSQL: {REMEDY} (its tests were skipped) {error}".rstrip())
+        if os.environ.get("CI", "").lower() == "true":
+            codes.append(1)
+    codes.append(_pytest("SQLite", options, {"DATABASE_URL": ""}))
+    for line in lines:
+        print(f"\033[1;31m{line}\033[0m" if sys.stdout.isatty() else line)  # noqa: T201
+    failed = [code for code in codes if code not in {0, NOTHING_SELECTED}]
+    verdict = "failed" if failed else "passed"
+    print(f"make test: {verdict} in {time.monotonic() - begin:.0f} s")  # noqa: T201
+    return max(failed, default=0)
+
+
+def _pytest(name: str, options: list[str], environment: dict[str, str]) -> int:
+    print(f"== tests on {name}", flush=True)  # noqa: T201
+    command = [sys.executable, "-m", "pytest", "-n", "2", *options]
+    return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
