@@ -8,7 +8,7 @@
 PYTHON_IN_VENV := .venv/bin/python
 
 run: install-server
-	@exec $(PYTHON_IN_VENV) manage.py up $(ARGS)
+	@exec $(PYTHON_IN_VENV) -m statestore.launcher $(ARGS)
 
 test: check
 	@exec $(PYTHON_IN_VENV) -m tests.run $(ARGS)

@@ -1,0 +1,117 @@
+"""The processes of the embedded Statestore, kept running by supervisord."""
+
+import ctypes
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from statestore.launcher.home import Home, write_private
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+_SUPERVISORD = """\
+[supervisord]
+nodaemon = true
+silent = true
+logfile = {logs}/supervisord.log
+pidfile = {folder}/supervisord.pid
+childlogdir = {logs}
+user = {user}
+"""
+
+_PROGRAM = """
+[program:{name}]
+command = {command}
+directory = {root}
+autorestart = true
+startsecs = 2
+startretries = 10
+stopwaitsecs = 20
+killasgroup = true
+redirect_stderr = true
+stdout_logfile = {logs}/{name}.log
+stdout_logfile_maxbytes = 10MB
+stdout_logfile_backups = 2
+"""
+
+
+def web_command(port: int) -> list[str]:
+    """The web server."""
+    options = f"--interface wsgi --workers 1 --blocking-threads 4 --host 127.0.0.1 --port {port}"
+    return [sys.executable, "-m", "granian", *options.split(), "statestore.wsgi:application"]
+
+
+def worker_command() -> list[str]:
+    """The worker with beat in it: one process that sweeps, and one that tells it when."""
+    options = "--pool solo --beat --loglevel INFO --without-gossip --without-mingle"
+    return [sys.executable, "-m", "celery", "-A", "statestore.celery", "worker", *options.split()]
+
+
+def write_configuration(home: Home, port: int) -> Path:
+    """Write supervisord's configuration; its path."""
+    text = _SUPERVISORD.format(
+        logs=_escaped(home.logs), folder=_escaped(home.folder), user=os.getuid()
+    )
+    for name, command in {"web": web_command(port), "worker": worker_command()}.items():
+        text += _PROGRAM.format(
+            name=name,
+            command=_escaped(shlex.join(command)),
+            root=_escaped(ROOT),
+            logs=_escaped(home.logs),
+        )
+    path = home.folder / "supervisord.conf"
+    write_private(path, text)
+    return path
+
+
+def _escaped(value: object) -> str:
+    return str(value).replace("%", "%%")  # what supervisord would expand
+
+
+def start_supervisor(configuration: Path) -> subprocess.Popen[bytes]:
+    """Start supervisord, out of reach of the terminal's Ctrl-C: the launcher stops it in order."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(configuration)],
+        cwd=ROOT,
+        start_new_session=True,
+        preexec_fn=_end_with_parent,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def start_demo(environment: dict[str, str]) -> subprocess.Popen[bytes] | None:
+    """Start the demo, which is a client like any other; None where this copy has none."""
+    if not list((ROOT / "examples").glob("demo*")):
+        return None
+    return subprocess.Popen(
+        [sys.executable, "-m", "examples.demo"],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        start_new_session=True,
+        preexec_fn=_end_with_parent,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def stop(process: subprocess.Popen[bytes] | None, seconds: float) -> None:
+    """Ask a process to end, and make it and its group end when the time is up."""
+    if process is None or process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+_PR_SET_PDEATHSIG = 1
+
+
+def _end_with_parent() -> None:
+    """On Linux: be told to end when the launcher is killed, so that nothing is left behind."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
