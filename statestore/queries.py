@@ -243,6 +243,14 @@ def last_sweep() -> SweepRun | None:
     return SweepRun.objects.order_by("-started_at").first()
 
 
+def expired_count(*, at_most: int) -> int:
+    """How many entries have expired and wait for the sweep."""
+    now = datetime.now(UTC)
+    hour = int(now.timestamp() // 3600)
+    ((count,),) = sql.expired_count.rows(now=now, hour=hour, limit=at_most)
+    return int(count)
+
+
 def _unexpired(now: datetime) -> Q:
     return Q(expires_at__isnull=True) | Q(expires_at__gt=now)
 

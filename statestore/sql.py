@@ -116,10 +116,6 @@ WHERE task_instance_id = ({writer}) AND key = %(key)s
 RETURNING task_instance_id
 """
 
-_CLEAR: Final = """
-DELETE FROM statestore_entry WHERE task_instance_id = ({writer}) RETURNING task_instance_id, key
-"""
-
 
 class Fenced:
     """A write in two forms: of an attempt that must be the newest, and of one that does not say."""
@@ -141,7 +137,18 @@ entry_create: Final = Fenced(_SET, condition=_ONLY_IF_EXPIRED)
 entry_replace: Final = Fenced(_REPLACE, expiry=_WITH_EXPIRY)
 entry_replace_value: Final = Fenced(_REPLACE, expiry="")
 entry_delete: Final = Fenced(_DELETE)
-entry_clear: Final = Fenced(_CLEAR)
+
+# The newest attempt; one that starts meanwhile waits for the end of the transaction.
+attempt_hold: Final = Statement("""
+SELECT attempt FROM statestore_taskinstance WHERE scope_digest = %(digest)s {share}
+""")
+
+# Clear a task instance.
+entry_clear: Final = Statement("""
+DELETE FROM statestore_entry WHERE task_instance_id = (
+    SELECT id FROM statestore_taskinstance WHERE scope_digest = %(digest)s)
+RETURNING task_instance_id, key
+""")
 
 # Clear every map index of a task.
 entry_clear_all_map_indices: Final = Statement("""
@@ -215,4 +222,12 @@ WHERE id IN (
     WHERE expires_hour <= %(hour)s AND expires_at <= %(now)s{at}
     ORDER BY expires_hour LIMIT %(limit)s {skip})
 AND expires_at <= %(now)s{at}
+RETURNING task_instance_id, key
+""")
+
+# How many entries have expired and still take room, up to a limit.
+expired_count: Final = Statement("""
+SELECT count(*) FROM (
+    SELECT 1 FROM statestore_entry
+    WHERE expires_hour <= %(hour)s AND expires_at <= %(now)s{at} LIMIT %(limit)s) AS expired
 """)

@@ -1,0 +1,45 @@
+"""Attempts of a task instance: the newest one alone may write."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from statestore import sql
+from statestore.errors import StaleAttemptError
+from statestore.protocol import TaskScope
+
+
+def attempt_start(*, scope: TaskScope) -> int:
+    """Start the next attempt of a task instance; its number. Older attempts can write no more."""
+    ((attempt,),) = sql.attempt_start.rows(**scope_parameters(scope), now=datetime.now(UTC))
+    return int(attempt)
+
+
+def require_newest(scope: TaskScope, attempt: int | None) -> None:
+    """Let pass the newest attempt and who names none; hold back newer ones until the transaction ends.
+
+    Raises:
+        StaleAttemptError: a newer attempt has started.
+    """
+    if attempt is not None and (row := sql.first(sql.attempt_hold.rows(digest=scope.digest))):
+        refuse_stale(attempt, newest=row[0])
+
+
+def refuse_stale(attempt: int | None, *, newest: int) -> None:
+    """Refuse an attempt that is not the newest."""
+    if attempt is not None and attempt < newest:
+        raise StaleAttemptError(
+            f"Attempt {attempt} may write no more: attempt {newest} of this task instance has started.",
+            attempt=attempt,
+            newest_attempt=newest,
+        )
+
+
+def scope_parameters(scope: TaskScope) -> dict[str, Any]:
+    """The columns of a task instance, for SQL."""
+    return {
+        "digest": scope.digest,
+        "dag_id": scope.dag_id,
+        "run_id": scope.run_id,
+        "task_id": scope.task_id,
+        "map_index": scope.map_index,
+    }
