@@ -139,7 +139,8 @@ def read_entry_patch(request: HttpRequest) -> EntryInput:
 
 
 def _read_body(request: HttpRequest, allowed: set[str]) -> dict[str, Member]:
-    if request.content_type != "application/json":
+    media_type = (request.META.get("CONTENT_TYPE") or "").partition(";")[0]
+    if media_type.strip().lower() != "application/json":
         raise MediaTypeError
     limit = settings.STATESTORE_VALUE_MAX_BYTES + BODY_SLACK
     members = read_object(_read_bytes(request, limit))
