@@ -1,0 +1,70 @@
+"""A JSON value as HTML: highlighted, escaped, and named by its type."""
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from statestore.jsonpretty import pieces
+
+INLINE_MAX: Final = 80  # characters that still fit on one line
+OPEN_MAX: Final = 900  # longer values are folded
+
+_CLASS = {"key": "jk", "string": "js", "number": "jn", "literal": "jl", "mark": "jp"}
+
+
+@dataclass(frozen=True, slots=True)
+class JsonView:
+    """What a page shows of one value."""
+
+    html: SafeString
+    kind: str  # object, 3 fields
+    size: str  # 1.2 kB
+    inline: bool
+    folded: bool
+    preview: str  # the first characters, for the folded form
+
+
+def json_view(text: str) -> JsonView:
+    """The value as a page shows it; `text` is what was sent."""
+    parts = pieces(text)
+    html = format_html_join("", "{}", ((_span(kind, part),) for kind, part in parts))
+    inline = len(text) <= INLINE_MAX and not text.lstrip().startswith(("{", "["))
+    return JsonView(
+        html=html,
+        kind=kind_of(text),
+        size=size_of(text),
+        inline=inline,
+        folded=sum(len(part) for _, part in parts) > OPEN_MAX,
+        preview=text[:INLINE_MAX] + "…" if len(text) > INLINE_MAX else text,
+    )
+
+
+def kind_of(text: str) -> str:
+    """The type in words: `string, 96 chars`."""
+    value = json.loads(text)
+    if isinstance(value, dict):
+        return f"object, {_count(len(value), 'field')}"
+    if isinstance(value, list):
+        return f"array, {_count(len(value), 'item')}"
+    if isinstance(value, str):
+        return "string" if len(value) <= INLINE_MAX else f"string, {len(value):,} chars"
+    return "boolean" if isinstance(value, bool) else "number"
+
+
+def size_of(text: str) -> str:
+    """The stored size: `612 B`, `1.2 kB`."""
+    size = len(text.encode())
+    return f"{size} B" if size < 1000 else f"{size / 1000:,.1f} kB"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}" + ("" if number == 1 else "s")
+
+
+def _span(kind: str, text: str) -> str | SafeString:
+    if kind not in _CLASS:
+        return text
+    return format_html('<span class="{}">{}</span>', _CLASS[kind], text)

@@ -1,0 +1,54 @@
+"""Who may see the pages: whoever is logged in and has the right."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from statestore.access import USER_PERMISSIONS, Right
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+MISSING = (
+    "Your account lacks the right to {right} task state ({permission}). "
+    "An administrator can grant it to you or to one of your groups, in the admin site under Users."
+)
+
+
+def needs(right: Right) -> Callable[[View[P]], View[P]]:
+    """A page: others are sent to the login, or told which right is missing."""
+
+    def decorate(view: View[P]) -> View[P]:
+        @wraps(view)
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                return redirect_to_login(request.get_full_path())
+            if not request.user.has_perm(USER_PERMISSIONS[right]):
+                message = MISSING.format(right=right, permission=USER_PERMISSIONS[right])
+                raise PermissionDenied(message)
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def needs_in_place(right: Right) -> Callable[[View[P]], View[P]]:
+    """A fragment: others get a bare 401 or 403, so that no login page lands inside a page."""
+
+    def decorate(view: View[P]) -> View[P]:
+        @wraps(view)
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                return HttpResponse(status=401)
+            if not request.user.has_perm(USER_PERMISSIONS[right]):
+                return HttpResponse(status=403)
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate

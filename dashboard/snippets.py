@@ -1,0 +1,59 @@
+"""Commands that people copy into a shell or a program: encoded and quoted for it."""
+
+import shlex
+from urllib.parse import quote
+
+from statestore.protocol import MAP_INDEX_NONE, PROGRESS_KEY, TaskScope
+
+
+def entry_url(base: str, scope: TaskScope, key: str) -> str:
+    """The REST address of an entry on the server at `base` (`https://host/`)."""
+    dag, run, task, name = (quote(part, safe="") for part in (*_ids(scope), key))
+    mapped = "" if scope.map_index == MAP_INDEX_NONE else f"?map_index={scope.map_index}"
+    path = f"dags/{dag}/dagRuns/{run}/taskInstances/{task}/state-store/{name}{mapped}"
+    return f"{base}api/v2/{path}"
+
+
+def curl_read(base: str, scope: TaskScope, key: str) -> str:
+    """A shell command that reads an entry."""
+    url = shlex.quote(entry_url(base, scope, key))
+    return f'curl -H "Authorization: Bearer $STATESTORE_TOKEN" \\\n  {url}'
+
+
+def python_read(base: str, scope: TaskScope, key: str) -> str:
+    """A Python program that reads an entry."""
+    ids = ", ".join(repr(part) for part in _ids(scope))
+    mapped = "" if scope.map_index == MAP_INDEX_NONE else f", map_index={scope.map_index}"
+    return _python(base, f"{ids}{mapped}", f'print(context["task_store"].get({key!r}))')
+
+
+_HELLO = TaskScope("demo", "run-1", "hello")
+
+
+def curl_first(base: str) -> str:
+    """A shell command that writes a first key."""
+    value = shlex.quote('{"value": {"current": 1, "total": 10, "unit": "steps"}}')
+    return (
+        'curl -X PUT -H "Authorization: Bearer $STATESTORE_TOKEN" \\\n'
+        f'  -H "Content-Type: application/json" -d {value} \\\n'
+        f"  {shlex.quote(entry_url(base, _HELLO, PROGRESS_KEY))}"
+    )
+
+
+def python_first(base: str) -> str:
+    """A Python program that writes a first key."""
+    value = '{"current": 1, "total": 10, "unit": "steps"}'
+    ids = ", ".join(repr(part) for part in _ids(_HELLO))
+    return _python(base, ids, f'context["task_store"].set({PROGRESS_KEY!r}, {value})')
+
+
+def _ids(scope: TaskScope) -> tuple[str, str, str]:
+    return scope.dag_id, scope.run_id, scope.task_id
+
+
+def _python(base: str, task: str, line: str) -> str:
+    return (
+        "from statestore.sdk import StateStore\n\n"
+        f"store = StateStore({base!r})  # the token: STATESTORE_TOKEN\n"
+        f"with store.task({task}) as context:\n    {line}"
+    )

@@ -1,0 +1,144 @@
+// Owns the live mode: asks once a second while someone looks, morphs what changed, says when it cannot.
+(() => {
+  const region = document.getElementById("live");
+  const pill = document.getElementById("live-pill");
+  const strip = document.getElementById("offline");
+  if (!region || !window.htmx) return;
+
+  const EVERY = 1000, RETRY = 2000, MARK = 2000, SPEAK = 10000;
+  const { age, reveal, relative, say } = window.statestore;
+  let paused = false, ended = false, lost = false, asking = false, timer = 0;
+  let fresh = Date.now(); // when the server last said that this is how things are
+  let spoke = 0;
+  const marks = new Map(); // element id -> until when it is marked as changed
+
+  // --- asking ---
+  const body = () => document.getElementById("live-body");
+  const ask = () => {
+    clearTimeout(timer);
+    if (paused || ended || asking || document.hidden) return;
+    asking = true;
+    htmx.trigger(region, "live:poll");
+  };
+  const later = (wait) => { clearTimeout(timer); timer = setTimeout(ask, wait); };
+
+  region.addEventListener("htmx:configRequest", (event) => {
+    event.detail.parameters.cursor = body()?.dataset.cursor ?? "";
+  });
+  region.addEventListener("htmx:afterRequest", (event) => {
+    asking = false;
+    const status = event.detail.xhr?.status ?? 0;
+    if (status === 200 || status === 204) found();
+    else if (status === 401) end("You are signed out.", "Sign in again", signIn());
+    else if (status === 403) end("Your account may not view task state any more.", "Reload", location.href);
+    else if (status === 404) end("This task instance is not there any more.", "Go to Live", document.querySelector(".brand").href);
+    else { lost = true; show(); announce("Live updates are lost"); }
+    later(lost ? RETRY : EVERY);
+  });
+  const signIn = () => `${region.dataset.login}?next=${encodeURIComponent(location.pathname + location.search)}`;
+  const found = () => {
+    if (lost) announce("Live updates are back");
+    lost = false;
+    fresh = Date.now();
+    show();
+  };
+  const end = (words, action, href) => {
+    ended = true;
+    const link = Object.assign(document.createElement("a"), { textContent: action, href });
+    strip.querySelector("[data-lost]").replaceChildren(`${words} Showing values from ${clock()}. `, link);
+    strip.hidden = false;
+    announce(words);
+    show();
+  };
+
+  // --- showing ---
+  const clock = () => `${new Date(fresh).toISOString().slice(11, 19)} UTC`;
+  const show = () => {
+    const since = relative((fresh - Date.now()) / 1000);
+    pill.querySelector("[data-word]").textContent = paused ? "Paused" : lost || ended ? "Offline" : "Live";
+    pill.querySelector("[data-age]").textContent = since;
+    pill.setAttribute("aria-pressed", String(!paused));
+    pill.classList.toggle("lost", lost || ended);
+    pill.querySelector(".dot").classList.toggle("pulse", !paused && !lost && !ended);
+    if (ended) return;
+    strip.hidden = !lost;
+    if (lost) {
+      strip.querySelector("[data-lost]").textContent =
+        `Live updates lost, last answer ${since}; trying again. Showing values from ${clock()}.`;
+    }
+  };
+  const announce = (text) => {
+    if (Date.now() - spoke < SPEAK) return;
+    spoke = Date.now();
+    say(text);
+  };
+
+  // --- morphing ---
+  if (window.Idiomorph) {
+    Object.assign(Idiomorph.defaults.callbacks, {
+      // What a reader has opened stays open.
+      beforeAttributeUpdated: (name, element) => !(name === "open" && element.localName === "details"),
+    });
+  }
+  const texts = () => new Map([...region.querySelectorAll("[data-watch]")].map((e) => [e.id, e.textContent]));
+  let before = new Map(), summary = "";
+  region.addEventListener("htmx:beforeSwap", (event) => {
+    before = texts();
+    summary = region.querySelector("[data-say]")?.textContent;
+    if (event.detail.shouldSwap) event.detail.serverResponse = inPlace(event.detail.serverResponse);
+  });
+  region.addEventListener("htmx:afterSwap", () => {
+    const until = Date.now() + MARK;
+    texts().forEach((text, id) => { if (before.has(id) && before.get(id) !== text) marks.set(id, until); });
+    mark();
+    reveal(region);
+    age();
+    const now = region.querySelector("[data-say]")?.textContent;
+    if (now && now !== summary) announce(now);
+  });
+  const mark = () => marks.forEach((until, id) => {
+    const on = Date.now() < until;
+    document.getElementById(id)?.classList.toggle("changed", on);
+    if (!on) marks.delete(id);
+  });
+
+  // Rows keep their places while a pointer or the focus is among them.
+  const inPlace = (html) => {
+    const table = region.querySelector("table.grid");
+    if (!table || !(table.matches(":hover") || table.contains(document.activeElement))) return html;
+    const next = new DOMParser().parseFromString(html, "text/html");
+    const here = [...table.querySelectorAll("tbody")];
+    const known = new Set([...table.querySelectorAll("tr[id]")].map((row) => row.id));
+    const added = (group) => [...group.querySelectorAll("tr[id]")].filter((row) => !known.has(row.id));
+    const nextTable = next.querySelector("table.grid");
+    if (!nextTable) return html;
+    here.forEach((group) => {
+      let target = next.getElementById(group.id);
+      if (!target) {
+        target = nextTable.appendChild(group.cloneNode(false));
+        const heading = group.querySelector("tr.sec");
+        if (heading) target.append(heading.cloneNode(true));
+      }
+      const fresh = added(target);
+      [...group.querySelectorAll("tr[id]")].forEach((row) => {
+        const newer = next.getElementById(row.id);
+        if (newer) target.append(newer);
+      });
+      target.append(...fresh);
+    });
+    return next.body.innerHTML;
+  };
+
+  // --- the mode ---
+  pill.hidden = false;
+  pill.addEventListener("click", () => {
+    paused = !paused;
+    show();
+    say(paused ? "Live updates paused" : "Live updates on");
+    if (!paused) ask();
+  });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
+  setInterval(() => { show(); mark(); }, 500);
+  show();
+  later(EVERY);
+})();

@@ -1,0 +1,239 @@
+"""The admin site: entries are listed and cleared, tokens created and revoked, nothing edited by hand."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from statestore import services
+from statestore.access import USER_PERMISSIONS, Right
+from statestore.admin_clear import ClearingMixin, clear_keys, confirm_or_clear
+from statestore.admin_filters import ExpiredFilter, ExpiryFilter, begins_with
+from statestore.jsonpretty import pretty
+from statestore.models import ApiToken, Entry, SweepRun, TaskInstance
+
+admin.site.site_header = "Statestore administration"
+admin.site.site_title = "Statestore"
+admin.site.index_title = "Administration"
+
+VALUE_SHOWN = 80
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in its stubs alone
+    """Rows that only services write."""
+
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody; what may be deleted has an action that calls a service."""
+        return False
+
+
+@admin.register(Entry)
+class EntryAdmin(ClearingMixin, ReadOnlyAdmin):
+    """Keys and their values."""
+
+    list_display = (
+        "key",
+        "dag",
+        "run",
+        "task",
+        "map_index",
+        "short",
+        "version",
+        "updated_at",
+        "expires",
+    )
+    list_select_related = ("task_instance",)
+    list_filter = (
+        ExpiredFilter,
+        ExpiryFilter,
+        begins_with("task_instance__dag_id", "dag"),
+        begins_with("task_instance__run_id", "run"),
+        begins_with("task_instance__task_id", "task"),
+        begins_with("key", "key"),
+    )
+    search_fields = (
+        "task_instance__dag_id",
+        "task_instance__run_id",
+        "task_instance__task_id",
+        "key",
+    )
+    search_help_text = "Finds words anywhere in dag, run, task and key."
+    ordering = ("-pk",)
+    actions = ("clear_keys", "clear_tasks", "clear_all_map_indices")
+    fields = (
+        "task_instance", "key", "pretty_value", "version", "attempt", "writer",
+        "created_at", "updated_at", "expires",
+    )  # fmt: skip
+    readonly_fields = ("pretty_value", "expires")
+
+    def tasks_of(self, selected: QuerySet[Entry]) -> QuerySet[TaskInstance]:
+        """The task instances of these entries."""
+        return TaskInstance.objects.filter(pk__in=selected.order_by().values("task_instance_id"))
+
+    @admin.action(description="Clear selected keys", permissions=["clear"])
+    def clear_keys(self, request: HttpRequest, queryset: QuerySet[Entry]) -> HttpResponse | None:
+        """The ticked keys alone."""
+        return confirm_or_clear(
+            self,
+            request,
+            action="clear_keys",
+            title="Clear selected keys",
+            entries=queryset,
+            clear=lambda writer: clear_keys(request, queryset, writer),
+        )
+
+    @admin.display(description="dag", ordering="task_instance__dag_id")
+    def dag(self, entry: Entry) -> str:
+        """The dag's id."""
+        return str(entry.task_instance.dag_id)
+
+    @admin.display(description="run", ordering="task_instance__run_id")
+    def run(self, entry: Entry) -> str:
+        """The run's id."""
+        return str(entry.task_instance.run_id)
+
+    @admin.display(description="task", ordering="task_instance__task_id")
+    def task(self, entry: Entry) -> str:
+        """The task's id."""
+        return str(entry.task_instance.task_id)
+
+    @admin.display(description="map index")
+    def map_index(self, entry: Entry) -> int:
+        """-1 when not mapped."""
+        return entry.task_instance.map_index
+
+    @admin.display(description="value")
+    def short(self, entry: Entry) -> SafeString:
+        """The value's first characters."""
+        long = len(entry.value) > VALUE_SHOWN
+        return format_html("<code>{}</code>", entry.value[:VALUE_SHOWN] + "…" * long)
+
+    @admin.display(description="value")
+    def pretty_value(self, entry: Entry) -> SafeString:
+        """The value in lines."""
+        return format_html('<pre class="value" tabindex="0">{}</pre>', pretty(entry.value))
+
+    @admin.display(description="expires", ordering="expires_at", empty_value="never")
+    def expires(self, entry: Entry) -> Any:
+        """When, or never."""
+        return entry.expires_at
+
+
+@admin.register(TaskInstance)
+class TaskInstanceAdmin(ClearingMixin, ReadOnlyAdmin):
+    """Task instances: the units that keys belong to."""
+
+    list_display = ("task_id", "dag_id", "run_id", "map_index", "status", "attempt", "active_at")
+    list_filter = (
+        "status",
+        begins_with("dag_id", "dag"),
+        begins_with("run_id", "run"),
+        begins_with("task_id", "task"),
+    )
+    search_fields = ("dag_id", "run_id", "task_id")
+    ordering = ("-active_at", "-id")
+    actions = ("clear_tasks", "clear_all_map_indices")
+
+    def tasks_of(self, selected: QuerySet[TaskInstance]) -> QuerySet[TaskInstance]:
+        """These."""
+        return selected
+
+
+class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in its stubs alone
+    """A new token: who uses it, what it may do, to which dags, until when."""
+
+    rights = forms.MultipleChoiceField(
+        choices=[(right.value, right.value) for right in Right],
+        initial=[Right.VIEW.value, Right.WRITE.value],
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+    class Meta:
+        """What can be filled in."""
+
+        model = ApiToken
+        fields = ("name", "rights", "dag_patterns", "expires_at")
+        widgets: ClassVar = {"dag_patterns": forms.TextInput}
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(ReadOnlyAdmin):
+    """Workers' credentials: shown once, then known by their first characters."""
+
+    list_display = (
+        "name", "prefix", "rights", "dag_patterns", "created_at", "expires_at", "revoked_at", "last_used_at",
+    )  # fmt: skip
+    search_fields = ("name", "prefix")
+    actions = ("revoke",)
+    form = ApiTokenForm
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may administer tokens."""
+        return request.user.has_perm("statestore.add_apitoken")
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may administer tokens."""
+        return request.user.has_perm(USER_PERMISSIONS[Right.ADMINISTER])
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """The form of a new token; a token that exists is only shown."""
+        return super().get_form(request, obj, change, **kwargs) if obj is None else forms.ModelForm
+
+    def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
+        """Create the token through its service, and keep the secret for the answer alone."""
+        row, secret = services.api_token_create(
+            name=obj.name,
+            rights=[Right(word) for word in form.cleaned_data["rights"]],
+            dag_patterns=obj.dag_patterns,
+            expires_at=obj.expires_at,
+        )
+        obj.pk, obj.prefix = row.pk, row.prefix
+        request.token_secret = secret  # type: ignore[attr-defined]
+
+    def response_add(
+        self, request: HttpRequest, obj: ApiToken, post_url_continue: Any = None
+    ) -> HttpResponse:
+        """The page that shows the secret, this once: no cookie and no session carries it."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "The new token",
+            "opts": self.opts,
+            "token": obj,
+            "secret": request.token_secret,  # type: ignore[attr-defined]
+        }
+        response = TemplateResponse(request, "admin/statestore/token_created.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    @admin.action(description="Revoke selected tokens", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
+        """Refuse these tokens from now on."""
+        revoked = [row for row in queryset if services.api_token_revoke(token_id=row.pk)]
+        for row in revoked:
+            self.log_change(request, row, "Revoked.")
+        self.message_user(request, f"Revoked {len(revoked)} tokens.", messages.SUCCESS)
+
+
+@admin.register(SweepRun)
+class SweepRunAdmin(ReadOnlyAdmin):
+    """Runs of the sweep: whether it works, and how much it deletes."""
+
+    list_display = ("started_at", "seconds", "deleted", "overdue")
