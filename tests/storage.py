@@ -1,0 +1,44 @@
+"""Short words for what tests of storage do again and again."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from statestore.models import Entry
+from statestore.protocol import TaskScope
+from statestore.services import ALWAYS, Expiry, Precondition, Writer, entry_set
+
+ME = Writer("tests")
+
+
+def put(
+    scope: TaskScope,
+    key: str,
+    text: str,
+    *,
+    writer: Writer = ME,
+    expiry: Expiry = None,
+    precondition: Precondition = ALWAYS,
+) -> int:
+    """Write JSON text; the entry's version."""
+    return entry_set(
+        scope=scope,
+        key=key,
+        value=text,
+        decoded=json.loads(text),
+        writer=writer,
+        expiry=expiry,
+        precondition=precondition,
+    )
+
+
+def row_of(scope: TaskScope, key: str) -> Any:
+    """The entry's row, whether it has expired or not."""
+    return Entry.objects.filter(task_instance__scope_digest=scope.digest, key=key)
+
+
+def expire(scope: TaskScope, key: str, *, ago: timedelta = timedelta(seconds=1)) -> None:
+    """Let an entry's time be over."""
+    end = datetime.now(UTC) - ago
+    changed = row_of(scope, key).update(expires_at=end, expires_hour=int(end.timestamp() // 3600))
+    assert changed == 1
