@@ -84,7 +84,8 @@ def entry_set(
     else:
         statement = sql.entry_create if precondition.absent else sql.entry_set
         row = sql.first(statement.rows(**parameters))
-        if row is None and _create_task_instance(scope, now):
+        if row is None:  # a new task instance, unless another writer was first, or it is refused
+            _create_task_instance(scope, now)
             row = sql.first(statement.rows(**parameters))
     if row is None:
         raise _refusal(scope, key, writer, now)
@@ -110,7 +111,9 @@ def entry_patch(
     """
     now = datetime.now(UTC)
     parameters = {**_write_parameters(scope, key, writer, now), "value": value}
-    row = sql.first(sql.entry_replace_value.rows(version=precondition.version, **parameters))
+    row = None
+    if not precondition.absent:  # of an entry that must not exist, nothing can be changed
+        row = sql.first(sql.entry_replace_value.rows(version=precondition.version, **parameters))
     if row is None:
         refusal = _refusal(scope, key, writer, now)
         if refusal.extra["version"] is None:
@@ -132,18 +135,21 @@ def entry_delete(
         PreconditionFailedError: a version was asked for, and the entry is not in it.
     """
     now = datetime.now(UTC)
-    row = sql.first(
-        sql.entry_delete.rows(
-            digest=scope.digest,
-            key=key,
-            now=now,
-            attempt=writer.attempt,
-            version=precondition.version,
+    row = None
+    if not precondition.absent:
+        row = sql.first(
+            sql.entry_delete.rows(
+                digest=scope.digest,
+                key=key,
+                now=now,
+                attempt=writer.attempt,
+                version=precondition.version,
+            )
         )
-    )
     if row is None:
         refusal = _refusal(scope, key, writer, now)
-        if precondition == ALWAYS:
+        missing = refusal.extra["version"] is None
+        if precondition == ALWAYS or (precondition.absent and missing):
             return False
         raise refusal
     forget_progress([(row[0], key)])
@@ -204,8 +210,8 @@ def _expires_at(expiry: Expiry, now: datetime) -> datetime | None:
     return expiry
 
 
-def _create_task_instance(scope: TaskScope, now: datetime) -> bool:
-    return sql.task_instance_create.count(**scope_parameters(scope), now=now) > 0
+def _create_task_instance(scope: TaskScope, now: datetime) -> None:
+    sql.task_instance_create.count(**scope_parameters(scope), now=now)
 
 
 def _obstacle(scope: TaskScope, key: str, now: datetime) -> tuple[int, int | None]:
