@@ -16,9 +16,10 @@ _FRAGMENTS: Final = {
         "at": "::timestamptz",
         "int": "::bigint",
         "share": "FOR SHARE",
+        "hold": "FOR NO KEY UPDATE",
         "skip": "FOR UPDATE SKIP LOCKED",
     },
-    "sqlite": {"at": "", "int": "", "share": "", "skip": ""},
+    "sqlite": {"at": "", "int": "", "share": "", "hold": "", "skip": ""},
 }
 
 
@@ -140,7 +141,7 @@ entry_delete: Final = Fenced(_DELETE)
 
 # The newest attempt; one that starts meanwhile waits for the end of the transaction.
 attempt_hold: Final = Statement("""
-SELECT attempt FROM statestore_taskinstance WHERE scope_digest = %(digest)s {share}
+SELECT attempt FROM statestore_taskinstance WHERE scope_digest = %(digest)s {hold}
 """)
 
 # Clear a task instance.
