@@ -3,6 +3,7 @@
 StateStoreError
 ├── NotFoundError                the entry is not there (or has expired)
 ├── StaleAttemptError            a newer attempt of the task instance has started
+├── NotANumberError              only a number can be added to
 ├── PreconditionFailedError      If-Match or If-None-Match does not hold
 ├── InvalidInputError            something in the input is not allowed
 ├── NotAuthenticatedError        no credentials, or not valid ones
@@ -39,6 +40,12 @@ class StaleAttemptError(StateStoreError):
     """A newer attempt of this task instance has started: stop this one."""
 
     code = ErrorCode.STALE_ATTEMPT
+
+
+class NotANumberError(StateStoreError):
+    """The value is no number."""
+
+    code = ErrorCode.NOT_A_NUMBER
 
 
 class PreconditionFailedError(StateStoreError):

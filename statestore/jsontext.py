@@ -252,6 +252,40 @@ def _plain(value: Any) -> Any:
     return value
 
 
+# --- using ---
+
+
+def decode(text: str) -> Any:
+    """What stored JSON text means."""
+    return json.loads(text)
+
+
+def merge(target: str, patch: str) -> str:
+    """JSON Merge Patch (RFC 7396) over texts: what the patch does not name keeps its text.
+
+    Raises:
+        InvalidInput: the patch is nested too deeply.
+    """
+    try:
+        return _merge(target, patch)
+    except RecursionError:
+        raise InvalidInput(("body", "value"), _too_deep(), "too_deep") from None
+
+
+def _merge(target: str, patch: str) -> str:
+    if not patch.startswith("{"):
+        return patch
+    members = _split(target, ()) if target.startswith("{") else {}
+    texts = {name: member.text for name, member in members.items()}
+    for name, member in _split(patch, ()).items():
+        if member.value is None:
+            texts.pop(name, None)
+        else:
+            texts[name] = _merge(texts.get(name, ""), member.text)
+    pairs = (f"{json.dumps(name, ensure_ascii=False)}:{text}" for name, text in texts.items())
+    return "{" + ",".join(pairs) + "}"
+
+
 # --- writing ---
 
 

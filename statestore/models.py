@@ -11,7 +11,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.functions import Now
 
-from statestore.protocol import ID_MAX, KEY_MAX, MAP_INDEX_NONE, PROGRESS_KEY, Status, TaskScope
+from statestore.protocol import ASSET_NAME_MAX, ID_MAX, KEY_MAX, MAP_INDEX_NONE, PROGRESS_KEY, Status, TaskScope
 
 
 class CodepointField(models.CharField):  # type: ignore[type-arg]  # generic in its stubs alone
@@ -76,12 +76,9 @@ class TaskInstance(models.Model):
         return TaskScope(self.dag_id, self.run_id, self.task_id, self.map_index)
 
 
-class Entry(models.Model):
-    """One key of a task instance, with its JSON value."""
+class StoredEntry(models.Model):
+    """What the entries of task instances and of assets have in common."""
 
-    task_instance = models.ForeignKey(
-        TaskInstance, on_delete=models.CASCADE, db_index=False, related_name="entries"
-    )
     key = CodepointField(max_length=KEY_MAX)
     value = models.TextField(help_text="JSON text, exactly as it was sent")
     version = models.BigIntegerField(
@@ -99,8 +96,26 @@ class Entry(models.Model):
     writer = models.CharField(
         max_length=200, default="", blank=True, help_text="token or user that wrote last"
     )
+    writer_task = models.TextField(
+        null=True,  # noqa: DJ001 - null takes no room in the row
+        blank=True,
+        help_text="the task instance that wrote last with its own token, as JSON",
+    )
     attempt = models.IntegerField(
         null=True, blank=True, help_text="attempt that wrote last, where it said so"
+    )
+
+    class Meta:
+        """No table of its own."""
+
+        abstract = True
+
+
+class Entry(StoredEntry):
+    """One key of a task instance, with its JSON value."""
+
+    task_instance = models.ForeignKey(
+        TaskInstance, on_delete=models.CASCADE, db_index=False, related_name="entries"
     )
 
     class Meta:
@@ -139,6 +154,45 @@ class Entry(models.Model):
         return bool(self.key == PROGRESS_KEY)
 
 
+class Asset(models.Model):
+    """A data set; its entries outlive runs."""
+
+    digest = models.BinaryField(max_length=16, unique=True, editable=False)
+    name = CodepointField(max_length=ASSET_NAME_MAX)
+    uri = CodepointField(max_length=ASSET_NAME_MAX)
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AssetEntry(StoredEntry):
+    """One key of an asset, with its JSON value. It never expires."""
+
+    asset = models.ForeignKey(
+        Asset, on_delete=models.CASCADE, db_index=False, related_name="entries"
+    )
+
+    class Meta:
+        """Constraints and indexes, each with its reader."""
+
+        verbose_name_plural = "asset entries"
+        constraints = [
+            # also read by every GET, PUT and list: keys of one asset, in order
+            models.UniqueConstraint(fields=["asset", "key"], name="asset_entry_key_once_per_asset"),
+            models.CheckConstraint(
+                condition=models.Q(version__gte=1), name="asset_entry_version_counts_from_1"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(expires_at__isnull=True, expires_hour__isnull=True),
+                name="asset_entry_never_expires",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.asset} · {self.key}"
+
+
 class ApiToken(models.Model):
     """A worker's credentials: what they may do, and until when. Stored as a hash, shown once."""
 
@@ -148,6 +202,10 @@ class ApiToken(models.Model):
         max_length=12, editable=False, help_text="the first characters, to recognise it by"
     )
     rights = models.CharField(max_length=100, default="view,write,clear")
+    owner = models.CharField(max_length=150, default="", blank=True, help_text="who answers for it")
+    asset_patterns = models.TextField(
+        default="*", help_text="assets it may reach, by name, separated by commas"
+    )
     dag_patterns = models.TextField(
         default="*", help_text="dags it may reach, separated by commas: sales_*, hr"
     )

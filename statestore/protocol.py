@@ -8,6 +8,7 @@ from typing import Final
 
 KEY_MAX: Final = 512  # characters
 ID_MAX: Final = 250  # characters
+ASSET_NAME_MAX: Final = 1500  # characters of an asset's name, and of its uri
 VALUE_MAX_BYTES: Final = 64 * 1024  # default of the setting STATESTORE_VALUE_MAX_BYTES
 MAP_INDEX_NONE: Final = -1  # the map index of a task that is not mapped
 MAP_INDEX_MAX: Final = 2**31 - 1
@@ -29,6 +30,7 @@ class ErrorCode(enum.StrEnum):
     TOO_LARGE = "too_large"
     INVALID = "invalid"
     STALE_ATTEMPT = "stale_attempt"
+    NOT_A_NUMBER = "not_a_number"
     PRECONDITION_FAILED = "precondition_failed"
     THROTTLED = "throttled"
     UNAVAILABLE = "unavailable"
@@ -64,6 +66,11 @@ class InvalidInput(ValueError):  # noqa: N818 - an answer to the caller, in the 
         self.loc, self.msg, self.type = loc, msg, type
 
 
+def names_digest(*names: str) -> bytes:
+    """16 bytes that stand for names which hold no NUL."""
+    return hashlib.blake2b("\0".join(names).encode(), digest_size=16).digest()
+
+
 @dataclass(frozen=True, slots=True)
 class TaskScope:
     """A task instance: the unit that keys belong to. All its attempts share one set of keys."""
@@ -76,8 +83,7 @@ class TaskScope:
     @property
     def digest(self) -> bytes:
         """16 bytes that stand for the four ids: one short unique index, whatever their length."""
-        ids = f"{self.dag_id}\0{self.run_id}\0{self.task_id}\0{self.map_index}"
-        return hashlib.blake2b(ids.encode(), digest_size=16).digest()
+        return names_digest(self.dag_id, self.run_id, self.task_id, str(self.map_index))
 
     def at(self, map_index: int) -> "TaskScope":
         """The same task at another map index."""
@@ -86,6 +92,19 @@ class TaskScope:
     def __str__(self) -> str:
         mapped = "" if self.map_index == MAP_INDEX_NONE else f" [{self.map_index}]"
         return f"{self.dag_id} / {self.run_id} / {self.task_id}{mapped}"
+
+
+@dataclass(frozen=True, slots=True)
+class AssetScope:
+    """A data set: keys that outlive runs, such as watermarks."""
+
+    asset_id: int
+
+    def __str__(self) -> str:
+        return f"asset {self.asset_id}"
+
+
+Scope = TaskScope | AssetScope
 
 
 # An id must not hold the words that divide a URL path: web servers decode %2F before routing.

@@ -3,14 +3,15 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from statestore import sql
 from statestore.errors import StaleAttemptError
 from statestore.protocol import TaskScope
+from statestore.sql import task_instances
+from statestore.sql.statement import first
 
 
 def attempt_start(*, scope: TaskScope) -> int:
     """Start the next attempt of a task instance; its number. Older attempts can write no more."""
-    ((attempt,),) = sql.attempt_start.rows(**scope_parameters(scope), now=datetime.now(UTC))
+    ((attempt,),) = task_instances.start_attempt.rows(**scope_parameters(scope), now=datetime.now(UTC))
     return int(attempt)
 
 
@@ -20,7 +21,7 @@ def require_newest(scope: TaskScope, attempt: int | None) -> None:
     Raises:
         StaleAttemptError: a newer attempt has started.
     """
-    if attempt is not None and (row := sql.first(sql.attempt_hold.rows(digest=scope.digest))):
+    if attempt is not None and (row := first(task_instances.hold_attempt.rows(digest=scope.digest))):
         refuse_stale(attempt, newest=row[0])
 
 

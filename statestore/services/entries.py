@@ -4,8 +4,9 @@ Who writes is a `Writer`: the principal's name, and the attempt where the caller
 A write of an attempt is refused once a newer one has started.
 """
 
+import json
 import logging
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,19 +14,23 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
-from statestore import sql
 from statestore.errors import NotFoundError, PreconditionFailedError
 from statestore.models import Entry, TaskInstance
 from statestore.protocol import (
     NEVER_EXPIRE,
     PROGRESS_KEY,
+    AssetScope,
     NeverExpire,
+    Scope,
     Status,
     TaskScope,
     progress_status,
 )
 from statestore.queries import ACTIVE_AT_LAG
 from statestore.services.attempts import refuse_stale, require_newest, scope_parameters
+from statestore.sql import task_instances
+from statestore.sql.entries import clear_all_map_indices, entries_of, owner_of
+from statestore.sql.statement import first, read_time
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +44,8 @@ class Writer:
 
     name: str
     attempt: int | None = None
+    task: TaskScope | None = None
+    """The task instance that a task token speaks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ ALWAYS = Precondition()
 
 def entry_set(
     *,
-    scope: TaskScope,
+    scope: Scope,
     key: str,
     value: str,
     decoded: Any,
@@ -72,21 +79,23 @@ def entry_set(
         PreconditionFailedError: the entry is not as the precondition says.
     """
     now = datetime.now(UTC)
-    expires_at = _expires_at(expiry, now)
+    expires_at = _expires_at(expiry, now) if isinstance(scope, TaskScope) else None
     parameters = {
         **_write_parameters(scope, key, writer, now),
         "value": value,
         "expires_at": expires_at,
         "expires_hour": None if expires_at is None else int(expires_at.timestamp() // 3600),
     }
+    entries = entries_of(scope)
     if precondition.present or precondition.version is not None:
-        row = sql.first(sql.entry_replace.rows(version=precondition.version, **parameters))
+        row = first(entries.replace.rows(version=precondition.version, **parameters))
     else:
-        statement = sql.entry_create if precondition.absent else sql.entry_set
-        row = sql.first(statement.rows(**parameters))
-        if row is None:  # a new task instance, unless another writer was first, or it is refused
-            _create_task_instance(scope, now)
-            row = sql.first(statement.rows(**parameters))
+        statement = entries.create if precondition.absent else entries.set
+        row = first(statement.rows(**parameters))
+        if row is None and isinstance(scope, TaskScope):
+            # a new task instance, unless another writer was first, or it is refused
+            task_instances.create.count(**scope_parameters(scope), now=now)
+            row = first(statement.rows(**parameters))
     if row is None:
         raise _refusal(scope, key, writer, now)
     _touch(row, key, decoded, now)
@@ -95,7 +104,7 @@ def entry_set(
 
 def entry_patch(
     *,
-    scope: TaskScope,
+    scope: Scope,
     key: str,
     value: str,
     decoded: Any,
@@ -113,12 +122,13 @@ def entry_patch(
     parameters = {**_write_parameters(scope, key, writer, now), "value": value}
     row = None
     if not precondition.absent:  # of an entry that must not exist, nothing can be changed
-        row = sql.first(sql.entry_replace_value.rows(version=precondition.version, **parameters))
+        statement = entries_of(scope).replace_value
+        row = first(statement.rows(version=precondition.version, **parameters))
     if row is None:
         refusal = _refusal(scope, key, writer, now)
         if refusal.extra["version"] is None:
             raise NotFoundError(
-                f"There is no key {key!r} in task instance {scope}: PUT creates one."
+                f"There is no key {key!r} in {scope}: PUT creates one."
             )
         raise refusal
     _touch(row, key, decoded, now)
@@ -126,7 +136,7 @@ def entry_patch(
 
 
 def entry_delete(
-    *, scope: TaskScope, key: str, writer: Writer, precondition: Precondition = ALWAYS
+    *, scope: Scope, key: str, writer: Writer, precondition: Precondition = ALWAYS
 ) -> bool:
     """Delete an entry; whether there was one.
 
@@ -137,9 +147,9 @@ def entry_delete(
     now = datetime.now(UTC)
     row = None
     if not precondition.absent:
-        row = sql.first(
-            sql.entry_delete.rows(
-                digest=scope.digest,
+        row = first(
+            entries_of(scope).delete.rows(
+                owner=owner_of(scope),
                 key=key,
                 now=now,
                 attempt=writer.attempt,
@@ -152,24 +162,29 @@ def entry_delete(
         if precondition == ALWAYS or (precondition.absent and missing):
             return False
         raise refusal
-    forget_progress([(row[0], key)])
+    if isinstance(scope, TaskScope):
+        forget_progress([(row[0], key)])
     logger.info("%s deleted key %r of %s", writer.name, key, scope)
     return True
 
 
 @transaction.atomic
-def entries_clear(*, scope: TaskScope, writer: Writer, all_map_indices: bool = False) -> int:
-    """Delete every entry of a task instance, or of all map indices of its task; how many.
+def entries_clear(*, scope: Scope, writer: Writer, all_map_indices: bool = False) -> int:
+    """Delete every entry of a scope, or of all map indices of a task; how many.
 
     The task instance itself, and so its attempt number, stays.
 
     Raises:
         StaleAttemptError: a newer attempt has started.
     """
-    require_newest(scope, writer.attempt)
-    statement = sql.entry_clear_all_map_indices if all_map_indices else sql.entry_clear
-    rows = statement.rows(**scope_parameters(scope))
-    forget_progress(rows)
+    if isinstance(scope, TaskScope):
+        require_newest(scope, writer.attempt)
+    if isinstance(scope, TaskScope) and all_map_indices:
+        rows = clear_all_map_indices.rows(**scope_parameters(scope))
+    else:
+        rows = entries_of(scope).clear.rows(owner=owner_of(scope))
+    if isinstance(scope, TaskScope):
+        forget_progress(rows)
     if rows:
         every = " (all map indices)" if all_map_indices else ""
         logger.info("%s cleared %s keys of %s%s", writer.name, len(rows), scope, every)
@@ -188,12 +203,13 @@ def forget_progress(deleted: list[tuple[int, str]]) -> None:
 # --- shared by the writes above ---
 
 
-def _write_parameters(scope: TaskScope, key: str, writer: Writer, now: datetime) -> dict[str, Any]:
+def _write_parameters(scope: Scope, key: str, writer: Writer, now: datetime) -> dict[str, Any]:
     return {
-        "digest": scope.digest,
+        "owner": owner_of(scope),
         "key": key,
         "now": now,
         "writer": writer.name[:200],
+        "writer_task": writer.task and json.dumps(astuple(writer.task)),
         "attempt": writer.attempt,
         "by_attempt": writer.attempt,
     }
@@ -210,22 +226,17 @@ def _expires_at(expiry: Expiry, now: datetime) -> datetime | None:
     return expiry
 
 
-def _create_task_instance(scope: TaskScope, now: datetime) -> None:
-    sql.task_instance_create.count(**scope_parameters(scope), now=now)
-
-
-def _obstacle(scope: TaskScope, key: str, now: datetime) -> tuple[int, int | None]:
-    row = sql.first(sql.write_obstacle.rows(digest=scope.digest, key=key, now=now))
-    return (row[0], row[1]) if row else (0, None)
-
-
-def _refusal(scope: TaskScope, key: str, writer: Writer, now: datetime) -> PreconditionFailedError:
+def _refusal(scope: Scope, key: str, writer: Writer, now: datetime) -> PreconditionFailedError:
     """Why a write changed nothing.
 
     Raises:
         StaleAttemptError: that is why.
+        NotFoundError: there is no such asset.
     """
-    attempt, version = _obstacle(scope, key, now)
+    row = first(entries_of(scope).obstacle.rows(owner=owner_of(scope), key=key, now=now))
+    if row is None and isinstance(scope, AssetScope):
+        raise NotFoundError(f"There is no {scope}.")
+    attempt, version = row or (0, None)
     refuse_stale(writer.attempt, newest=attempt)
     return PreconditionFailedError(
         f"The key {key!r} does not exist."
@@ -238,6 +249,8 @@ def _refusal(scope: TaskScope, key: str, writer: Writer, now: datetime) -> Preco
 def _touch(row: tuple[Any, ...], key: str, decoded: Any, now: datetime) -> None:
     """Update the task instance's summary where it is too old or wrong: rarely a statement."""
     _, task_instance_id, active_at, status = row
+    if active_at is None:
+        return  # an asset has no summary
     reported = progress_status(decoded).value if key == PROGRESS_KEY else status
-    if reported != status or now - sql.read_time(active_at) >= ACTIVE_AT_LAG:
-        sql.task_instance_touch.count(id=task_instance_id, now=now, status=reported)
+    if reported != status or now - read_time(active_at) >= ACTIVE_AT_LAG:
+        task_instances.touch.count(id=task_instance_id, now=now, status=reported)

@@ -4,10 +4,10 @@ import logging
 import time
 from datetime import UTC, datetime, timedelta
 
-from statestore import sql
 from statestore.models import SweepRun
 from statestore.queries import expired_count
 from statestore.services.entries import forget_progress
+from statestore.sql.sweep import delete_batch
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def sweep_expired(*, seconds: float = 50.0, batch: int = SWEEP_BATCH) -> SweepRu
     deleted, full = 0, True
     while full and time.monotonic() - clock < seconds:
         now = datetime.now(UTC)
-        rows = sql.sweep_batch.rows(now=now, hour=int(now.timestamp() // 3600), limit=batch)
+        rows = delete_batch.rows(now=now, hour=int(now.timestamp() // 3600), limit=batch)
         forget_progress(rows)
         deleted, full = deleted + len(rows), len(rows) == batch
     run = SweepRun.objects.create(

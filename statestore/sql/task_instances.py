@@ -1,0 +1,34 @@
+"""Task instances: creating them, their attempts, their summary."""
+
+from typing import Final
+
+from statestore.sql.statement import Statement
+
+create: Final = Statement("""
+INSERT INTO statestore_taskinstance
+    (scope_digest, dag_id, run_id, task_id, map_index, attempt, status, active_at, created_at)
+VALUES (%(digest)s, %(dag_id)s, %(run_id)s, %(task_id)s, %(map_index)s,
+    0, '', %(now)s{at}, %(now)s{at})
+ON CONFLICT (scope_digest) DO NOTHING
+""")
+
+# Start the next attempt: the row's new number shuts out every write of an older one.
+start_attempt: Final = Statement("""
+INSERT INTO statestore_taskinstance AS t
+    (scope_digest, dag_id, run_id, task_id, map_index, attempt, status, active_at, created_at)
+VALUES (%(digest)s, %(dag_id)s, %(run_id)s, %(task_id)s, %(map_index)s,
+    1, '', %(now)s{at}, %(now)s{at})
+ON CONFLICT (scope_digest) DO UPDATE SET attempt = t.attempt + 1, active_at = excluded.active_at
+RETURNING attempt
+""")
+
+# The newest attempt; one that starts meanwhile waits for the end of the transaction.
+hold_attempt: Final = Statement("""
+SELECT attempt FROM statestore_taskinstance WHERE scope_digest = %(digest)s {hold}
+""")
+
+# Keep the task instance's summary near the truth; guarded, so that concurrent writers do it once.
+touch: Final = Statement("""
+UPDATE statestore_taskinstance SET active_at = %(now)s{at}, status = %(status)s
+WHERE id = %(id)s AND (active_at < %(now)s{at} OR status <> %(status)s)
+""")
