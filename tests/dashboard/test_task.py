@@ -23,7 +23,7 @@ def test_every_key_is_shown_with_its_type_and_version(viewing: Client) -> None:
     assert "by token worker" in html
     assert "object, 2 fields" in html
     assert "never" in html
-    assert "in 29 days" in html
+    assert "in 30 days" in html
     assert '<span id="big" data-watch>24</span>' in html
 
 
