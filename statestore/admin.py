@@ -21,7 +21,7 @@ admin.site.site_header = "Statestore administration"
 admin.site.site_title = "Statestore"
 admin.site.index_title = "Administration"
 
-VALUE_SHOWN = 80
+VALUE_SHOWN = 40
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in its stubs alone
@@ -52,7 +52,6 @@ class EntryAdmin(ClearingMixin, ReadOnlyAdmin):
         "dag",
         "run",
         "task",
-        "map_index",
         "short",
         "version",
         "updated_at",
@@ -110,13 +109,9 @@ class EntryAdmin(ClearingMixin, ReadOnlyAdmin):
 
     @admin.display(description="task", ordering="task_instance__task_id")
     def task(self, entry: Entry) -> str:
-        """The task's id."""
-        return str(entry.task_instance.task_id)
-
-    @admin.display(description="map index")
-    def map_index(self, entry: Entry) -> int:
-        """-1 when not mapped."""
-        return entry.task_instance.map_index
+        """The task's id, with its map index where it has one."""
+        row = entry.task_instance
+        return f"{row.task_id} [{row.map_index}]" if row.map_index >= 0 else str(row.task_id)
 
     @admin.display(description="value")
     def short(self, entry: Entry) -> SafeString:

@@ -251,6 +251,28 @@ def expired_count(*, at_most: int) -> int:
     return int(count)
 
 
+@dataclass(frozen=True, slots=True)
+class ExpiredEntry:
+    """An entry that the next sweep deletes."""
+
+    scope: TaskScope
+    key: str
+    expires_at: datetime
+
+
+def expired_oldest(*, limit: int) -> list[ExpiredEntry]:
+    """The first entries that the next sweep deletes."""
+    now = datetime.now(UTC)
+    rows = EntryRow.objects.filter(
+        expires_hour__lte=int(now.timestamp() // 3600), expires_at__lte=now
+    ).select_related("task_instance")
+    return [
+        ExpiredEntry(row.task_instance.scope, row.key, row.expires_at)
+        for row in rows.order_by("expires_hour")[:limit]
+        if row.expires_at
+    ]
+
+
 def _unexpired(now: datetime) -> Q:
     return Q(expires_at__isnull=True) | Q(expires_at__gt=now)
 

@@ -88,7 +88,7 @@ def _started(binaries: Path) -> Iterator[str]:
         identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
         initdb = [binaries / "initdb", "-D", home / "data", "-U", "postgres", "-A", "trust"]
         options = ["listen_addresses=127.0.0.1", f"unix_socket_directories={home}", "fsync=off"]
-        options += ["full_page_writes=off", "synchronous_commit=off", "shared_buffers=64MB"]
+        options += ["full_page_writes=off", "synchronous_commit=off", "max_connections=200"]
         server = [binaries / "postgres", "-D", home / "data", "-p", str(port)]
         server += [word for option in options for word in ("-c", option)]
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC"}

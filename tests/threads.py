@@ -1,14 +1,29 @@
 """Many callers at once."""
 
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TypeVar
 
-from django.db import connection
+from django.db import OperationalError, connection
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
+
+
+def _connect() -> None:
+    """Connect, with patience: tests that run beside this one take connections too."""
+    end = time.monotonic() + 50
+    while True:
+        try:
+            connection.ensure_connection()
+        except OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def all_at_once(
@@ -23,8 +38,8 @@ def all_at_once(
 
     def call(argument: Argument) -> Result:
         try:
-            connection.ensure_connection()
-            barrier.wait(30)
+            _connect()
+            barrier.wait(60)
             return function(argument)
         finally:
             connection.close()

@@ -1,5 +1,6 @@
 """Icons, times and states, the same on every page."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -112,14 +113,13 @@ def relative(moment: datetime | None) -> SafeString | str:
 
 
 def relative_text(seconds: float) -> str:
-    """How far away, in the largest whole unit; `dashboard.js` says the same."""
+    """How far away: past times rounded down, future ones rounded; `dashboard.js` says the same."""
     if abs(seconds) < 1:
         return "now"
-    amount = _amount(abs(seconds))
-    return f"in {amount}" if seconds > 0 else f"{amount} ago"
+    return f"in {_amount(seconds, round)}" if seconds > 0 else f"{_amount(-seconds)} ago"
 
 
-def _amount(seconds: float) -> str:
+def _amount(seconds: float, whole: Callable[[float], int] = int) -> str:
     length, unit = next((step for step in _UNITS if seconds >= step[0]), _UNITS[-1])
-    number = int(seconds // length)
+    number = whole(seconds / length)
     return f"{number} {unit}" + ("s" if unit == "day" and number > 1 else "")

@@ -24,7 +24,7 @@
     const size = Math.abs(seconds);
     if (size < 1) return "now";
     const [length, unit] = STEPS.find(([step]) => size >= step);
-    const number = Math.floor(size / length);
+    const number = seconds > 0 ? Math.round(size / length) : Math.floor(size / length);
     const amount = `${number} ${unit}${unit === "day" && number > 1 ? "s" : ""}`;
     return seconds > 0 ? `in ${amount}` : `${amount} ago`;
   };

@@ -1,0 +1,1 @@
+"""The dashboard: views, and pages in a real Chromium."""

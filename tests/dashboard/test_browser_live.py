@@ -1,0 +1,169 @@
+"""The pages in a real Chromium: what moves, and what happens when it cannot."""
+
+import re
+import time
+
+import pytest
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from playwright.sync_api import Browser, Page, expect
+from pytest_django.live_server_helper import LiveServer
+
+from statestore.protocol import TaskScope
+from tests.dashboard.data import EVIL, SCOPE, id_of, put
+
+pytestmark = pytest.mark.browser
+
+WITHIN = 2_000  # ms from a write to the page
+# What a browser and htmx say of a request that failed.
+EXPECTED = re.compile("ERR_INTERNET_DISCONNECTED|401|^htmx:|Response Status Error Code")
+OTHER = TaskScope("sales", "run-1", "export")
+
+
+@pytest.fixture(autouse=True)
+def _one_task(transactional_db: None) -> None:
+    put("progress", {"current": 10, "total": 100, "unit": "rows"})
+    put("config", {"rows": list(range(400))})
+
+
+def test_live_shows_a_write_without_a_reload(page: Page) -> None:
+    page.goto("/")
+    page.evaluate("window.stayed = true")
+    row = page.locator(f"#t-{id_of()}")
+    expect(row).to_contain_text("10 %")
+    put("progress", {"current": 42, "total": 100, "unit": "rows"})
+    started = time.monotonic()
+    expect(row).to_contain_text("42 %", timeout=WITHIN)
+    assert time.monotonic() - started < WITHIN / 1000
+    expect(row.locator(".changed")).to_have_count(1)
+    expect(row.locator(".changed")).to_have_count(0, timeout=4_000)
+    put("progress", {"current": 1}, OTHER)
+    expect(page.locator(f"#t-{id_of(OTHER)}")).to_be_visible(timeout=WITHIN)
+    assert page.evaluate("window.stayed")
+
+
+def test_task_shows_a_write_and_keeps_open_what_was_opened(page: Page) -> None:
+    page.goto(f"/t/{id_of()}/")
+    fold = page.locator("details.fold")
+    fold.locator("summary").click()
+    put("progress", {"current": 42, "total": 100, "unit": "rows"})
+    expect(page.locator("#big")).to_have_text("42", timeout=WITHIN)
+    put("new_key", "value")
+    expect(page.get_by_role("rowheader", name="new_key")).to_be_visible(timeout=WITHIN)
+    expect(fold).to_have_attribute("open", "")
+    expect(page.get_by_role("button", name="Copy value of new_key")).to_be_visible()
+
+
+def test_a_pause_holds_the_page_still(page: Page) -> None:
+    page.goto("/")
+    page.keyboard.press("p")
+    expect(page.locator("#live-pill")).to_contain_text("Paused")
+    page.wait_for_timeout(1_200)
+    put("progress", {"current": 42, "total": 100})
+    page.wait_for_timeout(2_000)
+    expect(page.locator(f"#t-{id_of()}")).to_contain_text("10 %")
+    page.keyboard.press("p")
+    expect(page.locator(f"#t-{id_of()}")).to_contain_text("42 %", timeout=WITHIN)
+
+
+def test_a_lost_connection_is_told_and_the_values_stay(page: Page, complaints: list[str]) -> None:
+    page.goto("/")
+    page.context.set_offline(True)
+    expect(page.locator("#offline")).to_contain_text("Live updates lost", timeout=4_000)
+    expect(page.locator(f"#t-{id_of()}")).to_contain_text("10 %")
+    put("progress", {"current": 42, "total": 100})
+    page.context.set_offline(False)
+    expect(page.locator(f"#t-{id_of()}")).to_contain_text("42 %", timeout=5_000)
+    expect(page.locator("#offline")).to_be_hidden()
+    assert [said for said in complaints if not EXPECTED.search(said)] == []
+    complaints.clear()
+
+
+def test_an_ended_session_is_told(page: Page, complaints: list[str]) -> None:
+    page.goto("/?state=running")
+    Session.objects.all().delete()
+    strip = page.locator("#offline")
+    expect(strip).to_contain_text("You are signed out", timeout=4_000)
+    expect(page.locator(f"#t-{id_of()}")).to_contain_text("10 %")
+    link = strip.get_by_role("link", name="Sign in again")
+    expect(link).to_have_attribute("href", "/login/?next=%2F%3Fstate%3Drunning")
+    assert [said for said in complaints if not EXPECTED.search(said)] == []
+    complaints.clear()
+
+
+def test_rows_keep_their_places_under_the_pointer(page: Page) -> None:
+    put("progress", {"current": 1, "total": 100}, OTHER)
+    page.goto("/")
+    rows = page.locator("table.grid tr[id]")
+    order = rows.evaluate_all("rows => rows.map(row => row.id)")
+    rows.last.hover()
+    put("progress", {"status": "failed", "current": 10, "total": 100})
+    expect(page.locator(f"#t-{id_of(SCOPE)}")).to_contain_text("Failed", timeout=WITHIN)
+    assert rows.evaluate_all("rows => rows.map(row => row.id)") == order
+    page.mouse.move(0, 0)
+    put("progress", {"current": 2, "total": 100}, OTHER)
+    expect(rows.first).to_contain_text("Failed", timeout=WITHIN)
+
+
+def test_shortcuts(page: Page) -> None:
+    page.goto("/")
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.type("dag:hr")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("No task matches these filters")).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    for theme in ("light", "dark"):
+        page.keyboard.press("t")
+        expect(page.locator("html")).to_have_attribute("data-theme", theme)
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_markup_in_names_and_values_does_nothing(page: Page) -> None:
+    evil = TaskScope(EVIL, EVIL, EVIL)
+    put("progress", {"current": 1, "unit": EVIL, "message": EVIL}, evil)
+    put(EVIL, EVIL, evil)
+    page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
+    for path in ("/", f"/t/{id_of(evil)}/"):
+        page.goto(path)
+        expect(page.get_by_text(EVIL).first).to_be_visible()
+        page.wait_for_timeout(1_200)
+
+
+def test_pages_work_without_javascript(
+    page: Page, browser: Browser, live_server: LiveServer
+) -> None:
+    context = browser.new_context(
+        base_url=live_server.url,
+        java_script_enabled=False,
+        storage_state=page.context.storage_state(),
+    )
+    plain = context.new_page()
+    plain.goto("/")
+    expect(plain.locator(f"#t-{id_of()}")).to_contain_text("10 %")
+    expect(plain.get_by_role("link", name="Reload")).to_be_visible()
+    assert plain.locator("[data-copy]:visible, #live-pill:visible").count() == 0
+    plain.get_by_role("link", name="ingest").first.click()
+    expect(plain.locator("#big")).to_have_text("10")
+    plain.locator("details.fold summary").click()
+    expect(plain.locator("details.fold pre")).to_be_visible()
+    context.close()
+
+
+def test_a_person_signs_in_and_out(
+    browser: Browser, live_server: LiveServer, viewer: object
+) -> None:
+    context = browser.new_context(base_url=live_server.url)
+    page = context.new_page()
+    page.goto("/?state=running")
+    page.get_by_label("User name").fill("vera")
+    page.get_by_label("Password").fill("vera-likes-long-ones")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(re.compile(r"/\?state=running$"))
+    page.get_by_label("Account of vera").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page).to_have_url(re.compile(re.escape(settings.LOGIN_URL)))
+    context.close()

@@ -1,0 +1,123 @@
+"""Live: every task instance, those in trouble first."""
+
+import re
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from statestore.protocol import TaskScope
+from tests.dashboard.data import EVIL, SCOPE, id_of, put, silence
+
+
+def names(html: str) -> list[str]:
+    return re.findall(r'<a class="name mono"[^>]*>([^<]*)</a>', html)
+
+
+def test_a_task_is_a_row_with_its_progress(viewing: Client) -> None:
+    put("progress", {"current": 12000, "total": 50000, "unit": "rows"})
+    put("last_page", 3)
+    html = viewing.get("/").content.decode()
+    assert names(html) == ["ingest"]
+    assert "<b>12,000</b> of 50,000 rows" in html
+    assert '<progress class="" max="100" value="24"' in html
+    assert "last_page" in html
+    assert f'href="/t/{id_of()}/"' in html
+
+
+def test_failed_and_stalled_tasks_come_first(viewing: Client) -> None:
+    failed, stalled = TaskScope("d", "r", "failed"), TaskScope("d", "r", "stalled")
+    put("progress", {"status": "failed"}, failed)
+    put("progress", {"current": 1}, stalled)
+    put("progress", {"current": 1})
+    silence(failed, minutes=10)
+    silence(stalled, minutes=20)
+    html = viewing.get("/").content.decode()
+    assert names(html) == ["failed", "stalled", "ingest"]
+    assert "2 need attention, 1 running" in html
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("state=failed", ["broken"]),
+        ("state=nonsense", ["broken", "ingest"]),
+        ("q=dag:sal", ["ingest"]),
+        ("q=run:run-1+task:ing", ["ingest"]),
+        ('q=task:"ingest"', ["ingest"]),
+        ("q=key:job", ["broken"]),
+        ("q=OKE", ["broken"]),
+        ("q=sal+bro", []),
+        ("q=%00", ["broken", "ingest"]),
+        ("page=99", []),
+        ("page=-1", ["broken", "ingest"]),
+        ("page=x", ["broken", "ingest"]),
+    ],
+)
+def test_the_query_string_filters(viewing: Client, query: str, found: list[str]) -> None:
+    put("progress", {"current": 1})
+    put("progress", {"status": "failed"}, TaskScope("hr", "r", "broken"))
+    put("job_id", 7, TaskScope("hr", "r", "broken"))
+    answer = viewing.get(f"/?{query}")
+    assert answer.status_code == 200
+    assert names(answer.content.decode()) == found
+
+
+def test_pages_follow_each_other(viewing: Client) -> None:
+    for number in range(55):
+        put("progress", {"current": 1}, TaskScope("d", "r", f"task-{number:02}"))
+    first, second = (viewing.get(f"/?page={page}").content.decode() for page in (1, 2))
+    assert len(names(first)) == 50
+    assert sorted(names(first) + names(second)) == [f"task-{number:02}" for number in range(55)]
+    assert 'rel="next" href="?page=2"' in first
+    assert 'rel="prev" href="?page=1"' in second
+
+
+def test_the_first_run_shows_how_to_write_a_key(viewing: Client) -> None:
+    html = viewing.get("/").content.decode()
+    assert "http://testserver/api/v2/dags/demo/dagRuns/run-1/taskInstances/hello" in html
+
+
+def test_no_match_offers_to_clear_the_filters(viewing: Client) -> None:
+    put("progress", 1)
+    assert "No task matches these filters" in viewing.get("/?q=nothing").content.decode()
+
+
+def test_the_fragment_is_empty_while_nothing_changes(viewing: Client) -> None:
+    put("progress", {"current": 1})
+    first = viewing.get("/fragments/live/")
+    found = re.search(r'data-cursor="(\w+)"', first.content.decode())
+    assert found is not None
+    again = viewing.get("/fragments/live/", {"cursor": found[1]})
+    assert (again.status_code, again.content) == (204, b"")
+
+
+def test_the_fragment_shows_what_has_changed(viewing: Client) -> None:
+    put("progress", {"current": 1})
+    found = re.search(r'data-cursor="(\w+)"', viewing.get("/").content.decode())
+    assert found is not None
+    put("progress", {"current": 2})
+    from dashboard.live import forget_readings
+
+    forget_readings()
+    again = viewing.get("/fragments/live/", {"cursor": found[1]})
+    assert again.status_code == 200
+    assert b"<b>2</b>" in again.content
+
+
+def test_a_page_costs_few_queries(
+    viewing: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in range(20):
+        put("progress", {"current": 1}, TaskScope("d", "r", f"task-{number:02}"))
+    with django_assert_max_num_queries(15):
+        viewing.get("/")
+
+
+def test_markup_in_names_and_values_is_text(viewing: Client) -> None:
+    evil = TaskScope(EVIL, EVIL, EVIL)
+    put("progress", {"current": 1, "unit": EVIL, "message": EVIL}, evil)
+    put(EVIL, EVIL, evil)
+    put("progress", EVIL, SCOPE)
+    for path in ("/", f"/t/{id_of(evil)}/", f"/t/{id_of(SCOPE)}/", f"/?q={EVIL}"):
+        assert "<script>alert" not in viewing.get(path).content.decode()

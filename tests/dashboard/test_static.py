@@ -1,0 +1,27 @@
+"""Files that pages refer to."""
+
+import re
+
+from django.conf import settings
+
+STATIC = settings.BASE_DIR / "dashboard/static/dashboard"
+
+
+def test_every_icon_is_in_the_sprite() -> None:
+    sprite = set(re.findall(r'<symbol id="([^"]+)"', (STATIC / "icons.svg").read_text()))
+    sources = [*settings.BASE_DIR.glob("templates/**/*.html")]
+    used = {name for path in sources for name in re.findall(r'{% icon "([^"]+)"', path.read_text())}
+    tags = (settings.BASE_DIR / "dashboard/templatetags/pages.py").read_text()
+    used |= set(re.findall(r'\("\w+", "([a-z0-9-]+)", "', tags))
+    assert used - sprite == set()
+
+
+def test_no_template_has_an_inline_script_or_style() -> None:
+    for path in settings.BASE_DIR.glob("templates/**/*.html"):
+        html = path.read_text()
+        assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=", html), path
+
+
+def test_what_is_vendored_has_its_licence() -> None:
+    licences = {path.name.partition("-")[0] for path in STATIC.rglob("*LICENSE*")}
+    assert licences >= {"htmx", "idiomorph", "icons", "LICENSE"}

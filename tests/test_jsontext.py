@@ -1,0 +1,178 @@
+"""Text that is let in comes back as it went, and every JSON parser reads it the same."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from statestore.jsontext import MAX_DEPTH, MAX_DIGITS, MalformedJSON, dumps, read_object
+from statestore.protocol import InvalidInput
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"]))
+)
+names = st.text(st.characters(exclude_categories=["Cs"]))
+values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(names, inner))
+
+
+def body_of(value: str) -> bytes:
+    return ('{"value": ' + value + "}").encode()
+
+
+def refusal(text: str) -> InvalidInput:
+    with pytest.raises(InvalidInput) as refused:
+        read_object(body_of(text))
+    return refused.value
+
+
+@given(value=values, indent=st.none() | st.integers(0, 3), escaped=st.booleans())
+def test_what_python_writes_is_accepted_and_kept_letter_for_letter(
+    value: Any, indent: int | None, escaped: bool
+) -> None:
+    text = json.dumps(value, indent=indent, ensure_ascii=escaped)
+
+    member = read_object(f'{{"other": 1, "value": {text} }}'.encode())["value"]
+
+    assert member.text == text
+    assert member.value == value == json.loads(member.text)
+
+
+@given(text=st.text(alphabet='{}[]",:\\ue0123456789.+-Ea \n\ttrfalsnINd8', max_size=40))
+def test_any_text_is_refused_or_means_what_python_reads(text: str) -> None:
+    try:
+        member = read_object(body_of(text))["value"]
+    except (MalformedJSON, InvalidInput):
+        return
+    except KeyError:  # the text closed the string or the object by itself
+        return
+
+    decoded = json.loads(member.text, parse_constant=pytest.fail)
+    assert decoded == member.value
+    json.dumps(decoded, allow_nan=False).encode()
+
+
+@given(value=values)
+def test_dumps_writes_what_read_object_reads(value: Any) -> None:
+    member = read_object(body_of(dumps(value)))["value"]
+
+    assert member.value == value
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "word"),
+    [
+        ("NaN", (), "finite_number"),
+        ("[1, Infinity]", (1,), "finite_number"),
+        ('{"a": [0, -Infinity]}', ("a", 1), "finite_number"),
+        ('{"a": 1e999}', ("a",), "finite_number"),
+        ('{"a": -1E+999}', ("a",), "finite_number"),
+        (f"[{'9' * 400}.0]", (0,), "finite_number"),
+        (r'{"a": "x\ud800y"}', ("a",), "string_unicode"),
+        (r'{"\udfff": 1}', (), "string_unicode"),
+        ('{"a": {"b": 1, "b": 1}}', ("a",), "duplicate_key"),
+        ("1" * (MAX_DIGITS + 1), (), "int_parsing_size"),
+        ("-" + "1" * (MAX_DIGITS + 1), (), "int_parsing_size"),
+    ],
+)
+def test_what_parsers_disagree_about_is_refused_with_its_place(
+    text: str, place: tuple[str | int, ...], word: str
+) -> None:
+    refused = refusal(text)
+
+    assert (refused.loc, refused.type) == (("body", "value", *place), word)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1" * MAX_DIGITS,
+        "-" + "1" * MAX_DIGITS,
+        "1e308",
+        "1e-999",
+        r'"\ud83d\ude00"',
+        r'"\\ud800"',
+        '"1e999 NaN"',
+        "[" * MAX_DEPTH + "]" * MAX_DEPTH,
+        "[" + "[]," * 2000 + "[]]",
+    ],
+    ids=lambda text: text[:20],
+)
+def test_what_only_looks_like_it_is_accepted(text: str) -> None:
+    member = read_object(body_of(text))["value"]
+
+    assert member.text == text
+    assert member.value == json.loads(text)
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 5_000, 200_000])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_what_is_nested_too_deep_is_refused(depth: int, opening: str, closing: str) -> None:
+    refused = refusal(opening * depth + "1" + closing * depth)
+
+    assert refused.type == "too_deep"
+    assert refused.loc[0] == "body"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"{", "line 1, column 2"),
+        (b'{"value": }', "line 1, column 11"),
+        (b'{"value":\n 1,}', "line 2, column 4"),
+        (b'{"value": 01}', "line 1, column 12"),
+        (b"{'value': 1}", "double quotes"),
+        (b'{"value" 1}', "':' is expected"),
+        (b'{"value": 1} x', "more after the end"),
+        (b'{"value": "\n"}', "line 1, column 12"),
+        (b'{"value": "\xff"}', "byte 11"),
+        (b"nonsense", "line 1, column 1"),
+    ],
+)
+def test_what_is_no_json_is_refused_with_line_and_column(body: bytes, words: str) -> None:
+    with pytest.raises(MalformedJSON, match=words.replace("(", r"\(")):
+        read_object(body)
+
+
+@pytest.mark.parametrize("body", [b"", b"  \n", b"[1]", b"3", b'"x"', b"null"])
+def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        read_object(body)
+
+    assert refused.value.loc == ("body",)
+
+
+def test_a_member_that_stands_twice_is_refused() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        read_object(b'{"value": 1, "value": 1}')
+
+    assert (refused.value.loc, refused.value.type) == (("body", "value"), "duplicate_key")
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        (math.nan, ()),
+        ({"a": [1, math.inf]}, ("a", 1)),
+        ({"a": {1: 2}}, ("a",)),
+        ([{1, 2}], (0,)),
+        ("\ud800", ()),
+        ({"\ud800": 1}, ()),
+        (10**MAX_DIGITS, ()),
+        ([b"bytes"], (0,)),
+    ],
+    ids=range(8),
+)
+def test_dumps_refuses_what_has_no_json_form_with_its_place(
+    value: object, place: tuple[str | int, ...]
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        dumps(value)
+
+    assert refused.value.loc == ("value", *place)
