@@ -27,6 +27,7 @@ class Principal:
     name: str
     rights: frozenset[Right]
     dag_patterns: tuple[str, ...] = ("*",)
+    asset_patterns: tuple[str, ...] = ("*",)
 
     def has(self, right: Right) -> bool:
         """Whether the right is granted over any dag."""

@@ -8,7 +8,8 @@ StateStoreError
 ├── InvalidInputError            something in the input is not allowed
 ├── NotAuthenticatedError        no credentials, or not valid ones
 ├── ForbiddenError               the credentials lack a right
-└── TooLargeError                more bytes than the limit
+├── TooLargeError                more bytes than the limit
+└── BatchError                   one operation of a batch was refused, and so all of them
 
 The class docstring is the message where nothing more exact is given; `api/errors.py` alone decides
 which HTTP status each has.
@@ -80,3 +81,11 @@ class TooLargeError(StateStoreError):
     """The body is too large."""
 
     code = ErrorCode.TOO_LARGE
+
+
+class BatchError(StateStoreError):
+    """One operation of the batch was refused, and so none was carried out."""
+
+    def __init__(self, place: int, refusal: "StateStoreError | InvalidInput") -> None:
+        super().__init__(f"Operation {place}: {refusal}")
+        self.place, self.refusal = place, refusal

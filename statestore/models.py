@@ -11,7 +11,15 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.functions import Now
 
-from statestore.protocol import ASSET_NAME_MAX, ID_MAX, KEY_MAX, MAP_INDEX_NONE, PROGRESS_KEY, Status, TaskScope
+from statestore.protocol import (
+    ASSET_NAME_MAX,
+    ID_MAX,
+    KEY_MAX,
+    MAP_INDEX_NONE,
+    PROGRESS_KEY,
+    Status,
+    TaskScope,
+)
 
 
 class CodepointField(models.CharField):  # type: ignore[type-arg]  # generic in its stubs alone
@@ -96,8 +104,8 @@ class StoredEntry(models.Model):
     writer = models.CharField(
         max_length=200, default="", blank=True, help_text="token or user that wrote last"
     )
-    writer_task = models.TextField(
-        null=True,  # noqa: DJ001 - null takes no room in the row
+    writer_task = models.TextField(  # noqa: DJ001 - null takes no room in the row
+        null=True,
         blank=True,
         help_text="the task instance that wrote last with its own token, as JSON",
     )

@@ -11,7 +11,9 @@ from statestore.sql.statement import first
 
 def attempt_start(*, scope: TaskScope) -> int:
     """Start the next attempt of a task instance; its number. Older attempts can write no more."""
-    ((attempt,),) = task_instances.start_attempt.rows(**scope_parameters(scope), now=datetime.now(UTC))
+    ((attempt,),) = task_instances.start_attempt.rows(
+        **scope_parameters(scope), now=datetime.now(UTC)
+    )
     return int(attempt)
 
 
@@ -21,7 +23,9 @@ def require_newest(scope: TaskScope, attempt: int | None) -> None:
     Raises:
         StaleAttemptError: a newer attempt has started.
     """
-    if attempt is not None and (row := first(task_instances.hold_attempt.rows(digest=scope.digest))):
+    if attempt is not None and (
+        row := first(task_instances.hold_attempt.rows(digest=scope.digest))
+    ):
         refuse_stale(attempt, newest=row[0])
 
 

@@ -1,7 +1,7 @@
 """Many operations in one transaction: all of them happen, or none."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import transaction
@@ -9,6 +9,7 @@ from django.db import transaction
 from statestore.errors import BatchError, NotFoundError, StateStoreError
 from statestore.protocol import InvalidInput, Scope, TaskScope
 from statestore.queries import Entry, entry_get
+from statestore.services.attempts import require_newest
 from statestore.services.entries import (
     ALWAYS,
     Expiry,
@@ -26,6 +27,7 @@ class Operation:
     op: str
     scope: Scope
     key: str
+    attempt: int | None = None
     value: str = ""
     decoded: Any = None
     expiry: Expiry = None
@@ -64,6 +66,9 @@ def _order(operation: Operation) -> tuple[str, str]:
 
 
 def _apply(operation: Operation, writer: Writer) -> Outcome:
+    writer = replace(writer, attempt=operation.attempt)
+    if isinstance(operation.scope, TaskScope):
+        require_newest(operation.scope, operation.attempt)
     if operation.op == "get":
         try:
             return Outcome(entry=entry_get(scope=operation.scope, key=operation.key))

@@ -96,7 +96,9 @@ def _sum(value: str, by: str) -> str:
     """The exact decimal sum of two JSON numbers."""
     number = decode(value)
     if isinstance(number, bool) or not isinstance(number, int | float):
-        raise NotANumberError(f"The value is {type(number).__name__}, and only a number can be added to.")
+        raise NotANumberError(
+            f"The value is {type(number).__name__}, and only a number can be added to."
+        )
     try:
         with localcontext(prec=MAX_DIGITS, traps=[Inexact, InvalidOperation, Overflow]):
             text = str(Decimal(value) + Decimal(by))

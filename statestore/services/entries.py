@@ -127,9 +127,7 @@ def entry_patch(
     if row is None:
         refusal = _refusal(scope, key, writer, now)
         if refusal.extra["version"] is None:
-            raise NotFoundError(
-                f"There is no key {key!r} in {scope}: PUT creates one."
-            )
+            raise NotFoundError(f"There is no key {key!r} in {scope}: PUT creates one.")
         raise refusal
     _touch(row, key, decoded, now)
     return int(row[0])

@@ -92,11 +92,14 @@ FROM {owner} t WHERE t.{identity}
 """
 
 
+_WRITER: Final = "SELECT id FROM {owner} WHERE {identity}"
+
+
 class Fenced:
     """A write in two forms: of an attempt that must be the newest, and of one that does not say."""
 
     def __init__(self, template: str, fragments: dict[str, str], **more: str) -> None:
-        everyone = f"SELECT id FROM {fragments['owner']} WHERE {fragments['identity']}"
+        everyone = _WRITER.format(**fragments)
         newest = everyone + fragments["newest"]
         self._unfenced = Statement(template.format(writer=everyone, **fragments, **more))
         self._fenced = Statement(template.format(writer=newest, **fragments, **more))

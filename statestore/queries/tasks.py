@@ -1,135 +1,18 @@
-"""Reads: frozen snapshots, never lazy querysets. An expired entry is in none of them."""
+"""Task instances as people look at them: what each last reported, and when."""
 
 import enum
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
-from typing import Any
 
 from django.conf import settings
-from django.core.signals import setting_changed
 from django.db.models import Count, Max, Q, Window
 from django.db.models.functions import RowNumber
 
-from statestore import sql
-from statestore.access import Principal, parse_rights
-from statestore.errors import NotAuthenticatedError, NotFoundError
-from statestore.models import ApiToken, SweepRun, TaskInstance
+from statestore.errors import NotFoundError
 from statestore.models import Entry as EntryRow
+from statestore.models import TaskInstance
 from statestore.protocol import PROGRESS_KEY, Status, TaskScope
-
-PAGE_MAX = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One key with its value, as it stood when it was read."""
-
-    key: str
-    value: str  # JSON text, exactly as it was sent
-    version: int
-    created_at: datetime
-    updated_at: datetime
-    expires_at: datetime | None
-    writer: str
-    attempt: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class EntryPage:
-    """Some of a task instance's entries, and how many there are."""
-
-    entries: list[Entry]
-    total: int
-
-
-NO_ENTRIES = EntryPage([], 0)
-
-
-def _entry(row: tuple[Any, ...]) -> Entry:
-    key, value, version, created_at, updated_at, expires_at, writer, attempt = row
-    read = sql.read_time
-    return Entry(
-        key, value, version, read(created_at), read(updated_at), read(expires_at), writer, attempt
-    )
-
-
-def entry_get(*, scope: TaskScope, key: str) -> Entry:
-    """One entry.
-
-    Raises:
-        NotFoundError: it was never written, was deleted, or has expired.
-    """
-    row = sql.first(sql.entry_get.rows(digest=scope.digest, key=key, now=datetime.now(UTC)))
-    if row is None:
-        raise NotFoundError(f"There is no key {key!r} in task instance {scope}.")
-    return _entry(row)
-
-
-def entry_page(*, scope: TaskScope, limit: int = 50, offset: int = 0) -> EntryPage:
-    """Entries by key ascending; `limit` is capped at 100."""
-    limit, now = min(limit, PAGE_MAX), datetime.now(UTC)
-    rows = sql.entry_page.rows(digest=scope.digest, now=now, limit=limit, offset=offset)
-    total = offset + len(rows)
-    if len(rows) == limit or (offset and not rows):
-        ((total,),) = sql.entry_count.rows(digest=scope.digest, now=now)
-    return EntryPage([_entry(row) for row in rows], total)
-
-
-# --- credentials ---
-
-_principals: dict[bytes, tuple[float, Principal, datetime | None]] = {}
-_PRINCIPALS_MAX = 10_000
-
-
-def token_digest(secret: str) -> bytes:
-    """What is stored of a token: its SHA-256 (the secret itself is 256 random bits)."""
-    return sha256(secret.encode()).digest()
-
-
-def principal_of_token(secret: str) -> Principal:
-    """Who presents this token.
-
-    Known tokens are remembered for STATESTORE_TOKEN_CACHE_SECONDS; a revocation takes effect within
-    that time in other processes, and at once in this one.
-
-    Raises:
-        NotAuthenticatedError: there is no such token, or it is revoked or expired.
-    """
-    digest, now = token_digest(secret), time.monotonic()
-    known = _principals.get(digest)
-    if known is None or known[0] < now:
-        known = (now + settings.STATESTORE_TOKEN_CACHE_SECONDS, *_read_token(digest))
-        if len(_principals) >= _PRINCIPALS_MAX:
-            _principals.clear()
-        _principals[digest] = known
-    _, principal, expires_at = known
-    if expires_at is not None and expires_at <= datetime.now(UTC):
-        raise NotAuthenticatedError("This token has expired: ask for a new one.")
-    return principal
-
-
-def forget_principals(**_: Any) -> None:
-    """Look every token up again at its next use."""
-    _principals.clear()
-
-
-setting_changed.connect(forget_principals)
-
-
-def _read_token(digest: bytes) -> tuple[Principal, datetime | None]:
-    token = ApiToken.objects.filter(digest=digest).first()
-    if token is None:
-        raise NotAuthenticatedError("This token is not known: was it typed in full?")
-    if token.revoked_at is not None:
-        raise NotAuthenticatedError("This token was revoked: ask for a new one.")
-    patterns = tuple(pattern.strip() for pattern in token.dag_patterns.split(","))
-    rights = parse_rights(token.rights.split(","))
-    return Principal(f"token {token.name}", rights, patterns), token.expires_at
-
-
-# --- the dashboard's reads ---
+from statestore.queries.entries import Entry
 
 
 class TaskState(enum.StrEnum):
@@ -230,47 +113,20 @@ def task_detail(task_instance_id: int) -> TaskDetail:
     )
     snapshots = [
         Entry(
-            e.key, e.value, e.version, e.created_at, e.updated_at, e.expires_at, e.writer, e.attempt
+            e.key,
+            e.value,
+            e.version,
+            e.created_at,
+            e.updated_at,
+            e.expires_at,
+            e.writer,
+            e.writer_task,
+            e.attempt,
         )
         for e in entries
     ]
     (summary,) = _summaries([row])
     return TaskDetail(summary, row.created_at, snapshots)
-
-
-def last_sweep() -> SweepRun | None:
-    """The newest run of the sweep."""
-    return SweepRun.objects.order_by("-started_at").first()
-
-
-def expired_count(*, at_most: int) -> int:
-    """How many entries have expired and wait for the sweep."""
-    now = datetime.now(UTC)
-    hour = int(now.timestamp() // 3600)
-    ((count,),) = sql.expired_count.rows(now=now, hour=hour, limit=at_most)
-    return int(count)
-
-
-@dataclass(frozen=True, slots=True)
-class ExpiredEntry:
-    """An entry that the next sweep deletes."""
-
-    scope: TaskScope
-    key: str
-    expires_at: datetime
-
-
-def expired_oldest(*, limit: int) -> list[ExpiredEntry]:
-    """The first entries that the next sweep deletes."""
-    now = datetime.now(UTC)
-    rows = EntryRow.objects.filter(
-        expires_hour__lte=int(now.timestamp() // 3600), expires_at__lte=now
-    ).select_related("task_instance")
-    return [
-        ExpiredEntry(row.task_instance.scope, row.key, row.expires_at)
-        for row in rows.order_by("expires_hour")[:limit]
-        if row.expires_at
-    ]
 
 
 def _unexpired(now: datetime) -> Q:

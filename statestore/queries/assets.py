@@ -1,0 +1,80 @@
+"""Assets: data sets by name and uri."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q
+
+from statestore.access import Principal
+from statestore.errors import NotFoundError
+from statestore.models import Asset as AssetRow
+from statestore.queries.entries import PAGE_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A data set."""
+
+    id: int
+    name: str
+    uri: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AssetPage:
+    """Some assets, and how many there are."""
+
+    assets: list[Asset]
+    total: int
+
+
+def asset_get(asset_id: int) -> Asset:
+    """One asset.
+
+    Raises:
+        NotFoundError: there is none of this id.
+    """
+    row = AssetRow.objects.filter(pk=asset_id).first()
+    if row is None:
+        raise NotFoundError(f"There is no asset {asset_id}.")
+    return _asset(row)
+
+
+def asset_page(
+    *,
+    principal: Principal,
+    name_pattern: str = "",
+    uri_pattern: str = "",
+    limit: int = 50,
+    offset: int = 0,
+) -> AssetPage:
+    """The assets that the principal reaches, by id; a pattern has SQL's wildcards % and _."""
+    rows = AssetRow.objects.filter(_like("name", name_pattern), _like("uri", uri_pattern))
+    rows = rows.filter(_reached(principal.asset_patterns)).order_by("id")
+    page = rows[offset : offset + min(limit, PAGE_MAX)]
+    return AssetPage([_asset(row) for row in page], rows.count())
+
+
+def _asset(row: AssetRow) -> Asset:
+    return Asset(row.pk, row.name, row.uri, row.created_at)
+
+
+def _like(column: str, pattern: str) -> Q:
+    return Q(**{f"{column}__regex": _regex(pattern, "%", "_")}) if pattern else Q()
+
+
+def _reached(patterns: tuple[str, ...]) -> Q:
+    if "*" in patterns:
+        return Q()
+    return Q(name__regex="|".join(_regex(pattern, "*", "?") for pattern in patterns))
+
+
+def _regex(pattern: str, many: str, one: str) -> str:
+    """A regular expression of the kind that PostgreSQL and Python read alike."""
+    words = {many: ".*", one: "."}
+    return f"^{''.join(words.get(c) or _literal(c) for c in pattern)}$"
+
+
+def _literal(character: str) -> str:
+    return f"\\{character}" if character in r".^$*+?{}[]\|()" else character

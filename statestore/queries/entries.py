@@ -1,0 +1,84 @@
+"""Entries of task instances and of assets."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from statestore.errors import NotFoundError
+from statestore.models import Asset
+from statestore.protocol import AssetScope, Scope
+from statestore.sql.entries import entries_of, owner_of
+from statestore.sql.statement import first, read_time
+
+PAGE_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One key with its value, as it stood when it was read."""
+
+    key: str
+    value: str  # JSON text, exactly as it was sent
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None
+    writer: str
+    writer_task: str | None  # the four ids as a JSON array, where a task token wrote
+    attempt: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """Some of a scope's entries, and how many there are."""
+
+    entries: list[Entry]
+    total: int
+
+
+NO_ENTRIES = EntryPage([], 0)
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    key, value, version, created_at, updated_at, expires_at, *writer = row
+    times = read_time(created_at), read_time(updated_at), read_time(expires_at)
+    return Entry(key, value, version, *times, *writer)
+
+
+def entry_get(*, scope: Scope, key: str) -> Entry:
+    """One entry.
+
+    Raises:
+        NotFoundError: it was never written, was deleted, or has expired.
+    """
+    now = datetime.now(UTC)
+    row = first(entries_of(scope).get.rows(owner=owner_of(scope), key=key, now=now))
+    if row is None:
+        raise NotFoundError(f"There is no key {key!r} in {scope}.")
+    return _entry(row)
+
+
+def entry_page(*, scope: Scope, limit: int = 50, offset: int = 0) -> EntryPage:
+    """Entries by key ascending; `limit` is capped at 100.
+
+    Raises:
+        NotFoundError: there is no such asset.
+    """
+    limit, now, entries = min(limit, PAGE_MAX), datetime.now(UTC), entries_of(scope)
+    rows = entries.page.rows(owner=owner_of(scope), now=now, limit=limit, offset=offset)
+    if not rows and isinstance(scope, AssetScope):
+        require_asset(scope)
+    total = offset + len(rows)
+    if len(rows) == limit or (offset and not rows):
+        ((total,),) = entries.count.rows(owner=owner_of(scope), now=now)
+    return EntryPage([_entry(row) for row in rows], total)
+
+
+def require_asset(scope: AssetScope) -> None:
+    """Let pass an asset that exists.
+
+    Raises:
+        NotFoundError: it does not.
+    """
+    if not Asset.objects.filter(pk=scope.asset_id).exists():
+        raise NotFoundError(f"There is no {scope}.")

@@ -1,0 +1,43 @@
+"""What has expired, and what the sweep has done about it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from statestore.models import Entry, SweepRun
+from statestore.protocol import TaskScope
+from statestore.sql import sweep
+
+
+def expired_count(*, at_most: int) -> int:
+    """How many entries have expired and wait for the sweep."""
+    now = datetime.now(UTC)
+    hour = int(now.timestamp() // 3600)
+    ((count,),) = sweep.count.rows(now=now, hour=hour, limit=at_most)
+    return int(count)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiredEntry:
+    """An entry that the next sweep deletes."""
+
+    scope: TaskScope
+    key: str
+    expires_at: datetime
+
+
+def expired_oldest(*, limit: int) -> list[ExpiredEntry]:
+    """The first entries that the next sweep deletes."""
+    now = datetime.now(UTC)
+    rows = Entry.objects.filter(
+        expires_hour__lte=int(now.timestamp() // 3600), expires_at__lte=now
+    ).select_related("task_instance")
+    return [
+        ExpiredEntry(row.task_instance.scope, row.key, row.expires_at)
+        for row in rows.order_by("expires_hour")[:limit]
+        if row.expires_at
+    ]
+
+
+def last_sweep() -> SweepRun | None:
+    """The newest run of the sweep."""
+    return SweepRun.objects.order_by("-started_at").first()
