@@ -29,6 +29,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in i
 
     list_per_page = 50
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each facet counts the whole table
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody."""
@@ -53,7 +54,6 @@ class EntryAdmin(ClearingMixin, ReadOnlyAdmin):
         "run",
         "task",
         "short",
-        "version",
         "updated_at",
         "expires",
     )
