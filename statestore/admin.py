@@ -29,6 +29,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in i
 
     list_per_page = 50
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each facet counts the whole table
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody."""
@@ -53,7 +54,6 @@ class EntryAdmin(ClearingMixin, ReadOnlyAdmin):
         "run",
         "task",
         "short",
-        "version",
         "updated_at",
         "expires",
     )
@@ -189,8 +189,14 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
-        """The form of a new token; a token that exists is only shown."""
-        return super().get_form(request, obj, change, **kwargs) if obj is None else forms.ModelForm
+        """The form of a new token; of one that exists everything is only shown."""
+        if obj is not None:
+            kwargs["form"] = forms.ModelForm
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """What is filled in, or what is shown."""
+        return ApiTokenForm.Meta.fields if obj is None else self.list_display
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
         """Create the token through its service, and keep the secret for the answer alone."""

@@ -113,7 +113,7 @@ def read(path: Path) -> dict[str, Any] | None:
 
 def write(path: Path, value: dict[str, Any]) -> None:
     """Write a file so that nobody ever sees half of it."""
-    part = path.with_name(f"{path.name}.{os.getpid()}")
+    part = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
     part.write_text(json.dumps(value))
     part.replace(path)
 
