@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from re import Pattern
 
-from statestore.errors import ForbiddenError, NotAuthenticatedError, NotFoundError
+from statestore.errors import ForbiddenError, NotFoundError
+from statestore.protocol import TaskScope
 
 
 class Right(enum.StrEnum):
@@ -22,37 +23,73 @@ class Right(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whoever sent the request: a token or a user, with rights over dags that match patterns."""
+    """Whoever sent the request, with rights over what its patterns match, or over one task alone."""
 
     name: str
     rights: frozenset[Right]
     dag_patterns: tuple[str, ...] = ("*",)
     asset_patterns: tuple[str, ...] = ("*",)
+    task: TaskScope | None = None
+    """The only task instance that a task token reaches."""
 
     def has(self, right: Right) -> bool:
-        """Whether the right is granted over any dag."""
+        """Whether the right is granted over anything."""
         return right in self.rights
 
-    def reaches(self, dag_id: str) -> bool:
-        """Whether the dag is one that the principal may know of."""
-        return "*" in self.dag_patterns or _matcher(self.dag_patterns).match(dag_id) is not None
+    def reaches(self, scope: TaskScope) -> bool:
+        """Whether the task instance is one that the principal may know of."""
+        if self.task is not None:
+            return scope == self.task
+        return _matches(self.dag_patterns, scope.dag_id)
 
-    def require(self, dag_id: str, *rights: Right) -> None:
-        """Let pass who has one of the rights over the dag, or refuse.
+    def reaches_asset(self, name: str) -> bool:
+        """Whether the asset of this name is one that the principal may know of."""
+        return self.task is None and _matches(self.asset_patterns, name)
+
+    def require(self, scope: TaskScope, *rights: Right) -> None:
+        """Let pass who has one of the rights over the task instance, or refuse.
 
         What cannot be seen answers reads as if it were not there, and writes always alike: so
-        neither tells whether the dag exists.
+        neither tells whether it exists.
 
         Raises:
-            NotFoundError: a read of a dag that the principal does not reach.
-            ForbiddenError: a write to such a dag, or the right is missing.
+            NotFoundError: a read of what the principal does not reach.
+            ForbiddenError: a write to it, or the right is missing.
         """
-        if not self.reaches(dag_id):
+        if not self.reaches(scope):
             if Right.VIEW in rights:
-                raise NotFoundError(f"There is nothing to see in dag {dag_id!r}.")
-            raise ForbiddenError(f"These credentials do not reach the dag {dag_id!r}.")
+                raise NotFoundError(f"There is nothing to see in {scope}.")
+            raise ForbiddenError(f"These credentials do not reach {scope}.")
+        self.require_right(*rights)
+
+    def require_asset(self, asset_id: int, name: str, *rights: Right) -> None:
+        """Let pass who has one of the rights over the asset, or refuse.
+
+        Raises:
+            NotFoundError: the principal does not reach it.
+            ForbiddenError: it does, and the right is missing.
+        """
+        if not self.reaches_asset(name):
+            raise NotFoundError(f"There is no asset {asset_id}.")
+        self.require_right(*rights)
+
+    def require_right(self, *rights: Right) -> None:
+        """Let pass who has one of the rights over anything.
+
+        Raises:
+            ForbiddenError: none of them.
+        """
         if self.rights.isdisjoint(rights):
             raise ForbiddenError(f"These credentials lack the right to {' or '.join(rights)}.")
+
+
+def _matches(patterns: tuple[str, ...], name: str) -> bool:
+    return "*" in patterns or bool(patterns and _matcher(patterns).match(name))
+
+
+def parse_patterns(text: str) -> tuple[str, ...]:
+    """Patterns from a list with commas; an empty list fits nothing."""
+    return tuple(pattern.strip() for pattern in text.split(",") if pattern.strip())
 
 
 @lru_cache(maxsize=1024)
@@ -76,16 +113,3 @@ USER_PERMISSIONS = {
     Right.CLEAR: "statestore.delete_entry",
     Right.ADMINISTER: "statestore.change_apitoken",
 }
-
-
-def principal_of_user(user: object) -> Principal:
-    """The principal behind a logged-in user.
-
-    Raises:
-        NotAuthenticatedError: nobody is logged in.
-    """
-    if not getattr(user, "is_active", False):
-        raise NotAuthenticatedError
-    holds = user.has_perm  # type: ignore[attr-defined]  # any user model has it
-    granted = (right for right, permission in USER_PERMISSIONS.items() if holds(permission))
-    return Principal(name=f"user {user}", rights=frozenset(granted))

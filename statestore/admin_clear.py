@@ -12,9 +12,10 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from statestore import services
-from statestore.access import USER_PERMISSIONS, Right, principal_of_user
+from statestore.access import USER_PERMISSIONS, Right
 from statestore.models import Entry, TaskInstance
 from statestore.protocol import Status, TaskScope
+from statestore.queries import principal_of_user
 from statestore.services import Writer
 
 SHOWN: Final = 200  # keys that a confirmation page lists; beyond it counts

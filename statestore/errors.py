@@ -9,6 +9,7 @@ StateStoreError
 ├── NotAuthenticatedError        no credentials, or not valid ones
 ├── ForbiddenError               the credentials lack a right
 ├── TooLargeError                more bytes than the limit
+├── BusyError                    the server has no place for it now
 └── BatchError                   one operation of a batch was refused, and so all of them
 
 The class docstring is the message where nothing more exact is given; `api/errors.py` alone decides
@@ -81,6 +82,12 @@ class TooLargeError(StateStoreError):
     """The body is too large."""
 
     code = ErrorCode.TOO_LARGE
+
+
+class BusyError(StateStoreError):
+    """The server has no place for this now: try again."""
+
+    code = ErrorCode.UNAVAILABLE
 
 
 class BatchError(StateStoreError):

@@ -71,6 +71,36 @@ def read_object(body: bytes, *, loc: tuple[str, ...] = ("body",)) -> dict[str, M
         raise InvalidInput(loc, _too_deep(), "too_deep") from None
 
 
+def split_object(text: str, loc: tuple[str | int, ...]) -> dict[str, Member]:
+    """The members of an object that was read before.
+
+    Raises:
+        InvalidInput: the text is no object.
+    """
+    if not text.startswith("{"):
+        raise InvalidInput(loc, "an object is expected", "dict_type")
+    return _split(text, loc)
+
+
+def split_array(text: str, loc: tuple[str | int, ...]) -> list[Member]:
+    """The elements of an array that was read before.
+
+    Raises:
+        InvalidInput: the text is no array.
+    """
+    if not text.startswith("["):
+        raise InvalidInput(loc, "an array is expected", "list_type")
+    elements: list[Member] = []
+    at = _past_space(text, 1)
+    while text[at] != "]":
+        value, end = _parse(text, at, (*loc, len(elements)))
+        elements.append(Member(text[at:end], value))
+        at = _past_space(text, end)
+        if text[at] == ",":
+            at = _past_space(text, at + 1)
+    return elements
+
+
 def _decoded(body: bytes) -> str:
     try:
         return body.decode()
@@ -78,7 +108,7 @@ def _decoded(body: bytes) -> str:
         raise MalformedJSON(f"the body is not UTF-8: byte {error.start} is wrong") from None
 
 
-def _split(text: str, loc: tuple[str, ...]) -> dict[str, Member]:
+def _split(text: str, loc: tuple[str | int, ...]) -> dict[str, Member]:
     at = _past_space(text, 0)
     if text[at] != "{":
         _parse(text, at, loc)  # says what is wrong, where it is no JSON at all
@@ -130,7 +160,7 @@ def _malformed(what: str, text: str, at: int) -> NoReturn:
     raise MalformedJSON(f"the body is not JSON: {what} at line {line}, column {column}")
 
 
-def _parse(text: str, start: int, loc: tuple[str, ...]) -> tuple[Any, int]:
+def _parse(text: str, start: int, loc: tuple[str | int, ...]) -> tuple[Any, int]:
     """One value and where it ends; whatever the quick parse cannot vouch for is parsed slowly."""
     try:
         value, end = _quick.raw_decode(text, start)
@@ -184,7 +214,7 @@ _slow = json.JSONDecoder(
 )
 
 
-def _parse_slowly(text: str, start: int, loc: tuple[str, ...]) -> tuple[Any, int]:
+def _parse_slowly(text: str, start: int, loc: tuple[str | int, ...]) -> tuple[Any, int]:
     try:
         value, end = _slow.raw_decode(text, start)
     except json.JSONDecodeError as error:

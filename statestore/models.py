@@ -171,7 +171,7 @@ class Asset(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:
-        return self.name
+        return str(self.name)
 
 
 class AssetEntry(StoredEntry):
@@ -229,6 +229,27 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+
+class GroupReach(models.Model):
+    """What the members of a group reach. Members of no such group reach everything they may."""
+
+    group = models.OneToOneField("auth.Group", on_delete=models.CASCADE, related_name="reach")
+    dag_patterns = models.TextField(
+        default="*", blank=True, help_text="dags they may reach, separated by commas: sales_*, hr"
+    )
+    asset_patterns = models.TextField(
+        default="*", blank=True, help_text="assets they may reach, by name, separated by commas"
+    )
+
+    class Meta:
+        """Named for people."""
+
+        verbose_name = "reach of a group"
+        verbose_name_plural = "reaches of groups"
+
+    def __str__(self) -> str:
+        return f"{self.group}: {self.dag_patterns}"
 
 
 class SweepRun(models.Model):

@@ -50,6 +50,10 @@ NEVER_EXPIRE: Final = _NeverExpire.NEVER_EXPIRE
 NeverExpire = _NeverExpire
 
 
+Place = tuple[str | int, ...]
+"""Where something stands in what was sent: `("body", "value", "rows", 3)`."""
+
+
 class InvalidInput(ValueError):  # noqa: N818 - an answer to the caller, in the errors of both sides
     """One thing in the caller's input is not allowed.
 
@@ -111,35 +115,35 @@ Scope = TaskScope | AssetScope
 _PATH_WORDS: Final = ("/dagRuns/", "/taskInstances/", "/state-store", "/attempts")
 
 
-def check_scope(scope: TaskScope, *, where: str = "path") -> TaskScope:
+def check_scope(scope: TaskScope, *, where: Place = ("path",)) -> TaskScope:
     """Return the scope.
 
     Raises:
         InvalidInput: an id is empty, too long, or holds characters that it may not.
     """
     for name in ("dag_id", "run_id", "task_id"):
-        _check_name(getattr(scope, name), (where, name), ID_MAX)
+        _check_name(getattr(scope, name), (*where, name), ID_MAX)
         if any(word in getattr(scope, name) for word in _PATH_WORDS):
             words = ", ".join(_PATH_WORDS)
             raise InvalidInput(
-                (where, name), f"{name} must not contain any of {words}", "string_pattern"
+                (*where, name), f"{name} must not contain any of {words}", "string_pattern"
             )
     if not isinstance(scope.map_index, int) or isinstance(scope.map_index, bool):
-        raise InvalidInput((where, "map_index"), "map_index must be an integer", "int_type")
+        raise InvalidInput((*where, "map_index"), "map_index must be an integer", "int_type")
     if scope.map_index < MAP_INDEX_NONE:
         raise InvalidInput(
-            (where, "map_index"),
+            (*where, "map_index"),
             "map_index must be greater than or equal to -1",
             "greater_than_equal",
         )
     if scope.map_index > MAP_INDEX_MAX:
         raise InvalidInput(
-            (where, "map_index"), f"map_index must be at most {MAP_INDEX_MAX}", "less_than_equal"
+            (*where, "map_index"), f"map_index must be at most {MAP_INDEX_MAX}", "less_than_equal"
         )
     return scope
 
 
-def check_key(key: str, *, where: str = "path") -> str:
+def check_key(key: str, *, where: Place = ("path",)) -> str:
     """Return the key: 1 to 512 characters, not `.` or `..`, no control characters.
 
     HTTP clients drop the path segments `.` and `..`: deleting such a key would become a clear.
@@ -147,11 +151,20 @@ def check_key(key: str, *, where: str = "path") -> str:
     Raises:
         InvalidInput: the key is none of that.
     """
-    return _check_name(key, (where, "key"), KEY_MAX)
+    return _check_name(key, (*where, "key"), KEY_MAX)
 
 
-def _check_name(name: object, loc: tuple[str, str], limit: int) -> str:
-    what = loc[1]
+def check_asset_text(text: str, loc: Place) -> str:
+    """Return the name or the uri of an asset: 1 to 1,500 characters, no control characters.
+
+    Raises:
+        InvalidInput: it is none of that.
+    """
+    return _check_name(text, loc, ASSET_NAME_MAX)
+
+
+def _check_name(name: object, loc: Place, limit: int) -> str:
+    what = loc[-1]
     if not isinstance(name, str):
         raise InvalidInput(loc, f"{what} must be a string", "string_type")
     if not name:

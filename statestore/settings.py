@@ -29,6 +29,15 @@ STATESTORE_SWEEP_SECONDS = _env.number(
 STATESTORE_STALLED_SECONDS = _env.number(
     "STATESTORE_STALLED_SECONDS", 300, least=60, most=30 * 86400, unit="seconds"
 )
+STATESTORE_WAITERS = _env.number(
+    "STATESTORE_WAITERS", 2, least=0, most=1000, unit="requests that may wait in a process"
+)
+STATESTORE_RATE_LIMIT = _env.number(
+    "STATESTORE_RATE_LIMIT", 0, least=0, most=1_000_000, unit="requests a second and token (0: any)"
+)
+STATESTORE_LOGIN_LIMIT = _env.number(
+    "STATESTORE_LOGIN_LIMIT", 10, least=1, most=10_000, unit="failed log-ins a minute and address"
+)
 STATESTORE_TOKEN_CACHE_SECONDS = _env.number(
     "STATESTORE_TOKEN_CACHE_SECONDS", 5, least=0, most=300, unit="seconds"
 )

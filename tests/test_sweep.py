@@ -9,6 +9,7 @@ import pytest
 from django.core.management import call_command
 
 from statestore import queries
+from statestore.sql.sweep import delete_batch
 from statestore.models import Entry, SweepRun, TaskInstance
 from statestore.protocol import NEVER_EXPIRE, Status, TaskScope
 from statestore.services import sweep_expired
@@ -57,10 +58,8 @@ def test_the_oldest_go_first(scope: TaskScope) -> None:
         put(scope, f"{hours} hours", "1")
         expire(scope, f"{hours} hours", ago=timedelta(hours=hours))
 
-    from statestore import sql
-
     now = datetime.now(UTC)
-    sql.sweep_batch.rows(now=now, hour=int(now.timestamp() // 3600), limit=2)
+    delete_batch.rows(now=now, hour=int(now.timestamp() // 3600), limit=2)
 
     assert [entry.key for entry in Entry.objects.all()] == ["1 hours"]
 

@@ -5,9 +5,9 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 
-from statestore.access import Principal, principal_of_user
+from statestore.access import Principal
 from statestore.errors import ForbiddenError, NotAuthenticatedError
-from statestore.queries import principal_of_token
+from statestore.queries import principal_of_token, principal_of_user
 
 
 class BearerToken(BaseAuthentication):

@@ -1,13 +1,15 @@
 """Which HTTP status each refusal has, and the one shape that all of them share."""
 
+import json
 import logging
+import math
 from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse, JsonResponse
-from rest_framework.exceptions import APIException, MethodNotAllowed
+from rest_framework.exceptions import APIException, MethodNotAllowed, Throttled
 
 from statestore import errors
 from statestore.jsontext import MalformedJSON
@@ -41,6 +43,14 @@ def refusal(code: ErrorCode, detail: Any, **extra: Any) -> JsonResponse:
 
 def answer_exception(exc: Exception, context: dict[str, Any] | None = None) -> HttpResponse:
     """Django REST Framework's exception handler."""
+    answer = _refused_by_us(exc) or _refused_by_framework(exc)
+    if answer is None:
+        logger.error("unexpected", exc_info=exc)
+        answer = refusal(ErrorCode.INTERNAL, "An unexpected error: the server's log says more.")
+    return answer
+
+
+def _refused_by_us(exc: Exception) -> HttpResponse | None:
     match exc:
         case errors.InvalidInputError():
             return refusal(exc.code, [_problem(problem) for problem in exc.problems])
@@ -48,33 +58,55 @@ def answer_exception(exc: Exception, context: dict[str, Any] | None = None) -> H
             return refusal(ErrorCode.INVALID, [_problem(exc)])
         case MalformedJSON():
             return refusal(ErrorCode.MALFORMED_JSON, str(exc))
+        case errors.BatchError():
+            return _batch_error(exc)
         case errors.StateStoreError():
             return _state_store_error(exc)
+    return None
+
+
+def _refused_by_framework(exc: Exception) -> HttpResponse | None:
+    match exc:
         case Http404():
             return refusal(ErrorCode.NOT_FOUND, "There is nothing at this path.")
         case RequestDataTooBig():
             return refusal(ErrorCode.TOO_LARGE, "The body is too large.")
+        case Throttled():
+            return _later(
+                refusal(ErrorCode.THROTTLED, "Too many requests: slow down."),
+                getattr(exc, "wait", None) or 1,
+            )
         case MethodNotAllowed():
             return refusal(ErrorCode.METHOD_NOT_ALLOWED, str(exc.detail))
         case APIException():
             return refusal(ErrorCode.MALFORMED_REQUEST, str(exc.detail))
         case OperationalError() | InterfaceError():
             logger.error("the database is away: %s", exc)
-            answer = refusal(
-                ErrorCode.UNAVAILABLE, "The database cannot be reached now: try again."
-            )
-            answer["Retry-After"] = "1"
-            return answer
-    logger.error("unexpected", exc_info=exc)
-    return refusal(ErrorCode.INTERNAL, "An unexpected error: the server's log says more.")
+            away = "The database cannot be reached now: try again."
+            return _later(refusal(ErrorCode.UNAVAILABLE, away), 1)
+    return None
+
+
+def _later(answer: HttpResponse, seconds: float) -> HttpResponse:
+    answer["Retry-After"] = str(math.ceil(seconds))
+    return answer
 
 
 def _problem(problem: InvalidInput) -> dict[str, Any]:
     return {"loc": list(problem.loc), "msg": problem.msg, "type": problem.type}
 
 
+def _batch_error(exc: errors.BatchError) -> HttpResponse:
+    """The refusal of one operation, with its place in the batch."""
+    answer = answer_exception(exc.refusal)
+    body = json.loads(answer.content)
+    return JsonResponse({**body, "operation": exc.place}, status=answer.status_code)
+
+
 def _state_store_error(exc: errors.StateStoreError) -> HttpResponse:
     answer = refusal(exc.code, exc.detail, **exc.extra)
     if exc.code is ErrorCode.NOT_AUTHENTICATED:
         answer["WWW-Authenticate"] = 'Bearer realm="statestore"'
+    if exc.code is ErrorCode.UNAVAILABLE:
+        _later(answer, 1)
     return answer

@@ -6,16 +6,28 @@ one of the words between them is refused (protocol.check_scope).
 
 from django.urls import path, re_path
 
-from statestore.api import views
+from statestore.api import assets, auth, entries, health, tasks
 
 _TASK_INSTANCE = (
     r"^dags/(?P<dag_id>[\s\S]+?)/dagRuns/(?P<run_id>[\s\S]+?)/taskInstances/(?P<task_id>[\s\S]+?)"
 )
+_ASSET = r"^assets/(?P<asset_id>[0-9]{1,18})"
+_KEY = r"(?P<key>[\s\S]*)"
 
 urlpatterns = [
-    path("healthz", views.Health.as_view()),
-    re_path(rf"{_TASK_INSTANCE}/state-store\Z", views.EntryList.as_view()),
-    re_path(rf"{_TASK_INSTANCE}/state-store/(?P<key>[\s\S]*)\Z", views.EntryDetail.as_view()),
-    re_path(rf"{_TASK_INSTANCE}/attempts\Z", views.AttemptList.as_view()),
-    re_path(r"", views.NothingHere.as_view()),
+    re_path(rf"{_TASK_INSTANCE}/state-store\Z", entries.EntryList.as_view()),
+    re_path(rf"{_TASK_INSTANCE}/state-store/{_KEY}\Z", entries.EntryDetail.as_view()),
+    re_path(rf"{_TASK_INSTANCE}/attempts\Z", tasks.AttemptList.as_view()),
+    path("task-instances", tasks.TaskInstanceList.as_view()),
+    path("state-store/batch", entries.Batch.as_view()),
+    path("assets", assets.AssetList.as_view()),
+    re_path(rf"{_ASSET}\Z", assets.AssetDetail.as_view()),
+    re_path(rf"{_ASSET}/state-store\Z", entries.EntryList.as_view()),
+    re_path(rf"{_ASSET}/state-store/{_KEY}\Z", entries.AssetEntryDetail.as_view()),
+    path("auth/token", auth.UserToken.as_view()),
+    path("task-tokens", auth.TaskTokens.as_view()),
+    path("healthz", health.Health.as_view()),
+    path("readyz", health.Readiness.as_view()),
+    path("metrics", health.Metrics.as_view()),
+    re_path(r"", health.NothingHere.as_view()),
 ]

@@ -1,7 +1,15 @@
 """Reads: frozen snapshots, never lazy querysets; an expired entry is in none. Split by subject."""
 
 from statestore.queries.assets import Asset, AssetPage, asset_get, asset_page
-from statestore.queries.credentials import forget_principals, principal_of_token, token_digest
+from statestore.queries.credentials import (
+    API_TOKEN,
+    forget_principals,
+    principal_of_token,
+    principal_of_user,
+    sign_task_token,
+    sign_user_token,
+    token_digest,
+)
 from statestore.queries.entries import (
     NO_ENTRIES,
     Entry,
@@ -10,7 +18,14 @@ from statestore.queries.entries import (
     entry_page,
     require_asset,
 )
-from statestore.queries.retention import ExpiredEntry, expired_count, expired_oldest, last_sweep
+from statestore.queries.retention import (
+    ExpiredEntry,
+    expired_count,
+    expired_oldest,
+    last_sweep,
+    readiness,
+)
+from statestore.queries.search import TaskQuery, TaskSearch, task_search
 from statestore.queries.tasks import (
     ACTIVE_AT_LAG,
     TaskDetail,
@@ -22,9 +37,11 @@ from statestore.queries.tasks import (
     task_instance_counts,
     task_page,
 )
+from statestore.queries.waiting import entry_wait
 
 __all__ = [
     "ACTIVE_AT_LAG",
+    "API_TOKEN",
     "NO_ENTRIES",
     "Asset",
     "AssetPage",
@@ -34,20 +51,28 @@ __all__ = [
     "TaskDetail",
     "TaskFilter",
     "TaskPage",
+    "TaskQuery",
+    "TaskSearch",
     "TaskState",
     "TaskSummary",
     "asset_get",
     "asset_page",
     "entry_get",
     "entry_page",
+    "entry_wait",
     "expired_count",
     "expired_oldest",
     "forget_principals",
     "last_sweep",
     "principal_of_token",
+    "principal_of_user",
+    "readiness",
     "require_asset",
+    "sign_task_token",
+    "sign_user_token",
     "task_detail",
     "task_instance_counts",
     "task_page",
+    "task_search",
     "token_digest",
 ]

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q
-
 from statestore.access import Principal
 from statestore.errors import NotFoundError
 from statestore.models import Asset as AssetRow
 from statestore.queries.entries import PAGE_MAX
+from statestore.queries.patterns import any_of, like
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +49,11 @@ def asset_page(
     offset: int = 0,
 ) -> AssetPage:
     """The assets that the principal reaches, by id; a pattern has SQL's wildcards % and _."""
-    rows = AssetRow.objects.filter(_like("name", name_pattern), _like("uri", uri_pattern))
-    rows = rows.filter(_reached(principal.asset_patterns)).order_by("id")
+    rows = AssetRow.objects.filter(like("name", name_pattern), like("uri", uri_pattern))
+    rows = rows.filter(any_of("name", principal.asset_patterns)).order_by("id")
     page = rows[offset : offset + min(limit, PAGE_MAX)]
     return AssetPage([_asset(row) for row in page], rows.count())
 
 
 def _asset(row: AssetRow) -> Asset:
     return Asset(row.pk, row.name, row.uri, row.created_at)
-
-
-def _like(column: str, pattern: str) -> Q:
-    return Q(**{f"{column}__regex": _regex(pattern, "%", "_")}) if pattern else Q()
-
-
-def _reached(patterns: tuple[str, ...]) -> Q:
-    if "*" in patterns:
-        return Q()
-    return Q(name__regex="|".join(_regex(pattern, "*", "?") for pattern in patterns))
-
-
-def _regex(pattern: str, many: str, one: str) -> str:
-    """A regular expression of the kind that PostgreSQL and Python read alike."""
-    words = {many: ".*", one: "."}
-    return f"^{''.join(words.get(c) or _literal(c) for c in pattern)}$"
-
-
-def _literal(character: str) -> str:
-    return f"\\{character}" if character in r".^$*+?{}[]\|()" else character

@@ -1,19 +1,40 @@
-"""Who presents which credentials."""
+"""Who presents which credentials: tokens that are stored, tokens that are signed, users."""
 
 import time
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core import signing
 from django.core.signals import setting_changed
+from django.db.models import Q
 
-from statestore.access import Principal, parse_rights
+from statestore.access import USER_PERMISSIONS, Principal, Right, parse_patterns, parse_rights
 from statestore.errors import NotAuthenticatedError
-from statestore.models import ApiToken
+from statestore.models import ApiToken, GroupReach
+from statestore.protocol import TaskScope
 
-_principals: dict[bytes, tuple[float, Principal, datetime | None]] = {}
-_PRINCIPALS_MAX = 10_000
+# Secret scanners recognise a token by its first characters.
+API_TOKEN = "sst_"  # noqa: S105 - the public part
+TASK_TOKEN = "stt_"  # noqa: S105
+USER_TOKEN = "stu_"  # noqa: S105
+
+_TASK_RIGHTS = frozenset({Right.VIEW, Right.WRITE, Right.CLEAR})
+_LAST_USED_LAG = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    principal: Principal
+    expires_at: datetime | None
+    look_again: float  # on the monotonic clock
+
+
+_known: dict[bytes, _Known] = {}
+_KNOWN_MAX = 10_000
 
 
 def token_digest(secret: str) -> bytes:
@@ -31,32 +52,99 @@ def principal_of_token(secret: str) -> Principal:
         NotAuthenticatedError: there is no such token, or it is revoked or expired.
     """
     digest, now = token_digest(secret), time.monotonic()
-    known = _principals.get(digest)
-    if known is None or known[0] < now:
-        known = (now + settings.STATESTORE_TOKEN_CACHE_SECONDS, *_read_token(digest))
-        if len(_principals) >= _PRINCIPALS_MAX:
-            _principals.clear()
-        _principals[digest] = known
-    _, principal, expires_at = known
-    if expires_at is not None and expires_at <= datetime.now(UTC):
+    known = _known.get(digest)
+    if known is None or known.look_again < now:
+        look_again = now + settings.STATESTORE_TOKEN_CACHE_SECONDS
+        known = _Known(*_read_token(secret, digest), look_again)
+        if len(_known) >= _KNOWN_MAX:
+            _known.clear()
+        _known[digest] = known
+    if known.expires_at is not None and known.expires_at <= datetime.now(UTC):
         raise NotAuthenticatedError("This token has expired: ask for a new one.")
-    return principal
+    return known.principal
 
 
 def forget_principals(**_: Any) -> None:
     """Look every token up again at its next use."""
-    _principals.clear()
+    _known.clear()
 
 
 setting_changed.connect(forget_principals)
 
 
-def _read_token(digest: bytes) -> tuple[Principal, datetime | None]:
+def principal_of_user(user: Any) -> Principal:
+    """The principal behind a logged-in user, limited to what the user's groups reach.
+
+    Raises:
+        NotAuthenticatedError: nobody is logged in.
+    """
+    if not user.is_active or user.is_anonymous:
+        raise NotAuthenticatedError
+    granted = (right for right, name in USER_PERMISSIONS.items() if user.has_perm(name))
+    name, rights = f"user {user.get_username()}", frozenset(granted)
+    reaches = [] if user.is_superuser else list(GroupReach.objects.filter(group__user=user))
+    if not reaches:
+        return Principal(name, rights)
+    dags = tuple(p for reach in reaches for p in parse_patterns(reach.dag_patterns))
+    assets = tuple(p for reach in reaches for p in parse_patterns(reach.asset_patterns))
+    return Principal(name, rights, dags, assets)
+
+
+def _read_token(secret: str, digest: bytes) -> tuple[Principal, datetime | None]:
+    if secret.startswith(TASK_TOKEN):
+        return _read_task_token(secret)
+    if secret.startswith(USER_TOKEN):
+        return _read_user_token(secret)
+    return _read_api_token(digest)
+
+
+def _read_api_token(digest: bytes) -> tuple[Principal, datetime | None]:
     token = ApiToken.objects.filter(digest=digest).first()
     if token is None:
         raise NotAuthenticatedError("This token is not known: was it typed in full?")
     if token.revoked_at is not None:
         raise NotAuthenticatedError("This token was revoked: ask for a new one.")
-    patterns = tuple(pattern.strip() for pattern in token.dag_patterns.split(","))
+    now = datetime.now(UTC)
+    if token.last_used_at is None or token.last_used_at < now - _LAST_USED_LAG:
+        seen = Q(last_used_at=token.last_used_at)
+        ApiToken.objects.filter(seen, pk=token.pk).update(last_used_at=now)
     rights = parse_rights(token.rights.split(","))
-    return Principal(f"token {token.name}", rights, patterns), token.expires_at
+    dags, assets = parse_patterns(token.dag_patterns), parse_patterns(token.asset_patterns)
+    return Principal(f"token {token.name}", rights, dags, assets), token.expires_at
+
+
+# --- signed tokens: nothing of them is stored ---
+
+
+def sign_task_token(scope: TaskScope, expires_at: datetime) -> str:
+    """A token that reaches one task instance until then."""
+    ids = [scope.dag_id, scope.run_id, scope.task_id, scope.map_index]
+    return TASK_TOKEN + signing.dumps([*ids, int(expires_at.timestamp())], salt=TASK_TOKEN)
+
+
+def _read_task_token(secret: str) -> tuple[Principal, datetime | None]:
+    *ids, expires = _signed(secret, TASK_TOKEN)
+    scope = TaskScope(*ids)
+    principal = Principal(f"task {scope}", _TASK_RIGHTS, (), (), task=scope)
+    return principal, datetime.fromtimestamp(expires, UTC)
+
+
+def sign_user_token(user: Any, expires_at: datetime) -> str:
+    """A token that is the user until then; a new password ends it."""
+    mark = user.get_session_auth_hash()[:16]
+    return USER_TOKEN + signing.dumps([user.pk, mark, int(expires_at.timestamp())], salt=USER_TOKEN)
+
+
+def _read_user_token(secret: str) -> tuple[Principal, datetime | None]:
+    pk, mark, expires = _signed(secret, USER_TOKEN)
+    user = get_user_model().objects.filter(pk=pk).first()
+    if user is None or user.get_session_auth_hash()[:16] != mark:
+        raise NotAuthenticatedError("This token is no longer valid: log in again.")
+    return principal_of_user(user), datetime.fromtimestamp(expires, UTC)
+
+
+def _signed(secret: str, prefix: str) -> list[Any]:
+    try:
+        return list(signing.loads(secret.removeprefix(prefix), salt=prefix))
+    except signing.BadSignature:
+        raise NotAuthenticatedError("This token is not known: was it typed in full?") from None

@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
 
 from statestore.models import Entry, SweepRun
 from statestore.protocol import TaskScope
 from statestore.sql import sweep
+
+SWEEPS_MISSED = 3  # before the sweep counts as late
 
 
 def expired_count(*, at_most: int) -> int:
@@ -41,3 +46,18 @@ def expired_oldest(*, limit: int) -> list[ExpiredEntry]:
 def last_sweep() -> SweepRun | None:
     """The newest run of the sweep."""
     return SweepRun.objects.order_by("-started_at").first()
+
+
+def readiness() -> dict[str, Any]:
+    """That the database can be used, and when the sweep last ran.
+
+    Raises:
+        DatabaseError: it cannot, or its tables are not there.
+    """
+    last = last_sweep()
+    if last is None:
+        return {"status": "ready", "sweep": "never", "last_sweep_seconds_ago": None}
+    seconds = (datetime.now(UTC) - last.started_at).total_seconds()
+    late = seconds > SWEEPS_MISSED * settings.STATESTORE_SWEEP_SECONDS
+    sweep_is = "late" if late else "ok"
+    return {"status": "ready", "sweep": sweep_is, "last_sweep_seconds_ago": round(seconds)}

@@ -82,14 +82,14 @@ def task_page(*, where: TaskFilter, limit: int = 50, offset: int = 0) -> TaskPag
     found = TaskInstance.objects.filter(_matches(where, now)).order_by("-active_at", "-id")
     if where.state is not None:
         found = found.filter(_in_tab(where.state, now))
-        return TaskPage(_summaries(list(found[offset : offset + limit])), found.count())
+        return TaskPage(summaries(list(found[offset : offset + limit])), found.count())
     urgent = _in_tab(TaskState.FAILED, now) | _in_tab(TaskState.STALLED, now)
     # Two index scans instead of a sort of the whole table by urgency.
     rows = list(found.filter(urgent)[offset : offset + limit])
     if len(rows) < limit:
         skip = max(0, offset - found.filter(urgent).count())
         rows += found.exclude(urgent)[skip : skip + limit - len(rows)]
-    return TaskPage(_summaries(rows), found.count())
+    return TaskPage(summaries(rows), found.count())
 
 
 def task_instance_counts() -> dict[TaskState, int]:
@@ -125,7 +125,7 @@ def task_detail(task_instance_id: int) -> TaskDetail:
         )
         for e in entries
     ]
-    (summary,) = _summaries([row])
+    (summary,) = summaries([row])
     return TaskDetail(summary, row.created_at, snapshots)
 
 
@@ -149,10 +149,10 @@ def _in_tab(state: TaskState, now: datetime) -> Q:
     """The condition of a state; tasks that have ended count for 24 hours."""
     ended = state in {TaskState.DONE, TaskState.FAILED}
     recent = Q(active_at__gte=now - timedelta(hours=24)) if ended else Q()
-    return _in_state(state, now) & recent
+    return in_state(state, now) & recent
 
 
-def _in_state(state: TaskState, now: datetime) -> Q:
+def in_state(state: TaskState, now: datetime) -> Q:
     """The condition of a state over the coarse `active_at`, which lags the last write."""
     silent = Q(
         active_at__lt=now - timedelta(seconds=settings.STATESTORE_STALLED_SECONDS) - ACTIVE_AT_LAG
@@ -180,7 +180,8 @@ def _state(status: Status, last_write: datetime | None, now: datetime) -> TaskSt
 OTHER_KEYS_SHOWN = 3
 
 
-def _summaries(rows: list[TaskInstance]) -> list[TaskSummary]:
+def summaries(rows: list[TaskInstance]) -> list[TaskSummary]:
+    """What Live and the search show of task instances, in three queries."""
     now = datetime.now(UTC)
     entries = EntryRow.objects.filter(_unexpired(now), task_instance__in=[row.pk for row in rows])
     totals = {

@@ -58,7 +58,7 @@ class StateStore:
             InvalidValueError: an id is empty, too long, or has characters that it may not.
         """
         try:
-            scope = check_scope(TaskScope(dag_id, run_id, task_id, map_index), where="scope")
+            scope = check_scope(TaskScope(dag_id, run_id, task_id, map_index), where=("scope",))
         except InvalidInput as problem:
             raise InvalidValueError.of(problem) from None
         return TaskContext(self._transport, scope, attempt)

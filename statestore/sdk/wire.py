@@ -113,7 +113,7 @@ def version_is(version: int | None) -> Mapping[str, str]:
 
 def _task_path(scope: TaskScope) -> str:
     try:
-        check_scope(scope, where="scope")
+        check_scope(scope, where=("scope",))
     except InvalidInput as problem:
         raise errors.InvalidValueError.of(problem) from None
     dag, run, task = (quote(part, safe="") for part in (scope.dag_id, scope.run_id, scope.task_id))
@@ -122,7 +122,7 @@ def _task_path(scope: TaskScope) -> str:
 
 def _entry_path(scope: TaskScope, key: str) -> str:
     try:
-        check_key(key, where="key")
+        check_key(key, where=())
     except InvalidInput as problem:
         raise errors.InvalidValueError(problem.msg, ("key",)) from None
     return f"{_task_path(scope)}/state-store/{quote(key, safe='')}"

@@ -100,7 +100,9 @@ def _sum(value: str, by: str) -> str:
             f"The value is {type(number).__name__}, and only a number can be added to."
         )
     try:
-        with localcontext(prec=MAX_DIGITS, traps=[Inexact, InvalidOperation, Overflow]):
+        with localcontext(
+            prec=MAX_DIGITS, traps=dict.fromkeys([Inexact, InvalidOperation, Overflow], True)
+        ):
             text = str(Decimal(value) + Decimal(by))
     except DecimalException:
         text = "1e999"

@@ -1,0 +1,141 @@
+"""The keys of task instances and of assets: parse, make one call, answer."""
+
+from django.http import HttpRequest, HttpResponse
+from rest_framework.exceptions import MethodNotAllowed
+
+from statestore import queries, services
+from statestore.access import Right
+from statestore.api import answer, bodies, params
+from statestore.api.base import ScopeView
+from statestore.protocol import AssetScope, TaskScope, check_key
+
+INCREMENT = "/increment"
+
+
+class EntryDetail(ScopeView):
+    """One key."""
+
+    def get(self, request: HttpRequest, key: str, **ids: str) -> HttpResponse:
+        """Read it; with `wait`, once it is newer than `newer_than`."""
+        scope = self.scope(request, ids, Right.VIEW)
+        wait = params.number(request, "wait", default=0, least=0)
+        newer_than = params.number(request, "newer_than", default=0, least=0)
+        if wait:
+            queries.entry_wait(scope=scope, key=check_key(key), newer_than=newer_than, seconds=wait)
+        return answer.entry(queries.entry_get(scope=scope, key=check_key(key)), scope)
+
+    def put(self, request: HttpRequest, key: str, **ids: str) -> HttpResponse:
+        """Create or overwrite it."""
+        scope = self.scope(request, ids, Right.WRITE)
+        body = bodies.entry_put(request, scope)
+        version = services.entry_set(
+            scope=scope,
+            key=check_key(key),
+            value=body.text,
+            decoded=body.decoded,
+            expiry=body.expiry,
+            writer=self.writer(request),
+            precondition=params.precondition_of(request),
+        )
+        return answer.nothing(version=version)
+
+    def patch(self, request: HttpRequest, key: str, **ids: str) -> HttpResponse:
+        """Change its value, or some fields of it, and keep its expiry."""
+        if bodies.is_merge_patch(request):
+            return self._merge(request, key, ids)
+        scope = self.scope(request, ids, Right.WRITE)
+        body = bodies.entry_patch(request)
+        version = services.entry_patch(
+            scope=scope,
+            key=check_key(key),
+            value=body.text,
+            decoded=body.decoded,
+            writer=self.writer(request),
+            precondition=params.precondition_of(request),
+        )
+        return answer.text("null", version=version)
+
+    def _merge(self, request: HttpRequest, key: str, ids: dict[str, str]) -> HttpResponse:
+        changed = services.entry_merge(
+            scope=self.scope(request, ids, Right.WRITE),
+            key=check_key(key),
+            patch=bodies.merge_patch(request),
+            writer=self.writer(request),
+            precondition=params.precondition_of(request),
+        )
+        return answer.changed(changed)
+
+    def delete(self, request: HttpRequest, key: str, **ids: str) -> HttpResponse:
+        """Delete it, if it is there."""
+        services.entry_delete(
+            scope=self.scope(request, ids, Right.WRITE, Right.CLEAR),
+            key=check_key(key),
+            writer=self.writer(request),
+            precondition=params.precondition_of(request),
+        )
+        return answer.nothing()
+
+    def post(self, request: HttpRequest, key: str, **ids: str) -> HttpResponse:
+        """Add to its number: the path ends with `/increment`."""
+        if not key.endswith(INCREMENT):
+            raise MethodNotAllowed("POST")
+        scope = self.scope(request, ids, Right.WRITE)
+        by, expiry = bodies.increment(request, scope)
+        key = check_key(key.removesuffix(INCREMENT))
+        writer = self.writer(request)
+        return answer.changed(
+            services.entry_increment(scope=scope, key=key, by=by, writer=writer, expiry=expiry)
+        )
+
+
+class AssetEntryDetail(EntryDetail):
+    """One key of an asset; Airflow has no PATCH of one."""
+
+    patch = None  # type: ignore[assignment]  # so that it answers 405
+
+
+class EntryList(ScopeView):
+    """All keys."""
+
+    def get(self, request: HttpRequest, **ids: str) -> HttpResponse:
+        """A page of them, by key; nothing where the task instance is not one to be seen."""
+        limit = params.number(request, "limit", default=50, least=0)
+        offset = params.number(request, "offset", default=0, least=0)
+        if "asset_id" not in ids:
+            unseen = params.scope_of(request, ids["dag_id"], ids["run_id"], ids["task_id"])
+            if not self.principal.reaches(unseen):
+                return answer.page(queries.NO_ENTRIES, unseen)
+        scope = self.scope(request, ids, Right.VIEW)
+        return answer.page(queries.entry_page(scope=scope, limit=limit, offset=offset), scope)
+
+    def delete(self, request: HttpRequest, **ids: str) -> HttpResponse:
+        """Clear them."""
+        services.entries_clear(
+            scope=self.scope(request, ids, Right.CLEAR),
+            writer=self.writer(request),
+            all_map_indices=self._all_map_indices(request, ids),
+        )
+        return answer.nothing()
+
+    def _all_map_indices(self, request: HttpRequest, ids: dict[str, str]) -> bool:
+        return "asset_id" not in ids and params.flag(request, "all_map_indices")
+
+
+class Batch(ScopeView):
+    """Many operations in one transaction."""
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """Carry all of them out, or none."""
+        operations = bodies.batch(request)
+        for operation in operations:
+            self._require(operation)
+        outcomes = services.batch_apply(operations=operations, writer=self.writer(request))
+        return answer.batch(operations, outcomes)
+
+    def _require(self, operation: services.Operation) -> None:
+        right = Right.VIEW if operation.op == "get" else Right.WRITE
+        match operation.scope:
+            case TaskScope() as scope:
+                self.principal.require(scope, right)
+            case AssetScope(asset_id):
+                self.principal.require_asset(asset_id, queries.asset_get(asset_id).name, right)

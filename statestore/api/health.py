@@ -1,0 +1,88 @@
+"""Whether the server works: for load balancers, for orchestrators, for Prometheus."""
+
+from typing import Any
+
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from statestore import queries
+from statestore.access import Right
+from statestore.api import answer
+from statestore.api.base import ApiView
+from statestore.errors import BusyError, NotFoundError
+
+OVERDUE_COUNTED = 100_000  # more are shown as this
+
+
+class Open(APIView):
+    """Needs no credentials, and tells nothing that needs any."""
+
+    authentication_classes: list[Any] = []  # noqa: RUF012 - DRF's interface
+    permission_classes: list[Any] = []  # noqa: RUF012
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Nothing to check."""
+
+
+class Health(Open):
+    """Whether this process answers; says nothing of the database."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """It does."""
+        return answer.data({"status": "ok"})
+
+
+class Readiness(Open):
+    """Whether requests can be served: the database answers, and has its tables."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """503 where it does not; a late sweep is told, and no reason to send requests elsewhere."""
+        try:
+            return answer.data(queries.readiness())
+        except DatabaseError as error:
+            raise BusyError(f"The database cannot be used: {error}") from error
+
+
+class Metrics(ApiView):
+    """What Prometheus gathers."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """In its text format."""
+        self.principal.require_right(Right.VIEW)
+        return HttpResponse(generate_latest(_measured()), content_type="text/plain; version=0.0.4")
+
+
+def _measured() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    states = Gauge(
+        "statestore_task_instances",
+        "Task instances in a state; done and failed ones of the last 24 hours.",
+        ["state"],
+        registry=registry,
+    )
+    for state, count in queries.task_instance_counts().items():
+        states.labels(state).set(count)
+    overdue = Gauge(
+        "statestore_entries_overdue",
+        f"Expired entries that wait for the sweep, counted up to {OVERDUE_COUNTED}.",
+        registry=registry,
+    )
+    overdue.set(queries.expired_count(at_most=OVERDUE_COUNTED))
+    if last := queries.last_sweep():
+        started = Gauge(
+            "statestore_sweep_started_timestamp_seconds", "The last sweep.", registry=registry
+        )
+        started.set(last.started_at.timestamp())
+    return registry
+
+
+class NothingHere(ApiView):
+    """Any other path of the API: a JSON 404, whatever the verb, for who is known."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse."""
+        super().initial(request, *args, **kwargs)
+        raise NotFoundError("There is nothing at this path of the API.")

@@ -1,0 +1,103 @@
+"""What a request's path, query and headers mean; a refusal names the place."""
+
+import re
+
+from django.http import HttpRequest
+
+from statestore.protocol import (
+    ATTEMPT_HEADER,
+    MAP_INDEX_NONE,
+    InvalidInput,
+    TaskScope,
+    check_scope,
+)
+from statestore.queries import TaskQuery, TaskState
+from statestore.services import Precondition
+
+
+def scope_of(request: HttpRequest, dag_id: str, run_id: str, task_id: str) -> TaskScope:
+    """The task instance that a path and its `map_index` name."""
+    map_index = number(request, "map_index", default=MAP_INDEX_NONE)
+    return check_scope(TaskScope(dag_id, run_id, task_id, map_index))
+
+
+def number(request: HttpRequest, name: str, *, default: int, least: int | None = None) -> int:
+    """A whole number in the query string."""
+    text = request.GET.get(name)
+    if text is None:
+        return default
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+        raise InvalidInput(("query", name), f"{name} must be an integer", "int_parsing")
+    if least is not None and int(text) < least:
+        raise InvalidInput(
+            ("query", name),
+            f"{name} must be greater than or equal to {least}",
+            "greater_than_equal",
+        )
+    return int(text)
+
+
+def flag(request: HttpRequest, name: str) -> bool:
+    """True or false in the query string; false when it is left out."""
+    text = request.GET.get(name, "false").lower()
+    if text not in {"true", "false", "1", "0", "yes", "no", "on", "off"}:
+        raise InvalidInput(("query", name), f"{name} must be true or false", "bool_parsing")
+    return text in {"true", "1", "yes", "on"}
+
+
+def attempt_of(request: HttpRequest) -> int | None:
+    """The attempt that the writer says it is."""
+    text = request.headers.get(ATTEMPT_HEADER)
+    if text is None:
+        return None
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", text):
+        raise InvalidInput(
+            ("header", ATTEMPT_HEADER),
+            f"{ATTEMPT_HEADER} must be a number from 1 on",
+            "int_parsing",
+        )
+    return int(text)
+
+
+def precondition_of(request: HttpRequest) -> Precondition:
+    """If-Match and If-None-Match (RFC 9110, section 13.1)."""
+    match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+    if match is not None and none_match is not None:
+        raise InvalidInput(
+            ("header", "If-Match"), "send If-Match or If-None-Match, not both", "value_error"
+        )
+    if none_match is not None:
+        if none_match.strip() != "*":
+            raise InvalidInput(
+                ("header", "If-None-Match"), "If-None-Match must be *", "value_error"
+            )
+        return Precondition(absent=True)
+    if match is None:
+        return Precondition()
+    if match.strip() == "*":
+        return Precondition(present=True)
+    version = re.fullmatch(r'\s*"([1-9][0-9]{0,17})"\s*', match)
+    if version is None:
+        raise InvalidInput(
+            ("header", "If-Match"),
+            'If-Match must be * or one ETag, for instance "7"',
+            "value_error",
+        )
+    return Precondition(version=int(version[1]))
+
+
+def task_query(request: HttpRequest) -> TaskQuery:
+    """Which task instances a search asks for."""
+    status = request.GET.get("status")
+    states = [state.value for state in TaskState]
+    if status is not None and status not in states:
+        raise InvalidInput(
+            ("query", "status"), f"status must be one of {', '.join(states)}", "enum"
+        )
+    return TaskQuery(
+        dag_id=request.GET.get("dag_id"),
+        run_id=request.GET.get("run_id"),
+        task_id=request.GET.get("task_id"),
+        state=None if status is None else TaskState(status),
+        words=tuple(request.GET.get("q", "").split()),
+    )

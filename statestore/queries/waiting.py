@@ -1,0 +1,44 @@
+"""Waiting for a newer version of an entry."""
+
+import threading
+import time
+from datetime import UTC, datetime
+from functools import cache
+
+from django.conf import settings
+
+from statestore.errors import BusyError
+from statestore.protocol import Scope
+from statestore.sql.entries import entries_of, owner_of
+from statestore.sql.statement import first
+
+WAIT_MAX = 30  # seconds
+_LOOK = 0.2  # seconds between two looks
+
+
+def entry_wait(*, scope: Scope, key: str, newer_than: int, seconds: float) -> None:
+    """Return once the entry is in a version newer than that, or the time is up (at most 30 s).
+
+    Every waiter holds a thread of the web server, so only STATESTORE_WAITERS of them are let in.
+
+    Raises:
+        BusyError: so many wait already.
+    """
+    if not _slots().acquire(blocking=False):
+        raise BusyError("Too many requests wait already: ask again without wait, or later.")
+    try:
+        until = time.monotonic() + min(seconds, WAIT_MAX)
+        while _version(scope, key) <= newer_than and time.monotonic() < until:
+            time.sleep(_LOOK)
+    finally:
+        _slots().release()
+
+
+def _version(scope: Scope, key: str) -> int:
+    row = first(entries_of(scope).get.rows(owner=owner_of(scope), key=key, now=datetime.now(UTC)))
+    return 0 if row is None else int(row[2])
+
+
+@cache
+def _slots() -> threading.BoundedSemaphore:
+    return threading.BoundedSemaphore(settings.STATESTORE_WAITERS)
