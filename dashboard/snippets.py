@@ -24,7 +24,8 @@ def python_read(base: str, scope: TaskScope, key: str) -> str:
     """A Python program that reads an entry."""
     ids = ", ".join(repr(part) for part in _ids(scope))
     mapped = "" if scope.map_index == MAP_INDEX_NONE else f", map_index={scope.map_index}"
-    return _python(base, f"{ids}{mapped}", f'print(context["task_store"].get({key!r}))')
+    # Without `with`: that would start an attempt, and shut out the task that is being looked at.
+    return f'{_python(base)}print(store.task({ids}{mapped})["task_store"].get({key!r}))'
 
 
 _HELLO = TaskScope("demo", "run-1", "hello")
@@ -44,16 +45,16 @@ def python_first(base: str) -> str:
     """A Python program that writes a first key."""
     value = '{"current": 1, "total": 10, "unit": "steps"}'
     ids = ", ".join(repr(part) for part in _ids(_HELLO))
-    return _python(base, ids, f'context["task_store"].set({PROGRESS_KEY!r}, {value})')
+    write = f'context["task_store"].set({PROGRESS_KEY!r}, {value})'
+    return f"{_python(base)}with store.task({ids}) as context:\n    {write}"
 
 
 def _ids(scope: TaskScope) -> tuple[str, str, str]:
     return scope.dag_id, scope.run_id, scope.task_id
 
 
-def _python(base: str, task: str, line: str) -> str:
+def _python(base: str) -> str:
     return (
         "from statestore.sdk import StateStore\n\n"
         f"store = StateStore({base!r})  # the token: STATESTORE_TOKEN\n"
-        f"with store.task({task}) as context:\n    {line}"
     )

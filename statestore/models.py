@@ -225,6 +225,7 @@ class ApiToken(models.Model):
     class Meta:
         """Newest first."""
 
+        verbose_name = "API token"
         ordering = ["-created_at"]
 
     def __str__(self) -> str:

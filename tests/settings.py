@@ -16,7 +16,8 @@ TEST_DIR = os.environ["STATESTORE_TEST_DIR"]
 os.environ["STATESTORE_VAR_DIR"] = f"{TEST_DIR}/var"
 os.environ["SECRET_KEY"] = "only-tests-know-this-key-" + "x" * 40
 os.environ.setdefault("STATESTORE_LOG_LEVEL", "WARNING")
-os.environ.pop("CELERY_BROKER_URL", None)  # fixtures choose the broker; see tests/brokers.py
+# Which broker a test uses is said by tests/brokers.py, never by accident.
+os.environ.setdefault("STATESTORE_TEST_BROKER", os.environ.pop("CELERY_BROKER_URL", ""))
 
 from statestore.settings import *  # noqa: E402, F403 - everything but what follows
 from statestore.settings import DATABASES  # noqa: E402

@@ -171,6 +171,7 @@ class ResumableJobMixin:
         if external_id is not None:
             self._event(FOUND_BY_TOKEN, external_id, context)
             records.submitted(external_id)
+            context["submission"] = records.submission
         return external_id
 
     def _submit(self, records: "_Records", context: Context) -> Any:

@@ -61,8 +61,7 @@ class HttpTransport:
         self._timeout = timeout
         self._retry_seconds = retry_seconds
         self._http = http
-        self._client: httpx.Client | None = None
-        self._pid = 0
+        self._clients: dict[int, httpx.Client] = {}  # by process: a fork must not share sockets
 
     def send(self, request: Request) -> Answer:
         """Send it, again and again where that helps."""
@@ -113,25 +112,29 @@ class HttpTransport:
         return Answer(response.status_code, dict(response.headers), response.content)
 
     def _connected(self) -> "httpx.Client":
-        if (
-            self._client is None or self._pid != os.getpid()
-        ):  # a fork must not share its parent's sockets
-            import httpx  # noqa: PLC0415 - see above
+        client = self._clients.get(os.getpid())
+        if client is None:
+            created = self._new_client()
+            client = self._clients.setdefault(os.getpid(), created)
+            if client is not created:  # another thread was first
+                created.close()
+        return client
 
-            self._client = httpx.Client(
-                headers=self._headers,
-                timeout=self._timeout,
-                transport=self._http,
-                limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
-            )
-            self._pid = os.getpid()
-        return self._client
+    def _new_client(self) -> "httpx.Client":
+        import httpx  # noqa: PLC0415 - see above
+
+        return httpx.Client(
+            headers=self._headers,
+            timeout=self._timeout,
+            transport=self._http,
+            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
+        )
 
     def close(self) -> None:
-        """Close the connections."""
-        if self._client is not None and self._pid == os.getpid():
-            self._client.close()
-        self._client = None
+        """Close the connections of this process."""
+        client = self._clients.pop(os.getpid(), None)
+        if client is not None:
+            client.close()
 
 
 def _retry_after(answer: Answer) -> float:

@@ -1,0 +1,49 @@
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from statestore.jobs import process_runner as runner
+from statestore.jobs.process import ProcessJob
+from statestore.protocol import TaskScope
+from statestore.sdk import StateStore, TaskContext
+from tests.server import Server
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """The folder of process jobs; what still runs in it is killed afterwards."""
+    yield tmp_path / "jobs"
+    for name in (runner.CLAIM, runner.COMMAND):
+        for file in tmp_path.glob(f"jobs/*/{name}"):
+            process = runner.read(file)
+            if process and runner.is_alive(process):
+                with suppress(ProcessLookupError):
+                    os.kill(process["pid"], signal.SIGKILL)
+
+
+@pytest.fixture
+def job(folder: Path, tmp_path: Path) -> Callable[..., ProcessJob]:
+    """Creates jobs that run a shell script in the test's folder."""
+
+    def create(script: str, **environment: str) -> ProcessJob:
+        command = ["/bin/sh", "-c", script]
+        return ProcessJob(
+            command, folder=folder, cwd=tmp_path, environment=environment, poll_interval=0.01
+        )
+
+    return create
+
+
+@pytest.fixture
+def attempt(server: Server, scope: TaskScope) -> Iterator[Callable[[], TaskContext]]:
+    """Starts the next attempt of the test's task."""
+    with StateStore(server.url, server.token, retry_seconds=20) as store:
+
+        def start() -> TaskContext:
+            return store.task(scope.dag_id, scope.run_id, scope.task_id).__enter__()
+
+        yield start
