@@ -1,15 +1,12 @@
 """The keys of task instances and of assets: parse, make one call, answer."""
 
 from django.http import HttpRequest, HttpResponse
-from rest_framework.exceptions import MethodNotAllowed
 
 from statestore import queries, services
 from statestore.access import Right
 from statestore.api import answer, bodies, params
 from statestore.api.base import ScopeView
 from statestore.protocol import AssetScope, TaskScope, check_key
-
-INCREMENT = "/increment"
 
 
 class EntryDetail(ScopeView):
@@ -75,23 +72,34 @@ class EntryDetail(ScopeView):
         )
         return answer.nothing()
 
+
+class EntryIncrement(EntryDetail):
+    """A path that ends with `/increment`: POST adds to the key before it; else it is a key itself."""
+
     def post(self, request: HttpRequest, key: str, **ids: str) -> HttpResponse:
-        """Add to its number: the path ends with `/increment`."""
-        if not key.endswith(INCREMENT):
-            raise MethodNotAllowed("POST")
+        """Add to the number under the key."""
         scope = self.scope(request, ids, Right.WRITE)
         by, expiry = bodies.increment(request, scope)
-        key = check_key(key.removesuffix(INCREMENT))
-        writer = self.writer(request)
-        return answer.changed(
-            services.entry_increment(scope=scope, key=key, by=by, writer=writer, expiry=expiry)
+        changed = services.entry_increment(
+            scope=scope,
+            key=check_key(key.removesuffix("/increment")),
+            by=by,
+            writer=self.writer(request),
+            expiry=expiry,
         )
+        return answer.changed(changed)
 
 
 class AssetEntryDetail(EntryDetail):
     """One key of an asset; Airflow has no PATCH of one."""
 
     patch = None  # type: ignore[assignment]  # so that it answers 405
+
+
+class AssetEntryIncrement(EntryIncrement):
+    """The same for an asset."""
+
+    patch = None  # type: ignore[assignment]  # see above
 
 
 class EntryList(ScopeView):

@@ -13,9 +13,11 @@ _TASK_INSTANCE = (
 )
 _ASSET = r"^assets/(?P<asset_id>[0-9]{1,18})"
 _KEY = r"(?P<key>[\s\S]*)"
+_INCREMENT = r"(?P<key>[\s\S]+/increment)"
 
 urlpatterns = [
     re_path(rf"{_TASK_INSTANCE}/state-store\Z", entries.EntryList.as_view()),
+    re_path(rf"{_TASK_INSTANCE}/state-store/{_INCREMENT}\Z", entries.EntryIncrement.as_view()),
     re_path(rf"{_TASK_INSTANCE}/state-store/{_KEY}\Z", entries.EntryDetail.as_view()),
     re_path(rf"{_TASK_INSTANCE}/attempts\Z", tasks.AttemptList.as_view()),
     path("task-instances", tasks.TaskInstanceList.as_view()),
@@ -23,6 +25,7 @@ urlpatterns = [
     path("assets", assets.AssetList.as_view()),
     re_path(rf"{_ASSET}\Z", assets.AssetDetail.as_view()),
     re_path(rf"{_ASSET}/state-store\Z", entries.EntryList.as_view()),
+    re_path(rf"{_ASSET}/state-store/{_INCREMENT}\Z", entries.AssetEntryIncrement.as_view()),
     re_path(rf"{_ASSET}/state-store/{_KEY}\Z", entries.AssetEntryDetail.as_view()),
     path("auth/token", auth.UserToken.as_view()),
     path("task-tokens", auth.TaskTokens.as_view()),
