@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, DecimalException, Inexact, InvalidOperation, Overflow, localcontext
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow
 
 from django.db import transaction
 
@@ -99,11 +99,9 @@ def _sum(value: str, by: str) -> str:
         raise NotANumberError(
             f"The value is {type(number).__name__}, and only a number can be added to."
         )
+    exact = Context(prec=MAX_DIGITS, traps=[Inexact, InvalidOperation, Overflow])
     try:
-        with localcontext(
-            prec=MAX_DIGITS, traps=dict.fromkeys([Inexact, InvalidOperation, Overflow], True)
-        ):
-            text = str(Decimal(value) + Decimal(by))
+        text = str(exact.add(Decimal(value), Decimal(by)))
     except DecimalException:
         text = "1e999"
     if not text.lstrip("-").isdecimal() and math.isinf(float(text)):
