@@ -126,7 +126,6 @@ def define_main_job(app: Celery) -> None:
 
 
 if "STATESTORE_TEST_APP" in os.environ:
-    app = new_app(
-        *os.environ["STATESTORE_TEST_APP"].split("|", 1), Path(os.environ["STATESTORE_TEST_FOLDER"])
-    )
+    broker, queue = os.environ["STATESTORE_TEST_APP"].split("|", 1)
+    app = new_app(broker, queue, Path(os.environ["STATESTORE_TEST_FOLDER"]))
     define(app)
