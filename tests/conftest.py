@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.db import connection
 
 from statestore.protocol import TaskScope
 from tests import missing
@@ -23,10 +24,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what says the same whatever the database."""
-    if not config.getoption("--database-only"):
-        return
-    kept = [item for item in items if _is_about_database(item)]
+    """Leave out what is about the other database, or says the same whatever the database."""
+    kept = [
+        item
+        for item in items
+        if (connection.vendor == "postgresql" or not item.get_closest_marker("postgresql"))
+        and (not config.getoption("--database-only") or _is_about_database(item))
+    ]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
 

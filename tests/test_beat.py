@@ -32,7 +32,7 @@ def worker(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> It
         }
         with log.open("wb") as file:
             process = subprocess.Popen(
-                worker_command(), env=environment, cwd=ROOT, stdout=file, stderr=file
+                worker_command(queue), env=environment, cwd=ROOT, stdout=file, stderr=file
             )
         try:
             yield log

@@ -25,7 +25,7 @@ def updates_of(table: str) -> tuple[int, int]:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="HOT is PostgreSQL's")
+@pytest.mark.postgresql
 def test_a_progress_that_is_written_often_updates_no_index(scope: TaskScope) -> None:
     put(scope, "progress", "{}")
     before = updates_of("statestore_entry")
@@ -42,7 +42,7 @@ def test_a_progress_that_is_written_often_updates_no_index(scope: TaskScope) -> 
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="HOT is PostgreSQL's")
+@pytest.mark.postgresql
 def test_it_updates_its_task_instance_rarely(scope: TaskScope) -> None:
     put(scope, "progress", "{}")
     before, _ = updates_of("statestore_taskinstance")

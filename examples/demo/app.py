@@ -79,7 +79,9 @@ def compress_folder(self: DemoTask, source: str) -> None:
     archive = FOLDER / f"{self.request.root_id}.tar.xz"
     command = [sys.executable, compress.__file__, source, str(archive)]
     job = ProcessJob(command, folder=FOLDER / "jobs" / self.request.root_id, poll_interval=0.25)
-    self.task_store.set("progress", {"status": "running", "message": f"compressing the folder {Path(source).name}"})
+    self.task_store.set(
+        "progress", {"status": "running", "message": f"compressing the folder {Path(source).name}"}
+    )
     result = job.execute_resumable(self.context)
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     value: dict[str, Any] = {"files": int(result.output.read_text()), "sha256": digest}

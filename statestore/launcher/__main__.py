@@ -25,7 +25,6 @@ from statestore.launcher import processes
 from statestore.launcher.home import CannotStartError, Home, RunFile, choose_port
 
 START_SECONDS = 60
-SETTLE_SECONDS = 2.0  # supervisord forks after a second; who is told to end just then is deaf
 
 
 def main() -> int:
@@ -52,7 +51,6 @@ def run(home: Home, stopping: threading.Event, *, demo: bool) -> int:
     port = choose_port(os.environ.get("PORT", ""))
     login = prepare(home, f"http://127.0.0.1:{port}")
     supervisor = processes.start_supervisor(processes.write_configuration(home, port))
-    settled = time.monotonic() + SETTLE_SECONDS
     demonstration = None
     try:
         wait_until_it_answers(login.url, supervisor, home, stopping)
@@ -69,7 +67,7 @@ def run(home: Home, stopping: threading.Event, *, demo: bool) -> int:
     finally:
         home.run_file.unlink(missing_ok=True)
         processes.stop(demonstration, 10)
-        time.sleep(max(0.0, settled - time.monotonic()))
+        processes.let_settle(supervisor, home)
         processes.stop(supervisor, 60)
     print("statestore: stopped", flush=True)  # noqa: T201
     return 0

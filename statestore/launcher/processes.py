@@ -6,17 +6,19 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from statestore.launcher.home import Home, write_private
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
+SUPERVISORD_LOG = "supervisord.log"
 _SUPERVISORD = """\
 [supervisord]
 nodaemon = true
 silent = true
-logfile = {logs}/supervisord.log
+logfile = {logs}/{log}
 pidfile = {folder}/supervisord.pid
 childlogdir = {logs}
 user = {user}
@@ -40,22 +42,34 @@ stdout_logfile_backups = 2
 
 def web_command(port: int) -> list[str]:
     """The web server."""
-    options = f"--interface wsgi --workers 1 --blocking-threads 4 --host 127.0.0.1 --port {port}"
+    options = "--interface wsgi --workers 1 --blocking-threads 4 --workers-kill-timeout 5"
+    options += f" --host 127.0.0.1 --port {port}"
     return [sys.executable, "-m", "granian", *options.split(), "statestore.wsgi:application"]
 
 
-def worker_command() -> list[str]:
-    """The worker with beat in it: one process that sweeps, and one that tells it when."""
+def worker_command(name: str) -> list[str]:
+    """The worker with beat in it: one process that sweeps, and one that tells it when.
+
+    No two workers of one broker may have the same name: RabbitMQ turns the second away.
+    """
     options = "--pool solo --beat --loglevel INFO --without-gossip --without-mingle"
+    options += f" --hostname {name}@%h"
     return [sys.executable, "-m", "celery", "-A", "statestore.celery", "worker", *options.split()]
 
 
 def write_configuration(home: Home, port: int) -> Path:
     """Write supervisord's configuration; its path."""
+    (home.logs / SUPERVISORD_LOG).unlink(missing_ok=True)  # of the run before: let_settle reads it
     text = _SUPERVISORD.format(
-        logs=_escaped(home.logs), folder=_escaped(home.folder), user=os.getuid()
+        logs=_escaped(home.logs),
+        log=SUPERVISORD_LOG,
+        folder=_escaped(home.folder),
+        user=os.getuid(),
     )
-    for name, command in {"web": web_command(port), "worker": worker_command()}.items():
+    for name, command in {
+        "web": web_command(port),
+        "worker": worker_command(f"statestore-{port}"),
+    }.items():
         text += _PROGRAM.format(
             name=name,
             command=_escaped(shlex.join(command)),
@@ -80,6 +94,20 @@ def start_supervisor(configuration: Path) -> subprocess.Popen[bytes]:
         preexec_fn=_end_with_parent,
         stdin=subprocess.DEVNULL,
     )
+
+
+def let_settle(supervisor: subprocess.Popen[bytes], home: Home) -> None:
+    """Wait until supervisord has started its programs.
+
+    A child that is told to end between its fork and its exec does not hear it, and would be killed
+    only when its time is up.
+    """
+    log, end = home.logs / SUPERVISORD_LOG, time.monotonic() + 10
+    while supervisor.poll() is None and time.monotonic() < end:
+        if log.is_file() and "spawned: 'worker'" in log.read_text():
+            time.sleep(0.5)
+            return
+        time.sleep(0.1)
 
 
 def start_demo(environment: dict[str, str]) -> subprocess.Popen[bytes] | None:

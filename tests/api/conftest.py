@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from statestore.access import Right
@@ -16,6 +15,7 @@ from statestore.protocol import TaskScope
 from statestore.services import api_token_create
 
 JSON = "application/json"
+Answer = Any  # of Django's test client: a response that has json()
 
 
 def task_path(scope: TaskScope, rest: str = "state-store") -> str:
@@ -39,12 +39,12 @@ class Api:
         *,
         content_type: str = JSON,
         **headers: str,
-    ) -> HttpResponse:
+    ) -> Answer:
         """Any request; `If_Match="…"` is the header If-Match."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if self.token is not None:
             sent.setdefault("Authorization", f"Bearer {self.token}")
-        response: HttpResponse = Client().generic(
+        response: Answer = Client().generic(
             method,
             path,
             content,
@@ -61,30 +61,28 @@ class Api:
         content: bytes = b"",
         *,
         map_index: int | None = None,
-        **headers: str,
-    ) -> HttpResponse:
+        **headers: Any,
+    ) -> Answer:
         """A request about one key."""
         query = "" if map_index is None else f"?map_index={map_index}"
         path = task_path(self.scope, f"state-store/{quote(key, safe='')}")
         return self.send(method, path + query, content, **headers)
 
-    def get(self, key: str, **options: Any) -> HttpResponse:
+    def get(self, key: str, **options: Any) -> Answer:
         """GET a key."""
         return self.entry("GET", key, **options)
 
-    def put(
-        self, key: str, value: Any, *, map_index: int | None = None, **members: Any
-    ) -> HttpResponse:
+    def put(self, key: str, value: Any, *, map_index: int | None = None, **members: Any) -> Answer:
         """PUT a value, with other members of the body."""
         content = json.dumps({"value": value, **members}).encode()
         return self.entry("PUT", key, content, map_index=map_index)
 
-    def put_text(self, key: str, body: str | bytes, **headers: str) -> HttpResponse:
+    def put_text(self, key: str, body: str | bytes, **headers: Any) -> Answer:
         """PUT a body as it is."""
         content = body if isinstance(body, bytes) else body.encode()
         return self.entry("PUT", key, content, **headers)
 
-    def collection(self, method: str, query: str = "", **headers: str) -> HttpResponse:
+    def collection(self, method: str, query: str = "", **headers: Any) -> Answer:
         """A request about all keys."""
         return self.send(method, task_path(self.scope) + query, **headers)
 
@@ -108,14 +106,14 @@ class Api:
         return replace(self, **changes)
 
 
-def value_text(response: HttpResponse) -> str:
+def value_text(response: Answer) -> str:
     """The JSON text of the value, as the answer has it."""
     found = re.search(r'"value":(.*),"updated_at":', response.content.decode(), re.DOTALL)
     assert found, response.content
     return found[1]
 
 
-def problem(response: HttpResponse) -> dict[str, Any]:
+def problem(response: Answer) -> dict[str, Any]:
     """The one problem that a 422 names."""
     assert response.status_code == 422, response.content
     body = response.json()

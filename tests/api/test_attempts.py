@@ -3,11 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from django.http import HttpResponse
 
-from tests.api.conftest import Api, problem, task_path
+from tests.api.conftest import Answer, Api, problem, task_path
 
-WRITES: dict[str, Callable[[Api, str], HttpResponse]] = {
+WRITES: dict[str, Callable[[Api, str], Answer]] = {
     "PUT": lambda api, n: api.put_text("key", '{"value": 2}', Statestore_Attempt=n),
     "PUT of a new key": lambda api, n: api.put_text("new", '{"value": 2}', Statestore_Attempt=n),
     "create-only PUT": lambda api, n: api.put_text(
@@ -35,9 +34,7 @@ def test_attempts_count_from_1_for_each_map_index(api: Api) -> None:
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
-def test_a_stale_attempt_can_change_nothing(
-    api: Api, write: Callable[[Api, str], HttpResponse]
-) -> None:
+def test_a_stale_attempt_can_change_nothing(api: Api, write: Callable[[Api, str], Answer]) -> None:
     api.start_attempt()
     api.put("key", 1)
     api.start_attempt()
@@ -50,7 +47,7 @@ def test_a_stale_attempt_can_change_nothing(
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
-def test_the_newest_attempt_may_write(api: Api, write: Callable[[Api, str], HttpResponse]) -> None:
+def test_the_newest_attempt_may_write(api: Api, write: Callable[[Api, str], Answer]) -> None:
     api.start_attempt()
     api.put("key", 1)
     assert write(api, "1").status_code in {200, 204}

@@ -2,12 +2,14 @@
 
 import os
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from celery import Celery
 
 from statestore.integrations.celery import StatefulTask
+from statestore.jobs.process import ProcessJob
 from statestore.sdk import StaleAttemptError
 
 
@@ -55,6 +57,12 @@ def wait_for(file: Path) -> None:
 
 def define(app: Celery) -> None:
     """The tasks."""
+    define_interrupted(app)
+    define_main_job(app)
+
+
+def define_interrupted(app: Celery) -> None:
+    """Tasks that are killed, retried and delivered twice."""
 
     @app.task(bind=True, base=StatefulTask, name="count")
     def count(self: Any, pages: int, folder: str) -> None:
@@ -91,8 +99,33 @@ def define(app: Celery) -> None:
         note(folder, f"attempt {attempt} wrote")
 
 
+def define_main_job(app: Celery) -> None:
+    """A task with checkpoints and an external job."""
+
+    @app.task(bind=True, base=StatefulTask, name="main_job")
+    def main_job(self: Any, folder: str) -> None:
+        """Take checkpoints, run an external job, take more, and store the result."""
+        store, script = (
+            self.task_store,
+            "echo run >> runs; for _ in $(seq 1000); do test -e go && break; sleep 0.02; done",
+        )
+        store.set("cookie", "of no use in a second", retention=timedelta(seconds=1))
+        state = store.get("state", default={"page": 0, "by": []})
+        for page in range(state["page"] + 1, 7):
+            if page == 4:
+                command = ["/bin/sh", "-c", f"{script}; echo 42"]
+                jobs = Path(folder) / "jobs"
+                job = ProcessJob(command, folder=jobs, cwd=folder, poll_interval=0.02)
+                (Path(folder) / "in-the-middle").write_text(str(os.getpid()))
+                state["answer"] = int(job.execute_resumable(self.context).output.read_text())
+            state = {**state, "page": page, "by": [*state["by"], self.context.attempt]}
+            store.set("state", state)
+            store.set("progress", {"current": page, "total": 6})
+        store.set("progress", {"current": 6, "total": 6, "status": "done"})
+        note(folder, "done")
+
+
 if "STATESTORE_TEST_APP" in os.environ:
-    app = new_app(
-        *os.environ["STATESTORE_TEST_APP"].split("|", 1), Path(os.environ["STATESTORE_TEST_FOLDER"])
-    )
+    broker, queue = os.environ["STATESTORE_TEST_APP"].split("|", 1)
+    app = new_app(broker, queue, Path(os.environ["STATESTORE_TEST_FOLDER"]))
     define(app)

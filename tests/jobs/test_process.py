@@ -118,7 +118,11 @@ def test_of_many_submissions_at_once_one_starts_the_process(job: NewJob, tmp_pat
         with ThreadPoolExecutor(2) as workers:
             first, second = workers.map(submit, range(2))
         assert first == second
-        until(lambda job=racing, job_id=first: job.get_job_status(job_id, {}) == SUCCEEDED)
+
+        def ended(job: ProcessJob = racing, job_id: str = first) -> bool:
+            return job.get_job_status(job_id, {}) == SUCCEEDED
+
+        until(ended)
         assert (tmp_path / f"runs-{number}").read_text() == "run\n"
 
 

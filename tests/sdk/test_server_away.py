@@ -17,7 +17,8 @@ from tests.server import Server
 def test_a_loop_of_writes_outlives_restarts_of_the_server(
     server: Server, task_store: TaskStore
 ) -> None:
-    written, stop = [], threading.Event()
+    written: list[int] = []
+    stop = threading.Event()
     problems: list[Exception] = []
 
     def work() -> None:

@@ -1,0 +1,3 @@
+from tests.integrations.conftest import workers
+
+__all__ = ["workers"]

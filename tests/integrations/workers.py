@@ -1,0 +1,72 @@
+"""Real Celery workers in processes of their own, to be killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from statestore.protocol import TaskScope
+from tests.brokers import delete_queue
+from tests.integrations.celery_app import new_app
+from tests.server import ROOT, Server
+
+
+@dataclass
+class Workers:
+    """Celery workers on one queue of a broker, which work with the server."""
+
+    url: str
+    server: Server
+    folder: Path
+    queue: str = field(default_factory=lambda: f"statestore-test-{uuid.uuid4().hex[:12]}")
+    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self, concurrency: int = 1) -> subprocess.Popen[bytes]:
+        """Start a worker, with a process for each task that it may run at once."""
+        command = [sys.executable, "-m", "celery", "-A", "tests.integrations.celery_app", "worker"]
+        command += ["--pool", "prefork", "--concurrency", str(concurrency), "--queues", self.queue]
+        command += ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+        environment = {
+            **os.environ,
+            "STATESTORE_URL": self.server.url,
+            "STATESTORE_TOKEN": self.server.token,
+            "STATESTORE_TEST_APP": f"{self.url}|{self.queue}",
+            "STATESTORE_TEST_FOLDER": str(self.folder),
+        }
+        with (self.folder / "worker.log").open("ab") as log:
+            worker = subprocess.Popen(
+                command, env=environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
+            )
+        self.running.append(worker)
+        return worker
+
+    def kill(self, worker: subprocess.Popen[bytes]) -> None:
+        """End a worker and its processes as a power cut would."""
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+        self.running.remove(worker)
+
+    def stop(self) -> None:
+        """End what runs; nothing of it is needed any more."""
+        for worker in list(self.running):
+            self.kill(worker)
+        if not self.url.startswith("filesystem"):
+            delete_queue(self.url, self.queue)
+
+    def send(self, task: str, *args: object, task_id: str | None = None) -> TaskScope:
+        """Send a message; the scope that its task should have."""
+        with new_app(self.url, self.queue, self.folder) as app:
+            sent = app.send_task(task, args, task_id=task_id)
+        return TaskScope("work", sent.id, task)
+
+    def notes(self, count: int) -> list[str]:
+        """What the tasks wrote down, once there are so many lines."""
+        file, end = self.folder / "notes", time.monotonic() + 40
+        while not file.exists() or len(lines := file.read_text().splitlines()) < count:
+            assert time.monotonic() < end, (self.folder / "worker.log").read_text()
+            time.sleep(0.02)
+        return lines
