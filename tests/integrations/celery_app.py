@@ -23,6 +23,8 @@ def new_app(broker: str, queue: str, folder: Path) -> Celery:
         task_ignore_result=True,
         worker_prefetch_multiplier=1,
         broker_connection_retry_on_startup=True,
+        worker_enable_remote_control=False,  # nor leave its queues on a broker that others use
+        worker_lost_wait=0.5,  # before a task whose process is gone counts as lost
     )
     if broker.startswith("filesystem"):
         (folder / "messages").mkdir(exist_ok=True)
@@ -37,7 +39,10 @@ def new_app(broker: str, queue: str, folder: Path) -> Celery:
         }
     elif broker.startswith("redis"):
         # How long Redis waits for a worker that is gone; longer than any task of these tests.
-        created.conf.broker_transport_options = {"visibility_timeout": 5}
+        created.conf.broker_transport_options = {
+            "visibility_timeout": 5,
+            "global_keyprefix": f"{queue}.",
+        }
     return created
 
 

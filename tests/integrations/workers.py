@@ -9,6 +9,8 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import redis
+
 from statestore.protocol import TaskScope
 from tests.brokers import delete_queue
 from tests.integrations.celery_app import new_app
@@ -54,7 +56,11 @@ class Workers:
         """End what runs; nothing of it is needed any more."""
         for worker in list(self.running):
             self.kill(worker)
-        if not self.url.startswith("filesystem"):
+        if self.url.startswith("redis"):
+            with redis.Redis.from_url(self.url) as client:
+                for key in client.scan_iter(f"{self.queue}.*"):
+                    client.delete(key)
+        elif not self.url.startswith("filesystem"):
             delete_queue(self.url, self.queue)
 
     def send(self, task: str, *args: object, task_id: str | None = None) -> TaskScope:
