@@ -13,6 +13,7 @@ from dashboard.filters import filter_of, page_of
 from dashboard.jsonview import JsonView, json_view
 from dashboard.progress import Progress, progress_of
 from statestore import queries
+from statestore.access import Principal, Right
 from statestore.queries import Entry, TaskDetail, TaskFilter, TaskState, TaskSummary
 
 ROWS: Final = 50
@@ -64,24 +65,28 @@ class TaskPage:
     entries: list[TaskEntry]
 
 
-def live_page(params: QueryDict) -> LivePage:
-    """The page of Live that a query string asks for."""
+def live_page(params: QueryDict, principal: Principal) -> LivePage:
+    """The page of Live that a query string asks for, with what the principal reaches."""
     where, page = filter_of(params), page_of(params)
-    return _recent((where, page), lambda: _read_live(where, page))
+    shared_by = principal.dag_patterns(Right.VIEW)
+    return _recent((where, page, shared_by), lambda: _read_live(where, page, principal))
 
 
-def task_page(task_instance_id: int) -> TaskPage:
+def task_page(task_instance_id: int, principal: Principal) -> TaskPage:
     """The page of one task instance.
 
     Raises:
-        NotFoundError: there is none with this number.
+        NotFoundError: there is none with this number that the principal reaches.
     """
-    return _recent(task_instance_id, lambda: _read_task(task_instance_id))
+    shared_by = principal.dag_patterns(Right.VIEW)
+    return _recent((task_instance_id, shared_by), lambda: _read_task(task_instance_id, principal))
 
 
-def _read_live(where: TaskFilter, page: int) -> LivePage:
-    counts = queries.task_instance_counts()
-    found = queries.task_page(where=where, limit=ROWS, offset=(page - 1) * ROWS)
+def _read_live(where: TaskFilter, page: int, principal: Principal) -> LivePage:
+    counts = queries.task_instance_counts(principal)
+    found = queries.task_page(
+        where=where, principal=principal, limit=ROWS, offset=(page - 1) * ROWS
+    )
     rows = [Row(task, progress_of(task.progress)) for task in found.rows]
     urgent = [row for row in rows if _is_urgent(row.task)]
     first = (page - 1) * ROWS + 1
@@ -106,8 +111,8 @@ def _is_urgent(task: TaskSummary) -> bool:
     return task.state is TaskState.STALLED
 
 
-def _read_task(task_instance_id: int) -> TaskPage:
-    detail = queries.task_detail(task_instance_id)
+def _read_task(task_instance_id: int, principal: Principal) -> TaskPage:
+    detail = queries.task_detail(task_instance_id, principal)
     return TaskPage(
         cursor=_cursor(detail),
         detail=detail,

@@ -13,6 +13,7 @@ from dashboard.snippets import curl_first, curl_read, python_first, python_read
 from statestore.access import Right
 from statestore.errors import NotFoundError
 from statestore.protocol import PROGRESS_KEY
+from statestore.queries import principal_of_user
 
 NOTHING_NEW = 204
 
@@ -56,13 +57,13 @@ def safe(request: HttpRequest) -> HttpResponse:
 def _live_context(request: HttpRequest) -> dict[str, Any]:
     base = request.build_absolute_uri("/")
     snippets = {"curl": curl_first(base), "python": python_first(base)}
-    page = live_page(request.GET)
+    page = live_page(request.GET, principal_of_user(request.user))
     return {"page": page, "snippets": snippets, "filtered": is_filtered(page.where)}
 
 
 def _task_context(request: HttpRequest, task_instance_id: int) -> dict[str, Any]:
     try:
-        page = task_page(task_instance_id)
+        page = task_page(task_instance_id, principal_of_user(request.user))
     except NotFoundError as error:
         raise Http404(error.detail) from None
     scope, base = page.detail.summary.scope, request.build_absolute_uri("/")

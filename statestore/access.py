@@ -5,11 +5,15 @@ import fnmatch
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from re import Pattern
+from typing import Final
 
 from statestore.errors import ForbiddenError, NotFoundError
 from statestore.protocol import TaskScope
+
+EVERYTHING: Final = "*"
 
 
 class Right(enum.StrEnum):
@@ -22,29 +26,56 @@ class Right(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """Rights over the dags and the assets that its patterns fit."""
+
+    rights: frozenset[Right]
+    dag_patterns: tuple[str, ...] = (EVERYTHING,)
+    asset_patterns: tuple[str, ...] = (EVERYTHING,)
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
-    """Whoever sent the request, with rights over what its patterns match, or over one task alone."""
+    """Whoever sent the request, and what was granted to them."""
 
     name: str
-    rights: frozenset[Right]
-    dag_patterns: tuple[str, ...] = ("*",)
-    asset_patterns: tuple[str, ...] = ("*",)
+    grants: tuple[Grant, ...]
     task: TaskScope | None = None
     """The only task instance that a task token reaches."""
+    origin: str = ""
+    """What was presented, or for a task token who made it: `token 7`, `user 3`."""
+    expires_at: datetime | None = None
+    """When the credentials end."""
 
     def has(self, right: Right) -> bool:
         """Whether the right is granted over anything."""
-        return right in self.rights
+        return any(right in grant.rights for grant in self.grants)
+
+    def dag_patterns(self, right: Right) -> tuple[str, ...]:
+        """The dags over which the right is granted."""
+        found = (grant.dag_patterns for grant in self.grants if right in grant.rights)
+        return tuple(sorted({pattern for patterns in found for pattern in patterns}))
+
+    def asset_patterns(self, right: Right) -> tuple[str, ...]:
+        """The assets over which the right is granted."""
+        found = (grant.asset_patterns for grant in self.grants if right in grant.rights)
+        return tuple(sorted({pattern for patterns in found for pattern in patterns}))
 
     def reaches(self, scope: TaskScope) -> bool:
         """Whether the task instance is one that the principal may know of."""
-        if self.task is not None:
-            return scope == self.task
-        return _matches(self.dag_patterns, scope.dag_id)
+        return bool(self._over(scope))
 
     def reaches_asset(self, name: str) -> bool:
         """Whether the asset of this name is one that the principal may know of."""
-        return self.task is None and _matches(self.asset_patterns, name)
+        return bool(self._over_asset(name))
+
+    def _over(self, scope: TaskScope) -> list[Grant]:
+        if self.task is not None:
+            return list(self.grants) if scope == self.task else []
+        return [grant for grant in self.grants if _matches(grant.dag_patterns, scope.dag_id)]
+
+    def _over_asset(self, name: str) -> list[Grant]:
+        return [grant for grant in self.grants if _matches(grant.asset_patterns, name)]
 
     def require(self, scope: TaskScope, *rights: Right) -> None:
         """Let pass who has one of the rights over the task instance, or refuse.
@@ -56,11 +87,12 @@ class Principal:
             NotFoundError: a read of what the principal does not reach.
             ForbiddenError: a write to it, or the right is missing.
         """
-        if not self.reaches(scope):
+        grants = self._over(scope)
+        if not grants:
             if Right.VIEW in rights:
                 raise NotFoundError(f"There is nothing to see in {scope}.")
             raise ForbiddenError(f"These credentials do not reach {scope}.")
-        self.require_right(*rights)
+        _require(grants, rights)
 
     def require_asset(self, asset_id: int, name: str, *rights: Right) -> None:
         """Let pass who has one of the rights over the asset, or refuse.
@@ -69,9 +101,21 @@ class Principal:
             NotFoundError: the principal does not reach it.
             ForbiddenError: it does, and the right is missing.
         """
-        if not self.reaches_asset(name):
+        grants = self._over_asset(name)
+        if not grants:
             raise NotFoundError(f"There is no asset {asset_id}.")
-        self.require_right(*rights)
+        _require(grants, rights)
+
+    def require_new_asset(self, name: str) -> None:
+        """Let pass who may register an asset of this name, or refuse.
+
+        Raises:
+            ForbiddenError: the principal does not reach it, or may not write to it.
+        """
+        grants = self._over_asset(name)
+        if not grants:
+            raise ForbiddenError(f"These credentials do not reach the asset {name!r}.")
+        _require(grants, (Right.WRITE,))
 
     def require_right(self, *rights: Right) -> None:
         """Let pass who has one of the rights over anything.
@@ -79,12 +123,16 @@ class Principal:
         Raises:
             ForbiddenError: none of them.
         """
-        if self.rights.isdisjoint(rights):
-            raise ForbiddenError(f"These credentials lack the right to {' or '.join(rights)}.")
+        _require(self.grants, rights)
+
+
+def _require(grants: Iterable[Grant], rights: Iterable[Right]) -> None:
+    if all(grant.rights.isdisjoint(rights) for grant in grants):
+        raise ForbiddenError(f"These credentials lack the right to {' or '.join(rights)}.")
 
 
 def _matches(patterns: tuple[str, ...], name: str) -> bool:
-    return "*" in patterns or bool(patterns and _matcher(patterns).match(name))
+    return EVERYTHING in patterns or bool(patterns and _matcher(patterns).match(name))
 
 
 def parse_patterns(text: str) -> tuple[str, ...]:
@@ -94,7 +142,9 @@ def parse_patterns(text: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def _matcher(patterns: tuple[str, ...]) -> Pattern[str]:
-    return re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
+    # Only * and ? are wildcards: a [ stands for itself, as in queries.patterns.
+    plain = (pattern.replace("[", "[[]") for pattern in patterns)
+    return re.compile("|".join(fnmatch.translate(pattern) for pattern in plain))
 
 
 def parse_rights(words: Iterable[str]) -> frozenset[Right]:

@@ -6,7 +6,6 @@ from statestore import queries, services
 from statestore.access import Right
 from statestore.api import answer, bodies, params
 from statestore.api.base import ApiView
-from statestore.errors import ForbiddenError
 
 
 class AssetList(ApiView):
@@ -17,8 +16,8 @@ class AssetList(ApiView):
         self.principal.require_right(Right.VIEW)
         found = queries.asset_page(
             principal=self.principal,
-            name_pattern=request.GET.get("name_pattern", ""),
-            uri_pattern=request.GET.get("uri_pattern", ""),
+            name_pattern=params.text(request, "name_pattern") or "",
+            uri_pattern=params.text(request, "uri_pattern") or "",
             limit=params.number(request, "limit", default=50, least=0),
             offset=params.number(request, "offset", default=0, least=0),
         )
@@ -27,9 +26,7 @@ class AssetList(ApiView):
     def post(self, request: HttpRequest) -> HttpResponse:
         """Get or create one."""
         name, uri = bodies.asset(request)
-        if not self.principal.reaches_asset(name):
-            raise ForbiddenError(f"These credentials do not reach the asset {name!r}.")
-        self.principal.require_right(Right.WRITE)
+        self.principal.require_new_asset(name)
         asset, is_new = services.asset_register(name=name, uri=uri)
         return answer.data(answer.asset_data(asset), status=201 if is_new else 200)
 

@@ -49,5 +49,6 @@ class TaskTokens(ApiView):
         for right in (Right.VIEW, Right.WRITE, Right.CLEAR):
             self.principal.require(scope, right)
         expires_at = datetime.now(UTC) + timedelta(seconds=ttl)
-        token = queries.sign_task_token(scope, expires_at)
+        expires_at = min(expires_at, self.principal.expires_at or expires_at)
+        token = queries.sign_task_token(scope, expires_at, maker=self.principal)
         return answer.data({"token": token, "expires_at": answer.iso(expires_at)}, status=201)

@@ -98,7 +98,11 @@ def asset(request: HttpRequest) -> tuple[str, str]:
 def login(request: HttpRequest) -> tuple[str, str]:
     """`{"username": …, "password": …}`."""
     members = _object(request, {"username", "password"})
-    return _text(members, "username"), _text(members, "password")
+    username = _text(members, "username")
+    if "\0" in username:
+        loc = ("body", "username")
+        raise InvalidInput(loc, "username must not contain U+0000", "string_pattern")
+    return username, _text(members, "password")
 
 
 def task_token(request: HttpRequest, *, ttl_most: int) -> tuple[TaskScope, int]:

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from statestore import queries
-from statestore.access import Right
+from statestore.access import Principal, Right
 from statestore.api import answer
 from statestore.api.base import ApiView
 from statestore.errors import BusyError, NotFoundError
@@ -52,10 +52,12 @@ class Metrics(ApiView):
     def get(self, request: HttpRequest) -> HttpResponse:
         """In its text format."""
         self.principal.require_right(Right.VIEW)
-        return HttpResponse(generate_latest(_measured()), content_type="text/plain; version=0.0.4")
+        return HttpResponse(
+            generate_latest(_measured(self.principal)), content_type="text/plain; version=0.0.4"
+        )
 
 
-def _measured() -> CollectorRegistry:
+def _measured(principal: Principal) -> CollectorRegistry:
     registry = CollectorRegistry()
     states = Gauge(
         "statestore_task_instances",
@@ -63,7 +65,7 @@ def _measured() -> CollectorRegistry:
         ["state"],
         registry=registry,
     )
-    for state, count in queries.task_instance_counts().items():
+    for state, count in queries.task_instance_counts(principal).items():
         states.labels(state).set(count)
     overdue = Gauge(
         "statestore_entries_overdue",

@@ -23,40 +23,48 @@ def scope_of(request: HttpRequest, dag_id: str, run_id: str, task_id: str) -> Ta
 
 def number(request: HttpRequest, name: str, *, default: int, least: int | None = None) -> int:
     """A whole number in the query string."""
-    text = request.GET.get(name)
-    if text is None:
+    digits = request.GET.get(name)
+    if digits is None:
         return default
-    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", digits):
         raise InvalidInput(("query", name), f"{name} must be an integer", "int_parsing")
-    if least is not None and int(text) < least:
+    if least is not None and int(digits) < least:
         raise InvalidInput(
             ("query", name),
             f"{name} must be greater than or equal to {least}",
             "greater_than_equal",
         )
-    return int(text)
+    return int(digits)
+
+
+def text(request: HttpRequest, name: str) -> str | None:
+    """Text in the query string."""
+    found = request.GET.get(name)
+    if found is not None and "\0" in found:
+        raise InvalidInput(("query", name), f"{name} must not contain U+0000", "string_pattern")
+    return found
 
 
 def flag(request: HttpRequest, name: str) -> bool:
     """True or false in the query string; false when it is left out."""
-    text = request.GET.get(name, "false").lower()
-    if text not in {"true", "false", "1", "0", "yes", "no", "on", "off"}:
+    word = request.GET.get(name, "false").lower()
+    if word not in {"true", "false", "1", "0", "yes", "no", "on", "off"}:
         raise InvalidInput(("query", name), f"{name} must be true or false", "bool_parsing")
-    return text in {"true", "1", "yes", "on"}
+    return word in {"true", "1", "yes", "on"}
 
 
 def attempt_of(request: HttpRequest) -> int | None:
     """The attempt that the writer says it is."""
-    text = request.headers.get(ATTEMPT_HEADER)
-    if text is None:
+    digits = request.headers.get(ATTEMPT_HEADER)
+    if digits is None:
         return None
-    if not re.fullmatch(r"[1-9][0-9]{0,8}", text):
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", digits):
         raise InvalidInput(
             ("header", ATTEMPT_HEADER),
             f"{ATTEMPT_HEADER} must be a number from 1 on",
             "int_parsing",
         )
-    return int(text)
+    return int(digits)
 
 
 def precondition_of(request: HttpRequest) -> Precondition:
@@ -95,9 +103,9 @@ def task_query(request: HttpRequest) -> TaskQuery:
             ("query", "status"), f"status must be one of {', '.join(states)}", "enum"
         )
     return TaskQuery(
-        dag_id=request.GET.get("dag_id"),
-        run_id=request.GET.get("run_id"),
-        task_id=request.GET.get("task_id"),
+        dag_id=text(request, "dag_id"),
+        run_id=text(request, "run_id"),
+        task_id=text(request, "task_id"),
         state=None if status is None else TaskState(status),
-        words=tuple(request.GET.get("q", "").split()),
+        words=tuple((text(request, "q") or "").split()),
     )

@@ -7,7 +7,7 @@ from statestore.access import Principal
 from statestore.errors import NotFoundError
 from statestore.models import Asset as AssetRow
 from statestore.queries.entries import PAGE_MAX
-from statestore.queries.patterns import any_of, like
+from statestore.queries.patterns import like, reached_assets
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def asset_page(
 ) -> AssetPage:
     """The assets that the principal reaches, by id; a pattern has SQL's wildcards % and _."""
     rows = AssetRow.objects.filter(like("name", name_pattern), like("uri", uri_pattern))
-    rows = rows.filter(any_of("name", principal.asset_patterns)).order_by("id")
+    rows = rows.filter(reached_assets(principal)).order_by("id")
     page = rows[offset : offset + min(limit, PAGE_MAX)]
     return AssetPage([_asset(row) for row in page], rows.count())
 

@@ -1,18 +1,26 @@
 """Who presents which credentials: tokens that are stored, tokens that are signed, users."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.core import signing
 from django.core.signals import setting_changed
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
-from statestore.access import USER_PERMISSIONS, Principal, Right, parse_patterns, parse_rights
+from statestore.access import (
+    USER_PERMISSIONS,
+    Grant,
+    Principal,
+    Right,
+    parse_patterns,
+    parse_rights,
+)
 from statestore.errors import NotAuthenticatedError
 from statestore.models import ApiToken, GroupReach
 from statestore.protocol import TaskScope
@@ -29,7 +37,6 @@ _LAST_USED_LAG = timedelta(minutes=1)
 @dataclass(frozen=True, slots=True)
 class _Known:
     principal: Principal
-    expires_at: datetime | None
     look_again: float  # on the monotonic clock
 
 
@@ -55,11 +62,12 @@ def principal_of_token(secret: str) -> Principal:
     known = _known.get(digest)
     if known is None or known.look_again < now:
         look_again = now + settings.STATESTORE_TOKEN_CACHE_SECONDS
-        known = _Known(*_read_token(secret, digest), look_again)
+        known = _Known(_read_token(secret, digest), look_again)
         if len(_known) >= _KNOWN_MAX:
             _known.clear()
         _known[digest] = known
-    if known.expires_at is not None and known.expires_at <= datetime.now(UTC):
+    ends = known.principal.expires_at
+    if ends is not None and ends <= datetime.now(UTC):
         raise NotAuthenticatedError("This token has expired: ask for a new one.")
     return known.principal
 
@@ -80,17 +88,36 @@ def principal_of_user(user: Any) -> Principal:
     """
     if not user.is_active or user.is_anonymous:
         raise NotAuthenticatedError
-    granted = (right for right, name in USER_PERMISSIONS.items() if user.has_perm(name))
-    name, rights = f"user {user.get_username()}", frozenset(granted)
+    rights = frozenset(right for right, name in USER_PERMISSIONS.items() if user.has_perm(name))
+    name, origin = f"user {user.get_username()}", f"user {user.pk}"
     reaches = [] if user.is_superuser else list(GroupReach.objects.filter(group__user=user))
-    if not reaches:
-        return Principal(name, rights)
-    dags = tuple(p for reach in reaches for p in parse_patterns(reach.dag_patterns))
-    assets = tuple(p for reach in reaches for p in parse_patterns(reach.asset_patterns))
-    return Principal(name, rights, dags, assets)
+    grants = _grants_within(user, rights, reaches) if reaches else (Grant(rights),)
+    return Principal(name, grants, origin=origin)
 
 
-def _read_token(secret: str, digest: bytes) -> tuple[Principal, datetime | None]:
+def _grants_within(
+    user: Any, rights: frozenset[Right], reaches: list[GroupReach]
+) -> tuple[Grant, ...]:
+    """A group's rights over what it reaches; the user's other rights over what any of them reaches."""
+    apart = Q(user=user) | Q(group__user=user, group__reach=None)
+    everywhere = _rights_of(Permission.objects.filter(apart)) & rights
+    return tuple(
+        Grant(
+            everywhere | (_rights_of(Permission.objects.filter(group=reach.group_id)) & rights),
+            parse_patterns(reach.dag_patterns),
+            parse_patterns(reach.asset_patterns),
+        )
+        for reach in reaches
+    )
+
+
+def _rights_of(permissions: QuerySet[Permission]) -> frozenset[Right]:
+    found = permissions.values_list("content_type__app_label", "codename")
+    names = {f"{app}.{codename}" for app, codename in found}
+    return frozenset(right for right, name in USER_PERMISSIONS.items() if name in names)
+
+
+def _read_token(secret: str, digest: bytes) -> Principal:
     if secret.startswith(TASK_TOKEN):
         return _read_task_token(secret)
     if secret.startswith(USER_TOKEN):
@@ -98,35 +125,58 @@ def _read_token(secret: str, digest: bytes) -> tuple[Principal, datetime | None]
     return _read_api_token(digest)
 
 
-def _read_api_token(digest: bytes) -> tuple[Principal, datetime | None]:
+def _read_api_token(digest: bytes) -> Principal:
     token = ApiToken.objects.filter(digest=digest).first()
     if token is None:
         raise NotAuthenticatedError("This token is not known: was it typed in full?")
-    if token.revoked_at is not None:
-        raise NotAuthenticatedError("This token was revoked: ask for a new one.")
-    now = datetime.now(UTC)
+    principal, now = _principal_of_row(token), datetime.now(UTC)
     if token.last_used_at is None or token.last_used_at < now - _LAST_USED_LAG:
         seen = Q(last_used_at=token.last_used_at)
         ApiToken.objects.filter(seen, pk=token.pk).update(last_used_at=now)
-    rights = parse_rights(token.rights.split(","))
+    return principal
+
+
+def _principal_of_row(token: ApiToken) -> Principal:
+    if token.revoked_at is not None:
+        raise NotAuthenticatedError("This token was revoked: ask for a new one.")
     dags, assets = parse_patterns(token.dag_patterns), parse_patterns(token.asset_patterns)
-    return Principal(f"token {token.name}", rights, dags, assets), token.expires_at
+    grant = Grant(parse_rights(token.rights.split(",")), dags, assets)
+    name, origin = f"token {token.name}", f"token {token.pk}"
+    return Principal(name, (grant,), origin=origin, expires_at=token.expires_at)
 
 
 # --- signed tokens: nothing of them is stored ---
 
 
-def sign_task_token(scope: TaskScope, expires_at: datetime) -> str:
-    """A token that reaches one task instance until then."""
+def sign_task_token(scope: TaskScope, expires_at: datetime, *, maker: Principal) -> str:
+    """A token that reaches one task instance until then, or until its maker's rights end.
+
+    It also reaches the assets that its maker reaches: the task's own, such as watermarks.
+    """
     ids = [scope.dag_id, scope.run_id, scope.task_id, scope.map_index]
-    return TASK_TOKEN + signing.dumps([*ids, int(expires_at.timestamp())], salt=TASK_TOKEN)
+    parts = [*ids, int(expires_at.timestamp()), maker.origin]
+    return TASK_TOKEN + signing.dumps(parts, salt=TASK_TOKEN)
 
 
-def _read_task_token(secret: str) -> tuple[Principal, datetime | None]:
-    *ids, expires = _signed(secret, TASK_TOKEN)
-    scope = TaskScope(*ids)
-    principal = Principal(f"task {scope}", _TASK_RIGHTS, (), (), task=scope)
-    return principal, datetime.fromtimestamp(expires, UTC)
+def _read_task_token(secret: str) -> Principal:
+    *ids, expires, origin = _signed(secret, TASK_TOKEN)
+    scope, maker = TaskScope(*ids), _maker(origin)
+    grants = tuple(
+        Grant(grant.rights & _TASK_RIGHTS, grant.dag_patterns, grant.asset_patterns)
+        for grant in maker.grants
+    )
+    expires_at = datetime.fromtimestamp(expires, UTC)
+    return Principal(f"task {scope}", grants, scope, origin, expires_at)
+
+
+def _maker(origin: str) -> Principal:
+    """Who made a task token, as they are now: a revoked token or a locked user ends it."""
+    kind, _, pk = origin.partition(" ")
+    if kind == "token" and (token := ApiToken.objects.filter(pk=pk).first()):
+        return _principal_of_row(token)
+    if kind == "user" and (user := get_user_model().objects.filter(pk=pk).first()):
+        return principal_of_user(user)
+    raise NotAuthenticatedError("Who made this token is gone: ask for a new one.")
 
 
 def sign_user_token(user: Any, expires_at: datetime) -> str:
@@ -135,12 +185,12 @@ def sign_user_token(user: Any, expires_at: datetime) -> str:
     return USER_TOKEN + signing.dumps([user.pk, mark, int(expires_at.timestamp())], salt=USER_TOKEN)
 
 
-def _read_user_token(secret: str) -> tuple[Principal, datetime | None]:
+def _read_user_token(secret: str) -> Principal:
     pk, mark, expires = _signed(secret, USER_TOKEN)
     user = get_user_model().objects.filter(pk=pk).first()
     if user is None or user.get_session_auth_hash()[:16] != mark:
         raise NotAuthenticatedError("This token is no longer valid: log in again.")
-    return principal_of_user(user), datetime.fromtimestamp(expires, UTC)
+    return replace(principal_of_user(user), expires_at=datetime.fromtimestamp(expires, UTC))
 
 
 def _signed(secret: str, prefix: str) -> list[Any]:

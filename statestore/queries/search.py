@@ -11,7 +11,7 @@ from statestore.access import Principal
 from statestore.models import TaskInstance
 from statestore.protocol import InvalidInput
 from statestore.queries.entries import PAGE_MAX
-from statestore.queries.patterns import any_of
+from statestore.queries.patterns import reached
 from statestore.queries.tasks import TaskState, TaskSummary, in_state, summaries
 
 
@@ -43,7 +43,7 @@ def task_search(
         InvalidInput: the cursor is none of this search.
     """
     limit = min(limit, PAGE_MAX)
-    found = TaskInstance.objects.filter(_wanted(wanted), _reached(principal))
+    found = TaskInstance.objects.filter(_wanted(wanted), reached(principal))
     if cursor is not None:
         active_at, pk = _read_cursor(cursor)
         found = found.filter(Q(active_at__lt=active_at) | Q(active_at=active_at, pk__lt=pk))
@@ -62,12 +62,6 @@ def _wanted(wanted: TaskQuery) -> Q:
     if wanted.state is not None:
         condition &= in_state(wanted.state, datetime.now(UTC))
     return condition
-
-
-def _reached(principal: Principal) -> Q:
-    if principal.task is not None:
-        return Q(scope_digest=principal.task.digest)
-    return any_of("dag_id", principal.dag_patterns)
 
 
 def _cursor(row: TaskInstance) -> str:

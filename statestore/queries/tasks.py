@@ -8,11 +8,13 @@ from django.conf import settings
 from django.db.models import Count, Max, Q, Window
 from django.db.models.functions import RowNumber
 
+from statestore.access import Principal
 from statestore.errors import NotFoundError
 from statestore.models import Entry as EntryRow
 from statestore.models import TaskInstance
 from statestore.protocol import PROGRESS_KEY, Status, TaskScope
 from statestore.queries.entries import Entry
+from statestore.queries.patterns import reached
 
 
 class TaskState(enum.StrEnum):
@@ -76,10 +78,13 @@ class TaskPage:
     total: int
 
 
-def task_page(*, where: TaskFilter, limit: int = 50, offset: int = 0) -> TaskPage:
-    """Task instances, newest first; without a state, those in trouble come before the rest."""
+def task_page(
+    *, where: TaskFilter, principal: Principal, limit: int = 50, offset: int = 0
+) -> TaskPage:
+    """Those that the principal reaches, newest first; without a state, those in trouble come first."""
     now = datetime.now(UTC)
-    found = TaskInstance.objects.filter(_matches(where, now)).order_by("-active_at", "-id")
+    found = TaskInstance.objects.filter(reached(principal), _matches(where, now))
+    found = found.order_by("-active_at", "-id")
     if where.state is not None:
         found = found.filter(_in_tab(where.state, now))
         return TaskPage(summaries(list(found[offset : offset + limit])), found.count())
@@ -92,20 +97,21 @@ def task_page(*, where: TaskFilter, limit: int = 50, offset: int = 0) -> TaskPag
     return TaskPage(summaries(rows), found.count())
 
 
-def task_instance_counts() -> dict[TaskState, int]:
-    """How many task instances are in each state; done and failed ones of the last 24 hours."""
+def task_instance_counts(principal: Principal) -> dict[TaskState, int]:
+    """How many that the principal reaches are in each state; done and failed ones of 24 hours."""
+    found = TaskInstance.objects.filter(reached(principal))
     now = datetime.now(UTC)
     states = (TaskState.RUNNING, TaskState.STALLED, TaskState.FAILED, TaskState.DONE)
-    return {state: TaskInstance.objects.filter(_in_tab(state, now)).count() for state in states}
+    return {state: found.filter(_in_tab(state, now)).count() for state in states}
 
 
-def task_detail(task_instance_id: int) -> TaskDetail:
+def task_detail(task_instance_id: int, principal: Principal) -> TaskDetail:
     """One task instance, by the number in its page's URL.
 
     Raises:
-        NotFoundError: there is none with this number.
+        NotFoundError: there is none with this number that the principal reaches.
     """
-    row = TaskInstance.objects.filter(pk=task_instance_id).first()
+    row = TaskInstance.objects.filter(reached(principal), pk=task_instance_id).first()
     if row is None:
         raise NotFoundError("This task instance is not there: it never was, or it was deleted.")
     entries = EntryRow.objects.filter(_unexpired(datetime.now(UTC)), task_instance=row).order_by(

@@ -5,7 +5,7 @@ import re
 import pytest
 from django.test import Client
 
-from statestore.access import Right
+from statestore.access import Grant, Right
 from statestore.errors import NotAuthenticatedError
 from statestore.models import ApiToken
 from statestore.queries import principal_of_token
@@ -32,8 +32,7 @@ def test_the_secret_is_shown_once_and_works(administering: Client) -> None:
     assert "no-store" in answer["Cache-Control"]
     principal = principal_of_token(secret)
     assert principal.name == "token airflow-prod"
-    assert principal.rights == frozenset({Right.VIEW, Right.WRITE})
-    assert principal.dag_patterns == ("sales_*",)
+    assert principal.grants == (Grant(frozenset({Right.VIEW, Right.WRITE}), ("sales_*",)),)
     token = ApiToken.objects.get()
     for path in (LIST, f"{LIST}{token.pk}/change/"):
         assert secret not in administering.get(path).content.decode()

@@ -110,7 +110,7 @@ def test_a_page_costs_few_queries(
 ) -> None:
     for number in range(20):
         put("progress", {"current": 1}, TaskScope("d", "r", f"task-{number:02}"))
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(16):
         viewing.get("/")
 
 
