@@ -5,6 +5,7 @@ from pathlib import Path
 
 from csp.constants import SELF
 
+from statestore import __version__
 from statestore.env import Environment
 from statestore.protocol import VALUE_MAX_BYTES
 
@@ -58,6 +59,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
+    "drf_spectacular",
     "csp",
 ]
 MIDDLEWARE = [
@@ -152,11 +154,29 @@ CONTENT_SECURITY_POLICY = {
 }
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "statestore.swagger_ui.SwaggerUI",
+]
 
 # --- REST ---
 REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "EXCEPTION_HANDLER": "statestore.api.errors.answer_exception",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],  # of OPTIONS
+    "DEFAULT_SCHEMA_CLASS": "statestore.api.openapi.generator.Described",
+}
+SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.1",
+    "TITLE": "Statestore",
+    "VERSION": __version__,
+    "DESCRIPTION": (
+        "State of running tasks, outside the tasks.\n\n**Values are stored unencrypted:** never write"
+        " passwords, tokens or personal data into task state."
+    ),
+    "LICENSE": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    "DEFAULT_GENERATOR_CLASS": "statestore.api.openapi.generator.Generator",
+    "POSTPROCESSING_HOOKS": [],
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = None  # the API refuses by the value's limit, before it reads
 

@@ -6,7 +6,7 @@ one of the words between them is refused (protocol.check_scope).
 
 from django.urls import path, re_path
 
-from statestore.api import assets, auth, entries, health, tasks
+from statestore.api import assets, auth, describe, entries, health, tasks
 
 _TASK_INSTANCE = (
     r"^dags/(?P<dag_id>[\s\S]+?)/dagRuns/(?P<run_id>[\s\S]+?)/taskInstances/(?P<task_id>[\s\S]+?)"
@@ -32,5 +32,7 @@ urlpatterns = [
     path("healthz", health.Health.as_view()),
     path("readyz", health.Readiness.as_view()),
     path("metrics", health.Metrics.as_view()),
+    path("schema", describe.Schema.as_view(), name="schema"),
+    path("docs", describe.Docs.as_view(), name="docs"),
     re_path(r"", health.NothingHere.as_view()),
 ]

@@ -1,0 +1,155 @@
+"""The parameters and answers that operations share, as OpenAPI's reusable components."""
+
+from typing import Any, Final
+
+from statestore.api.openapi.json_schema import (
+    ATTEMPT_MAX,
+    DAG_ID,
+    ID_NUMBER_MAX,
+    KEY,
+    MAP_INDEX,
+    RUN_ID,
+    TASK_ID,
+    Schema,
+    number,
+    ref,
+)
+from statestore.protocol import ATTEMPT_HEADER
+from statestore.queries import TaskState
+
+_ENCODED: Final = (
+    " Percent-encode it, slashes too (%2F). It must not contain the words"
+    " /dagRuns/, /taskInstances/, /state-store or /attempts."
+)
+
+
+def _path(name: str, schema: Schema, more: str = "") -> Schema:
+    description = schema["description"] + more
+    return {
+        "name": name, "in": "path", "required": True, "schema": schema, "description": description
+    }  # fmt: skip
+
+
+def _query(name: str, schema: Schema, description: str) -> Schema:
+    return {"name": name, "in": "query", "schema": schema, "description": description}
+
+
+def _header(name: str, schema: Schema, description: str) -> Schema:
+    return {"name": name, "in": "header", "schema": schema, "description": description}
+
+
+_STRING: Final[Schema] = {"type": "string"}
+_ANY_LENGTH: Final = number(0, 10**18 - 1)
+
+PARAMETERS: Final[dict[str, Schema]] = {
+    "dag_id": _path("dag_id", DAG_ID, _ENCODED),
+    "dag_run_id": _path("dag_run_id", RUN_ID, _ENCODED),
+    "task_id": _path("task_id", TASK_ID, _ENCODED),
+    "asset_id": _path(
+        "asset_id", number(0, ID_NUMBER_MAX, description="The id of an asset.", examples=[1])
+    ),
+    "key": _path("key", KEY, " Percent-encode it, slashes too (%2F)."),
+    "map_index": _query("map_index", MAP_INDEX, "Which one of a mapped task; -1: not mapped."),
+    "all_map_indices": _query(
+        "all_map_indices", {"type": "boolean", "default": False}, "Clear those of every map index."
+    ),
+    "limit": _query("limit", {**_ANY_LENGTH, "default": 50}, "Rows of a page, 100 at most."),
+    "least_one": _query(
+        "limit", {**_ANY_LENGTH, "minimum": 1, "default": 50}, "Rows of a page, 100 at most."
+    ),
+    "offset": _query("offset", {**_ANY_LENGTH, "default": 0}, "Rows to leave out before."),
+    "wait": _query(
+        "wait",
+        {**_ANY_LENGTH, "default": 0, "examples": [0]},
+        "Seconds, 30 at most, to wait for a version newer than newer_than.",
+    ),
+    "newer_than": _query(
+        "newer_than", {**_ANY_LENGTH, "default": 0}, "The version that is known already."
+    ),
+    "if_match": _header(
+        "If-Match",
+        {"type": "string", "pattern": r'^(\*|"[1-9][0-9]{0,17}")$'},
+        "Only if the entry has this ETag (`*`: any).",
+    ),
+    "if_none_match": _header(
+        "If-None-Match", {"const": "*"}, "Only if there is no such entry. Not with If-Match."
+    ),
+    "attempt": _header(
+        ATTEMPT_HEADER,
+        number(1, ATTEMPT_MAX),
+        "Which attempt writes; refused once a newer one has started.",
+    ),
+    "name_pattern": _query("name_pattern", _STRING, "SQL's wildcards: % and _."),
+    "uri_pattern": _query("uri_pattern", _STRING, "SQL's wildcards: % and _."),
+    "find_dag_id": _query("dag_id", _STRING, "This dag alone."),
+    "find_run_id": _query("run_id", _STRING, "This run alone."),
+    "find_task_id": _query("task_id", _STRING, "This task alone."),
+    "status": _query("status", {"enum": [state.value for state in TaskState]}, "In this state."),
+    "q": _query("q", _STRING, "Words that the ids contain, all of them."),
+    "cursor": _query("cursor", {"type": "string", "format": "cursor"}, "A page's next_cursor."),
+    "format": _query("format", {"enum": ["json", "yaml"]}, "Instead of Accept."),
+}
+
+
+def _refusal(status: int, description: str, **headers: Schema) -> dict[str, Any]:
+    schema = ref(f"{_REFUSED[status][0]}Error")
+    answer: dict[str, Any] = {
+        "description": description, "content": {"application/json": {"schema": schema}}
+    }  # fmt: skip
+    return {**answer, "headers": headers} if headers else answer
+
+
+def _always(schema: Schema, description: str) -> Schema:
+    return {"schema": schema, "description": description, "required": True}
+
+
+_RETRY: Final = {"Retry-After": _always({"type": "string", "pattern": "^[0-9]+$"}, "Seconds.")}
+_REFUSED: Final = {
+    400: ("Malformed", "The body is no JSON, or the path no UTF-8.", {}),
+    401: (
+        "NotAuthenticated",
+        "No credentials, or not valid ones.",
+        {"WWW-Authenticate": _always(_STRING, "Bearer.")},
+    ),
+    403: ("Forbidden", "The credentials lack the right, or do not reach it.", {}),
+    404: ("NotFound", "Not there, expired, or not to be seen with these credentials.", {}),
+    409: ("Conflict", "A newer attempt has started, or the value is no number.", {}),
+    412: ("PreconditionFailed", "If-Match or If-None-Match does not hold.", {}),
+    413: ("TooLarge", "The body is longer than any value may be.", {}),
+    415: ("UnsupportedMediaType", "The body is not sent as JSON.", {}),
+    422: ("Invalid", "Something is not allowed; detail says where.", {}),
+    429: ("Throttled", "Too many requests.", _RETRY),
+    503: ("Unavailable", "The database is away, or too many wait: try again.", _RETRY),
+}
+
+ETAG: Final = _always(
+    {"type": "string", "pattern": '^"[1-9][0-9]*"$'}, 'The entry\'s version: "7".'
+)
+
+
+def refused(status: int) -> Schema:
+    """Where the answer with this status is described."""
+    return {"$ref": f"#/components/responses/{_REFUSED[status][0]}"}
+
+
+def responses() -> dict[str, Schema]:
+    """Every refusal that operations share, by name."""
+    return {
+        name: _refusal(status, description, **headers)
+        for status, (name, description, headers) in _REFUSED.items()
+    }
+
+
+SECURITY_SCHEMES: Final[dict[str, Schema]] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of create_api_token, /auth/token or /task-tokens.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "sessionid",
+        "description": "A browser that has logged in; writes also need X-CSRFToken.",
+    },
+}
