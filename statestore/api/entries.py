@@ -1,13 +1,22 @@
 """The keys of task instances and of assets: parse, make one call, answer."""
 
+from collections.abc import Callable
+from functools import cache
+
 from django.http import HttpRequest, HttpResponse
 
 from statestore import queries, services
 from statestore.access import Right
 from statestore.api import answer, bodies, params
 from statestore.api.base import ScopeView
+from statestore.errors import BatchError, StateStoreError
 from statestore.protocol import AssetScope, TaskScope, check_key
 
+RIGHTS = {
+    "get": (Right.VIEW,),
+    "set": (Right.WRITE,),
+    "delete": (Right.WRITE, Right.CLEAR),
+}
 WITHOUT_PATCH = [verb for verb in ScopeView.http_method_names if verb != "patch"]
 
 
@@ -137,15 +146,24 @@ class Batch(ScopeView):
     def post(self, request: HttpRequest) -> HttpResponse:
         """Carry all of them out, or none."""
         operations = bodies.batch(request)
-        for operation in operations:
-            self._require(operation)
+        self._require(operations)
         outcomes = services.batch_apply(operations=operations, writer=self.writer(request))
         return answer.batch(operations, outcomes)
 
-    def _require(self, operation: services.Operation) -> None:
-        right = Right.VIEW if operation.op == "get" else Right.WRITE
+    def _require(self, operations: list[services.Operation]) -> None:
+        asset = cache(queries.asset_get)
+        for place, operation in enumerate(operations):
+            try:
+                self._require_rights(operation, asset)
+            except StateStoreError as refusal:
+                raise BatchError(place, refusal) from refusal
+
+    def _require_rights(
+        self, operation: services.Operation, asset: Callable[[int], queries.Asset]
+    ) -> None:
+        rights = RIGHTS[operation.op]
         match operation.scope:
             case TaskScope() as scope:
-                self.principal.require(scope, right)
+                self.principal.require(scope, *rights)
             case AssetScope(asset_id):
-                self.principal.require_asset(asset_id, queries.asset_get(asset_id).name, right)
+                self.principal.require_asset(asset_id, asset(asset_id).name, *rights)

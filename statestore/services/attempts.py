@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from statestore.errors import StaleAttemptError
-from statestore.protocol import TaskScope
+from statestore.protocol import Scope, TaskScope
 from statestore.sql import task_instances
+from statestore.sql.entries import entries_of, owner_of
 from statestore.sql.statement import first
 
 
@@ -17,16 +18,19 @@ def attempt_start(*, scope: TaskScope) -> int:
     return int(attempt)
 
 
-def require_newest(scope: TaskScope, attempt: int | None) -> None:
-    """Let pass the newest attempt and who names none; hold back newer ones until the transaction ends.
+def hold(scope: Scope, attempt: int | None) -> bool:
+    """Hold a scope until the transaction ends; whether it is there.
+
+    Whoever locks more than one row in a transaction holds their scopes first, by digest: so two of
+    them never wait for each other. Meanwhile no newer attempt starts.
 
     Raises:
         StaleAttemptError: a newer attempt has started.
     """
-    if attempt is not None and (
-        row := first(task_instances.hold_attempt.rows(digest=scope.digest))
-    ):
+    row = first(entries_of(scope).hold_owner.rows(owner=owner_of(scope)))
+    if row is not None:
         refuse_stale(attempt, newest=row[0])
+    return row is not None
 
 
 def refuse_stale(attempt: int | None, *, newest: int) -> None:

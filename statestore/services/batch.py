@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
 
 from statestore.errors import BatchError, NotFoundError, StateStoreError
-from statestore.protocol import InvalidInput, Scope, TaskScope
+from statestore.protocol import AssetScope, InvalidInput, Scope, TaskScope
 from statestore.queries import Entry, entry_get
-from statestore.services.attempts import require_newest
+from statestore.services.attempts import hold, scope_parameters
 from statestore.services.entries import (
     ALWAYS,
     Expiry,
@@ -18,6 +19,8 @@ from statestore.services.entries import (
     entry_delete,
     entry_set,
 )
+from statestore.sql import task_instances
+from statestore.sql.entries import owner_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,7 @@ def batch_apply(*, operations: Sequence[Operation], writer: Writer) -> list[Outc
         BatchError: one was refused, and so none was carried out; it says which.
     """
     outcomes: dict[int, Outcome] = {}
-    # Rows are locked in the same order by every batch, so that two of them cannot wait for each other.
-    for place in sorted(range(len(operations)), key=lambda place: _order(operations[place])):
+    for place in sorted(range(len(operations)), key=lambda place: _order(operations[place].scope)):
         try:
             outcomes[place] = _apply(operations[place], writer)
         except (StateStoreError, InvalidInput) as refusal:
@@ -59,16 +61,22 @@ def batch_apply(*, operations: Sequence[Operation], writer: Writer) -> list[Outc
     return [outcomes[place] for place in range(len(operations))]
 
 
-def _order(operation: Operation) -> tuple[str, str]:
+def _order(scope: Scope) -> tuple[bool, Any]:
+    """The order in which every batch holds scopes: task instances by digest, then assets."""
+    return isinstance(scope, AssetScope), owner_of(scope)
+
+
+def _hold(operation: Operation, attempt: int | None) -> None:
+    """Hold the operation's scope, also where a task instance is new."""
     scope = operation.scope
-    owner = scope.digest.hex() if isinstance(scope, TaskScope) else f"{scope.asset_id:032}"
-    return owner, operation.key
+    if not hold(scope, attempt) and operation.op == "set" and isinstance(scope, TaskScope):
+        task_instances.create.count(**scope_parameters(scope), now=datetime.now(UTC))
+        hold(scope, attempt)
 
 
 def _apply(operation: Operation, writer: Writer) -> Outcome:
-    writer = replace(writer, attempt=operation.attempt)
-    if isinstance(operation.scope, TaskScope):
-        require_newest(operation.scope, operation.attempt)
+    writer = replace(writer, attempt=operation.attempt or writer.attempt)
+    _hold(operation, writer.attempt)
     if operation.op == "get":
         try:
             return Outcome(entry=entry_get(scope=operation.scope, key=operation.key))

@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow
 
+from django.conf import settings
 from django.db import transaction
 
 from statestore.errors import NotANumberError, NotFoundError, PreconditionFailedError
 from statestore.jsontext import MAX_DIGITS, decode, merge
-from statestore.protocol import InvalidInput, Scope, TaskScope
-from statestore.services.attempts import require_newest
+from statestore.protocol import InvalidInput, Scope
+from statestore.services.attempts import hold
 from statestore.services.entries import (
     ALWAYS,
     Expiry,
@@ -55,19 +57,20 @@ def entry_increment(
         InvalidInputError: the sum has too many digits.
         StaleAttemptError: a newer attempt has started.
     """
-    try:
-        return _change(scope, key, lambda value: _sum(value, by), writer, ALWAYS)
-    except NotFoundError:
-        total = _sum("0", by)
-    only_new = Precondition(absent=True)
-    try:
-        version = entry_set(
-            scope=scope, key=key, value=total, decoded=decode(total),
-            writer=writer, expiry=expiry, precondition=only_new,
-        )  # fmt: skip
-    except PreconditionFailedError:  # somebody else's first increment came first
-        return _change(scope, key, lambda value: _sum(value, by), writer, ALWAYS)
-    return Changed(total, version)
+    while True:
+        # Whichever finds that somebody else has created or deleted the key meanwhile gives way.
+        with suppress(NotFoundError):
+            return _change(scope, key, lambda value: _sum(value, by), writer, ALWAYS)
+        with suppress(PreconditionFailedError):
+            return _create(scope, key, _sum("0", by), writer, expiry)
+
+
+def _create(scope: Scope, key: str, value: str, writer: Writer, expiry: Expiry) -> Changed:
+    version = entry_set(
+        scope=scope, key=key, value=value, decoded=decode(value),
+        writer=writer, expiry=expiry, precondition=Precondition(absent=True),
+    )  # fmt: skip
+    return Changed(value, version)
 
 
 @transaction.atomic
@@ -78,13 +81,17 @@ def _change(
     writer: Writer,
     precondition: Precondition,
 ) -> Changed:
-    if isinstance(scope, TaskScope):
-        require_newest(scope, writer.attempt)
+    hold(scope, writer.attempt)
     held = entries_of(scope).hold.rows(owner=owner_of(scope), key=key, now=datetime.now(UTC))
     row = first(held)
     if row is None:
         raise NotFoundError(f"There is no key {key!r} in {scope}: PUT creates one.")
     value = change(row[1])
+    if len(value.encode()) > settings.STATESTORE_VALUE_MAX_BYTES:
+        most = settings.STATESTORE_VALUE_MAX_BYTES
+        raise InvalidInput(
+            ("body",), f"the value would have more than {most} bytes of JSON", "value_too_large"
+        )
     version = entry_patch(
         scope=scope, key=key, value=value, decoded=decode(value),
         writer=writer, precondition=precondition,

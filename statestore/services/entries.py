@@ -27,7 +27,7 @@ from statestore.protocol import (
     progress_status,
 )
 from statestore.queries import ACTIVE_AT_LAG
-from statestore.services.attempts import refuse_stale, require_newest, scope_parameters
+from statestore.services.attempts import hold, refuse_stale, scope_parameters
 from statestore.sql import task_instances
 from statestore.sql.entries import clear_all_map_indices, entries_of, owner_of
 from statestore.sql.statement import first, read_time
@@ -175,8 +175,9 @@ def entries_clear(*, scope: Scope, writer: Writer, all_map_indices: bool = False
     Raises:
         StaleAttemptError: a newer attempt has started.
     """
-    if isinstance(scope, TaskScope):
-        require_newest(scope, writer.attempt)
+    if isinstance(scope, TaskScope) and all_map_indices:
+        task_instances.hold_all_map_indices.rows(**scope_parameters(scope))
+    hold(scope, writer.attempt)
     if isinstance(scope, TaskScope) and all_map_indices:
         rows = clear_all_map_indices.rows(**scope_parameters(scope))
     else:

@@ -62,7 +62,10 @@ SELECT {columns} FROM {entry} e JOIN {owner} t ON t.id = e.{owner_id}
 WHERE t.{identity} AND e.key = %(key)s AND (e.expires_at IS NULL OR e.expires_at > %(now)s{{at}})
 """
 
-# The same, and nobody else changes it until the transaction ends.
+# The newest attempt of an owner, which nobody else holds or changes until the transaction ends.
+_HOLD_OWNER: Final = "SELECT {attempt} FROM {owner} t WHERE t.{identity} {{hold}}"
+
+# The entry, and nobody else changes it until the transaction ends.
 _HOLD: Final = """
 SELECT {columns} FROM {entry} e
 WHERE e.{owner_id} = (SELECT id FROM {owner} WHERE {identity}) AND e.key = %(key)s
@@ -126,6 +129,7 @@ class EntryStatements:
         self.clear = statement(_CLEAR)
         self.get = statement(_GET)
         self.hold = statement(_HOLD)
+        self.hold_owner = statement(_HOLD_OWNER)
         self.page = statement(_PAGE)
         self.count = statement(_COUNT)
         self.obstacle = statement(_OBSTACLE)

@@ -22,9 +22,11 @@ ON CONFLICT (scope_digest) DO UPDATE SET attempt = t.attempt + 1, active_at = ex
 RETURNING attempt
 """)
 
-# The newest attempt; one that starts meanwhile waits for the end of the transaction.
-hold_attempt: Final = Statement("""
-SELECT attempt FROM statestore_taskinstance WHERE scope_digest = %(digest)s {hold}
+# Every map index of a task, held in the order in which everybody holds several scopes.
+hold_all_map_indices: Final = Statement("""
+SELECT id FROM statestore_taskinstance
+WHERE dag_id = %(dag_id)s AND run_id = %(run_id)s AND task_id = %(task_id)s
+ORDER BY scope_digest {hold}
 """)
 
 # Keep the task instance's summary near the truth; guarded, so that concurrent writers do it once.
