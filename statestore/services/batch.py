@@ -45,6 +45,10 @@ class Outcome:
     version: int | None = None
 
 
+Held = set[tuple[Scope, int | None]]
+"""The scopes that a batch holds, and for which attempts it has found that they are the newest."""
+
+
 @transaction.atomic
 def batch_apply(*, operations: Sequence[Operation], writer: Writer) -> list[Outcome]:
     """Carry out all operations in one transaction, and in their order for each key.
@@ -53,9 +57,10 @@ def batch_apply(*, operations: Sequence[Operation], writer: Writer) -> list[Outc
         BatchError: one was refused, and so none was carried out; it says which.
     """
     outcomes: dict[int, Outcome] = {}
+    held: Held = set()
     for place in sorted(range(len(operations)), key=lambda place: _order(operations[place].scope)):
         try:
-            outcomes[place] = _apply(operations[place], writer)
+            outcomes[place] = _apply(operations[place], writer, held)
         except (StateStoreError, InvalidInput) as refusal:
             raise BatchError(place, refusal) from refusal
     return [outcomes[place] for place in range(len(operations))]
@@ -66,17 +71,21 @@ def _order(scope: Scope) -> tuple[bool, Any]:
     return isinstance(scope, AssetScope), owner_of(scope)
 
 
-def _hold(operation: Operation, attempt: int | None) -> None:
+def _hold(operation: Operation, attempt: int | None, held: Held) -> None:
     """Hold the operation's scope, also where a task instance is new."""
     scope = operation.scope
-    if not hold(scope, attempt) and operation.op == "set" and isinstance(scope, TaskScope):
+    if (scope, attempt) in held:
+        return
+    if hold(scope, attempt):
+        held.add((scope, attempt))
+    elif operation.op == "set" and isinstance(scope, TaskScope):
         task_instances.create.count(**scope_parameters(scope), now=datetime.now(UTC))
         hold(scope, attempt)
 
 
-def _apply(operation: Operation, writer: Writer) -> Outcome:
+def _apply(operation: Operation, writer: Writer, held: Held) -> Outcome:
     writer = replace(writer, attempt=operation.attempt or writer.attempt)
-    _hold(operation, writer.attempt)
+    _hold(operation, writer.attempt, held)
     if operation.op == "get":
         try:
             return Outcome(entry=entry_get(scope=operation.scope, key=operation.key))
