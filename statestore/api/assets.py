@@ -15,9 +15,8 @@ class AssetList(ApiView):
         """A page of them, by id."""
         self.principal.require_right(Right.VIEW)
         found = queries.asset_page(
+            wanted=params.asset_query(request),
             principal=self.principal,
-            name_pattern=params.text(request, "name_pattern") or "",
-            uri_pattern=params.text(request, "uri_pattern") or "",
             limit=params.number(request, "limit", default=50, least=0),
             offset=params.number(request, "offset", default=0, least=0),
         )

@@ -11,7 +11,7 @@ from statestore.protocol import (
     TaskScope,
     check_scope,
 )
-from statestore.queries import TaskQuery, TaskState
+from statestore.queries import ASSET_ORDERS, AssetQuery, TaskQuery, TaskState
 from statestore.services import Precondition
 
 
@@ -108,4 +108,22 @@ def task_query(request: HttpRequest) -> TaskQuery:
         task_id=text(request, "task_id"),
         state=None if status is None else TaskState(status),
         words=tuple((text(request, "q") or "").split()),
+    )
+
+
+def asset_query(request: HttpRequest) -> AssetQuery:
+    """Which assets a list asks for, and in which order."""
+    orders = [
+        word for words in request.GET.getlist("order_by") for word in words.split(",") if word
+    ]
+    for word in orders:
+        if word.removeprefix("-") not in ASSET_ORDERS:
+            known = ", ".join(ASSET_ORDERS)
+            raise InvalidInput(("query", "order_by"), f"order_by must be some of {known}", "enum")
+    return AssetQuery(
+        name_pattern=text(request, "name_pattern") or "",
+        uri_pattern=text(request, "uri_pattern") or "",
+        name_prefix=text(request, "name_prefix_pattern") or "",
+        uri_prefix=text(request, "uri_prefix_pattern") or "",
+        order_by=tuple(orders),
     )

@@ -1,6 +1,13 @@
 """Reads: frozen snapshots, never lazy querysets; an expired entry is in none. Split by subject."""
 
-from statestore.queries.assets import Asset, AssetPage, asset_get, asset_page
+from statestore.queries.assets import (
+    ASSET_ORDERS,
+    Asset,
+    AssetPage,
+    AssetQuery,
+    asset_get,
+    asset_page,
+)
 from statestore.queries.credentials import (
     API_TOKEN,
     forget_principals,
@@ -42,9 +49,11 @@ from statestore.queries.waiting import entry_wait
 __all__ = [
     "ACTIVE_AT_LAG",
     "API_TOKEN",
+    "ASSET_ORDERS",
     "NO_ENTRIES",
     "Asset",
     "AssetPage",
+    "AssetQuery",
     "Entry",
     "EntryPage",
     "ExpiredEntry",

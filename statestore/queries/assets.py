@@ -7,7 +7,7 @@ from statestore.access import Principal
 from statestore.errors import NotFoundError
 from statestore.models import Asset as AssetRow
 from statestore.queries.entries import PAGE_MAX
-from statestore.queries.patterns import like, reached_assets
+from statestore.queries.patterns import reached_assets
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +40,38 @@ def asset_get(asset_id: int) -> Asset:
     return _asset(row)
 
 
+@dataclass(frozen=True, slots=True)
+class AssetQuery:
+    """Which assets: parts of name and uri (with the wildcards % and _), beginnings of them."""
+
+    name_pattern: str = ""
+    uri_pattern: str = ""
+    name_prefix: str = ""
+    uri_prefix: str = ""
+    order_by: tuple[str, ...] = ()
+
+
+ASSET_ORDERS = {"id": "id", "name": "name", "uri": "uri", "created_at": "id", "updated_at": "id"}
+"""What assets can be ordered by, and the column that does it: ids count up with the time."""
+
+
 def asset_page(
-    *,
-    principal: Principal,
-    name_pattern: str = "",
-    uri_pattern: str = "",
-    limit: int = 50,
-    offset: int = 0,
+    *, wanted: AssetQuery, principal: Principal, limit: int = 50, offset: int = 0
 ) -> AssetPage:
-    """The assets that the principal reaches, by id; a pattern has SQL's wildcards % and _."""
-    rows = AssetRow.objects.filter(like("name", name_pattern), like("uri", uri_pattern))
-    rows = rows.filter(reached_assets(principal)).order_by("id")
+    """The assets that the principal reaches, by id where nothing else is asked for."""
+    conditions = {
+        "name__holds": wanted.name_pattern,
+        "uri__holds": wanted.uri_pattern,
+        "name__begins": wanted.name_prefix,
+        "uri__begins": wanted.uri_prefix,
+    }
+    asked = {condition: text for condition, text in conditions.items() if text}
+    rows = AssetRow.objects.filter(reached_assets(principal), **asked)
+    columns = [
+        f"{'-' * name.startswith('-')}{ASSET_ORDERS[name.removeprefix('-')]}"
+        for name in wanted.order_by
+    ]
+    rows = rows.order_by(*columns, "id")
     page = rows[offset : offset + min(limit, PAGE_MAX)]
     return AssetPage([_asset(row) for row in page], rows.count())
 

@@ -8,42 +8,52 @@ from statestore.access import EVERYTHING, Principal, Right
 
 
 class _Pattern(Lookup):
-    """The whole text fits a pattern, case and all.
+    """The text fits a pattern.
 
-    LIKE on PostgreSQL and GLOB on SQLite (whose LIKE takes A for a): their time does not explode with
-    the number of wildcards, as that of a regular expression does.
+    Written with LIKE and GLOB, whose time does not explode with the number of wildcards, as that of a
+    regular expression does.
     """
 
-    like: dict[int, str]
-    glob: dict[int, str]
+    # the operator, what stands for which characters, and what surrounds the pattern
+    postgresql: tuple[str, dict[int, str], str]
+    sqlite: tuple[str, dict[int, str], str]
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
-        """PostgreSQL's LIKE."""
+        """The condition, with the operator and the wildcards of the database."""
         column, parameters = self.process_lhs(compiler, connection)
-        return f"{column} LIKE %s", (*parameters, str(self.rhs).translate(self.like))
-
-    def as_sqlite(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
-        """SQLite's GLOB."""
-        column, parameters = self.process_lhs(compiler, connection)
-        return f"{column} GLOB %s", (*parameters, str(self.rhs).translate(self.glob))
+        operator, words, form = getattr(self, connection.vendor)
+        return f"{column} {operator} %s", (*parameters, form.format(self.rhs.translate(words)))
 
 
 @CharField.register_lookup
 class Fits(_Pattern):
-    """`dag_id__fits="sales_*"`: * and ? are the wildcards, as in access.py."""
+    """`dag_id__fits="sales_*"`: the whole text, case and all; * and ? are wildcards, as in access.py."""
 
     lookup_name = "fits"
-    like = str.maketrans({"*": "%", "?": "_", "%": r"\%", "_": r"\_", "\\": r"\\"})
-    glob = str.maketrans({"[": "[[]"})
+    postgresql = (
+        "LIKE",
+        str.maketrans({"*": "%", "?": "_", "%": r"\%", "_": r"\_", "\\": r"\\"}),
+        "{}",
+    )
+    sqlite = ("GLOB", str.maketrans({"[": "[[]"}), "{}")  # its LIKE takes A for a
 
 
 @CharField.register_lookup
-class FitsSQL(_Pattern):
-    """`name__fits_sql="%orders_"`: % and _ are the wildcards, as Airflow documents them."""
+class Begins(_Pattern):
+    """`name__begins="orders_"`: case and all; nothing is a wildcard."""
 
-    lookup_name = "fits_sql"
-    like = str.maketrans({"\\": r"\\"})
-    glob = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"})
+    lookup_name = "begins"
+    postgresql = ("LIKE", str.maketrans({"%": r"\%", "_": r"\_", "\\": r"\\"}), "{}%")
+    sqlite = ("GLOB", str.maketrans({"*": "[*]", "?": "[?]", "[": "[[]"}), "{}*")
+
+
+@CharField.register_lookup
+class Holds(_Pattern):
+    """`name__holds="orders_%eu"`: anywhere, whatever the case; % and _ are wildcards, as in Airflow."""
+
+    lookup_name = "holds"
+    postgresql = ("ILIKE", str.maketrans({"\\": r"\\"}), "%{}%")
+    sqlite = ("LIKE", {}, "%{}%")
 
 
 def any_of(column: str, patterns: tuple[str, ...]) -> Q:
@@ -53,11 +63,6 @@ def any_of(column: str, patterns: tuple[str, ...]) -> Q:
     if not patterns:
         return Q(pk__in=[])
     return Q(*((f"{column}__fits", pattern) for pattern in patterns), _connector=Q.OR)
-
-
-def like(column: str, pattern: str) -> Q:
-    """The pattern, with SQL's wildcards % and _, fits the column; an empty one fits all."""
-    return Q(**{f"{column}__fits_sql": pattern}) if pattern else Q()
 
 
 def reached(principal: Principal, *, prefix: str = "") -> Q:

@@ -54,6 +54,11 @@ class Api:
         )
         return response
 
+    def send_json(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
+        """Any request with a body of JSON, or with none."""
+        content = b"" if body is None else json.dumps(body).encode()
+        return self.send(method, path, content, **options)
+
     def entry(
         self,
         method: str,
