@@ -46,7 +46,7 @@ class TaskTokens(ApiView):
     def post(self, request: HttpRequest) -> HttpResponse:
         """Make one; nobody can hand out more than they have."""
         scope, ttl = bodies.task_token(request, ttl_most=int(TASK_TOKEN_LIFE_MAX.total_seconds()))
-        for right in (Right.VIEW, Right.WRITE, Right.CLEAR):
+        for right in (Right.WRITE, Right.CLEAR, Right.VIEW):
             self.principal.require(scope, right)
         expires_at = datetime.now(UTC) + timedelta(seconds=ttl)
         expires_at = min(expires_at, self.principal.expires_at or expires_at)
