@@ -12,6 +12,9 @@ ASSET_NAME_MAX: Final = 1500  # characters of an asset's name, and of its uri
 VALUE_MAX_BYTES: Final = 64 * 1024  # default of the setting STATESTORE_VALUE_MAX_BYTES
 MAP_INDEX_NONE: Final = -1  # the map index of a task that is not mapped
 MAP_INDEX_MAX: Final = 2**31 - 1
+ATTEMPT_MAX: Final = 10**9 - 1
+VERSION_MAX: Final = 10**18 - 1
+ASSET_ID_MAX: Final = 10**18 - 1
 PROGRESS_KEY: Final = "progress"
 
 ATTEMPT_HEADER: Final = "Statestore-Attempt"

@@ -15,8 +15,12 @@ from django.http import HttpRequest
 from statestore.errors import StateStoreError, TooLargeError
 from statestore.jsontext import Member, read_object, split_array, split_object
 from statestore.protocol import (
+    ASSET_ID_MAX,
+    ATTEMPT_MAX,
+    MAP_INDEX_MAX,
     MAP_INDEX_NONE,
     NEVER_EXPIRE,
+    VERSION_MAX,
     AssetScope,
     ErrorCode,
     InvalidInput,
@@ -141,7 +145,7 @@ def _operation(element: Member, loc: Place) -> Operation:
     _allow(members, _OPERATION | _MORE[op], loc)
     scope = _scope(members, loc)
     key = check_key(_text(members, "key", loc), where=loc)
-    attempt = _number(members, "attempt", default=0, least=1, most=10**9, loc=loc) or None
+    attempt = _number(members, "attempt", default=0, least=1, most=ATTEMPT_MAX, loc=loc) or None
     if op != "set":
         return Operation(op, scope, key, attempt, precondition=_precondition(members, loc))
     value = _value(members, loc)
@@ -155,20 +159,20 @@ def _precondition(members: Mapping[str, Member], loc: Place) -> Precondition:
         if members["if_absent"].value is not True or "if_version" in members:
             raise InvalidInput((*loc, "if_absent"), "if_absent must be true, alone", "value_error")
         return Precondition(absent=True)
-    version = _number(members, "if_version", default=0, least=1, most=10**18, loc=loc)
+    version = _number(members, "if_version", default=0, least=1, most=VERSION_MAX, loc=loc)
     return Precondition(version=version or None)
 
 
 def _scope(members: Mapping[str, Member], loc: Place) -> Scope:
     if "asset_id" not in members:
         return _task_scope(members, loc)
-    return AssetScope(_number(members, "asset_id", default=0, least=1, most=2**63 - 1, loc=loc))
+    return AssetScope(_number(members, "asset_id", default=0, least=1, most=ASSET_ID_MAX, loc=loc))
 
 
 def _task_scope(members: Mapping[str, Member], loc: Place) -> TaskScope:
     dag, run, task = (_text(members, name, loc) for name in ("dag_id", "run_id", "task_id"))
     map_index = _number(
-        members, "map_index", default=MAP_INDEX_NONE, least=-1, most=2**31 - 1, loc=loc
+        members, "map_index", default=MAP_INDEX_NONE, least=-1, most=MAP_INDEX_MAX, loc=loc
     )
     return check_scope(TaskScope(dag, run, task, map_index), where=loc)
 
@@ -226,6 +230,8 @@ def _number(
     if name not in members:
         return default
     number = members[name].value
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)  # JSON knows no integers, and 3.0 is one to JSON Schema
     if isinstance(number, bool) or not isinstance(number, int):
         raise InvalidInput((*loc, name), f"{name} must be an integer", "int_type")
     if not least <= number <= most:
