@@ -6,7 +6,7 @@ import subprocess
 import sys
 from io import StringIO
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]  # has no stubs here
 import pytest
 import yaml
 from django.core.management import call_command

@@ -11,9 +11,6 @@ from statestore.protocol import (
 
 Schema = dict[str, Any]
 
-ID_NUMBER_MAX: Final = 10**18 - 1  # what a path may have as the id of an asset
-VERSION_MAX: Final = 10**18 - 1
-ATTEMPT_MAX: Final = 10**9 - 1
 
 # No control characters, no lone surrogates, and not the path segments that HTTP clients drop.
 _PRINTABLE: Final = r"^[^\u0000-\u001F\u007F-\u009F]+$"

@@ -240,7 +240,7 @@ _HEALTH: Final = {
         "Health",
         "schema",
         "This description",
-        (200, {JSON: _DOCUMENT, "application/yaml": _TEXT}),
+        (200, {JSON: _DOCUMENT, "application/yaml": _DOCUMENT}),
         "format",
         (422,),
         open=True,

@@ -3,9 +3,7 @@
 from typing import Any, Final
 
 from statestore.api.openapi.json_schema import (
-    ATTEMPT_MAX,
     DAG_ID,
-    ID_NUMBER_MAX,
     KEY,
     MAP_INDEX,
     RUN_ID,
@@ -14,7 +12,7 @@ from statestore.api.openapi.json_schema import (
     number,
     ref,
 )
-from statestore.protocol import ATTEMPT_HEADER
+from statestore.protocol import ASSET_ID_MAX, ATTEMPT_HEADER, ATTEMPT_MAX
 from statestore.queries import TaskState
 
 _ENCODED: Final = (
@@ -46,7 +44,7 @@ PARAMETERS: Final[dict[str, Schema]] = {
     "dag_run_id": _path("dag_run_id", RUN_ID, _ENCODED),
     "task_id": _path("task_id", TASK_ID, _ENCODED),
     "asset_id": _path(
-        "asset_id", number(0, ID_NUMBER_MAX, description="The id of an asset.", examples=[1])
+        "asset_id", number(0, ASSET_ID_MAX, description="The id of an asset.", examples=[1])
     ),
     "key": _path("key", KEY, " Percent-encode it, slashes too (%2F)."),
     "map_index": _query("map_index", MAP_INDEX, "Which one of a mapped task; -1: not mapped."),
@@ -68,7 +66,11 @@ PARAMETERS: Final[dict[str, Schema]] = {
     ),
     "if_match": _header(
         "If-Match",
-        {"type": "string", "pattern": r'^(\*|"[1-9][0-9]{0,17}")$'},
+        {
+            "type": "string",
+            "anyOf": [{"const": "*"}, {"pattern": '^"[1-9][0-9]{0,17}"$'}],
+            "examples": ['"7"'],
+        },
         "Only if the entry has this ETag (`*`: any).",
     ),
     "if_none_match": _header(

@@ -6,15 +6,12 @@ from django.conf import settings
 
 from statestore.api.bodies import BATCH_MAX, EXPIRES_IN_MAX
 from statestore.api.openapi.json_schema import (
-    ATTEMPT_MAX,
     DAG_ID,
-    ID_NUMBER_MAX,
     KEY,
     MAP_INDEX,
     RUN_ID,
     TASK_ID,
     TIME,
-    VERSION_MAX,
     Schema,
     fields,
     number,
@@ -22,7 +19,7 @@ from statestore.api.openapi.json_schema import (
     ref,
     text,
 )
-from statestore.protocol import ASSET_NAME_MAX, ErrorCode
+from statestore.protocol import ASSET_ID_MAX, ASSET_NAME_MAX, ATTEMPT_MAX, VERSION_MAX, ErrorCode
 from statestore.queries import TaskState
 
 _VALUE: Final[Schema] = {
@@ -73,7 +70,7 @@ def _operation(op: str, required: str, optional: str, **properties: Schema) -> S
         **common,
     )
     of_asset = fields(
-        f"op key asset_id {required}", optional, asset_id=number(1, ID_NUMBER_MAX), **common
+        f"op key asset_id {required}", optional, asset_id=number(1, ASSET_ID_MAX), **common
     )
     if op == "set":
         for name in ("expires_at", "expires_in"):
