@@ -112,6 +112,12 @@ class StoredEntry(models.Model):
     attempt = models.IntegerField(
         null=True, blank=True, help_text="attempt that wrote last, where it said so"
     )
+    session = models.CharField(  # noqa: DJ001 - null takes no room in the row
+        max_length=16, null=True, editable=False, help_text="client that numbers its writes"
+    )
+    sequence = models.BigIntegerField(
+        null=True, editable=False, help_text="number that the client gave its last write"
+    )
 
     class Meta:
         """No table of its own."""

@@ -12,12 +12,15 @@ ASSET_NAME_MAX: Final = 1500  # characters of an asset's name, and of its uri
 VALUE_MAX_BYTES: Final = 64 * 1024  # default of the setting STATESTORE_VALUE_MAX_BYTES
 MAP_INDEX_NONE: Final = -1  # the map index of a task that is not mapped
 MAP_INDEX_MAX: Final = 2**31 - 1
+BATCH_MAX: Final = 1000  # operations
 ATTEMPT_MAX: Final = 10**9 - 1
 VERSION_MAX: Final = 10**18 - 1
 ASSET_ID_MAX: Final = 10**18 - 1
 PROGRESS_KEY: Final = "progress"
 
 ATTEMPT_HEADER: Final = "Statestore-Attempt"
+WRITE_HEADER: Final = "Statestore-Write"
+"""`SESSION-NUMBER`: a client's name for itself, and the number that it gives each of its writes."""
 
 
 class ErrorCode(enum.StrEnum):
@@ -115,7 +118,7 @@ Scope = TaskScope | AssetScope
 
 
 # An id must not hold the words that divide a URL path: web servers decode %2F before routing.
-_PATH_WORDS: Final = ("/dagRuns/", "/taskInstances/", "/state-store", "/attempts")
+_PATH_WORDS: Final = ("/dagRuns/", "/taskInstances/", "/state-store/", "/attempts/")
 
 
 def check_scope(scope: TaskScope, *, where: Place = ("path",)) -> TaskScope:
@@ -126,24 +129,34 @@ def check_scope(scope: TaskScope, *, where: Place = ("path",)) -> TaskScope:
     """
     for name in ("dag_id", "run_id", "task_id"):
         _check_name(getattr(scope, name), (*where, name), ID_MAX)
-        if any(word in getattr(scope, name) for word in _PATH_WORDS):
+        if any(word in f"{getattr(scope, name)}/" for word in _PATH_WORDS):
             words = ", ".join(_PATH_WORDS)
             raise InvalidInput(
                 (*where, name), f"{name} must not contain any of {words}", "string_pattern"
             )
-    if not isinstance(scope.map_index, int) or isinstance(scope.map_index, bool):
+    check_map_index(scope.map_index, where=where)
+    return scope
+
+
+def check_map_index(map_index: int, *, where: Place) -> int:
+    """Return the map index: -1, or a place from 0 on.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    if not isinstance(map_index, int) or isinstance(map_index, bool):
         raise InvalidInput((*where, "map_index"), "map_index must be an integer", "int_type")
-    if scope.map_index < MAP_INDEX_NONE:
+    if map_index < MAP_INDEX_NONE:
         raise InvalidInput(
             (*where, "map_index"),
             "map_index must be greater than or equal to -1",
             "greater_than_equal",
         )
-    if scope.map_index > MAP_INDEX_MAX:
+    if map_index > MAP_INDEX_MAX:
         raise InvalidInput(
             (*where, "map_index"), f"map_index must be at most {MAP_INDEX_MAX}", "less_than_equal"
         )
-    return scope
+    return map_index
 
 
 def check_key(key: str, *, where: Place = ("path",)) -> str:

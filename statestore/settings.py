@@ -91,6 +91,8 @@ TEMPLATES = [
 ]
 
 # --- database ---
+# A client gives a try up after 10 seconds and sends it again: no try may wait for a row for longer.
+LOCK_SECONDS = 8
 _database = _env.database("DATABASE_URL", f"sqlite:///{VAR_DIR}/statestore.sqlite3")
 if _database["ENGINE"].endswith("postgresql"):
     _pgbouncer = _env.flag("STATESTORE_PGBOUNCER", default=False)
@@ -103,11 +105,13 @@ if _database["ENGINE"].endswith("postgresql"):
         "server_side_binding": True,
         "prepare_threshold": None if _pgbouncer else 1,
     }
+    if not _pgbouncer:  # which passes no options on
+        _database["OPTIONS"].setdefault("options", f"-c lock_timeout={LOCK_SECONDS}s")
 else:
     Path(_database["NAME"]).absolute().parent.mkdir(parents=True, exist_ok=True)
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",  # a write that began as a read cannot wait for its turn
-        "timeout": 20,
+        "timeout": LOCK_SECONDS,
         "init_command": (
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;"
         ),

@@ -22,8 +22,14 @@ from statestore.protocol import TaskScope
 FOLDER = Path(os.environ.get("DEMO_DIR", "var/demo")).absolute()
 BATCH = 100  # files between two checkpoints
 
+# The demo keeps to folders of its own, whatever broker the server uses: it purges its queue, and these
+# variables would win over the settings below.
+for _variable in ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"):
+    os.environ.pop(_variable, None)
+
 app = Celery("demo")
 app.conf.update(
+    task_default_queue="statestore-demo",
     broker_url="filesystem://",
     broker_transport_options={
         "data_folder_in": str(FOLDER / "messages"),

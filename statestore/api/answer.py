@@ -27,8 +27,9 @@ def data(body: Any, *, status: int = 200) -> HttpResponse:
 
 def nothing(*, version: int | None = None) -> HttpResponse:
     """204; with the ETag of what was written."""
-    headers = {} if version is None else {"ETag": etag(version)}
-    return HttpResponse(status=204, headers=headers)
+    answer = HttpResponse(status=204, headers={} if version is None else {"ETag": etag(version)})
+    del answer["Content-Type"]  # of nothing
+    return answer
 
 
 def etag(version: int) -> str:

@@ -28,8 +28,9 @@ class ApiView(APIView):
         self.check_throttles(request)
 
     def writer(self, request: HttpRequest) -> Writer:
-        """Who writes, and as which attempt."""
-        return Writer(self.principal.name, params.attempt_of(request), self.principal.task)
+        """Who writes, as which attempt, and which of its writes this is."""
+        attempt, (session, sequence) = params.attempt_of(request), params.write_of(request)
+        return Writer(self.principal.name, attempt, self.principal.task, session, sequence)
 
 
 class ScopeView(ApiView):

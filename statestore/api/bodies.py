@@ -17,6 +17,7 @@ from statestore.jsontext import Member, read_object, split_array, split_object
 from statestore.protocol import (
     ASSET_ID_MAX,
     ATTEMPT_MAX,
+    BATCH_MAX,
     MAP_INDEX_MAX,
     MAP_INDEX_NONE,
     NEVER_EXPIRE,
@@ -35,7 +36,6 @@ from statestore.services import Expiry, Operation, Precondition
 
 BODY_SLACK: Final = 16 * 1024  # bytes that a body may have beside its value
 EXPIRES_IN_MAX: Final = 100 * 366 * 86400  # seconds
-BATCH_MAX: Final = 1000  # operations
 BATCH_MAX_BYTES: Final = 16 * 1024 * 1024
 MERGE_PATCH: Final = "application/merge-patch+json"
 
@@ -185,7 +185,14 @@ def _expiry_fields(scope: Scope) -> set[str]:
 
 
 def _media_type(request: HttpRequest) -> str:
-    return (request.META.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower()
+    """The type of the body, which must be plain UTF-8."""
+    media_type, _, parameters = (request.META.get("CONTENT_TYPE") or "").lower().partition(";")
+    charset = re.search(r"charset\s*=\s*\"?([^\s\";]+)", parameters)
+    if charset is not None and charset[1] not in {"utf-8", "utf8", "us-ascii"}:
+        raise MediaTypeError("The body must be in UTF-8.")
+    if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
+        raise MediaTypeError("The body must not be compressed.")
+    return media_type.strip()
 
 
 def _object(

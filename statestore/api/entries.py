@@ -129,6 +129,7 @@ class EntryList(ScopeView):
 
     def delete(self, request: HttpRequest, **ids: str) -> HttpResponse:
         """Clear them."""
+        params.refuse_precondition(request)
         services.entries_clear(
             scope=self.scope(request, ids, Right.CLEAR),
             writer=self.writer(request),

@@ -82,7 +82,7 @@ def _refused_by_framework(exc: Exception) -> HttpResponse | None:
             return refusal(ErrorCode.MALFORMED_REQUEST, str(exc.detail))
         case OperationalError() | InterfaceError():
             logger.error("the database is away: %s", exc)
-            away = "The database cannot be reached now: try again."
+            away = "The database is busy or cannot be reached: try again."
             return _later(refusal(ErrorCode.UNAVAILABLE, away), 1)
     return None
 

@@ -6,9 +6,12 @@ from django.http import HttpRequest
 
 from statestore.protocol import (
     ATTEMPT_HEADER,
+    BATCH_MAX,
     MAP_INDEX_NONE,
+    WRITE_HEADER,
     InvalidInput,
     TaskScope,
+    check_map_index,
     check_scope,
 )
 from statestore.queries import ASSET_ORDERS, AssetQuery, TaskQuery, TaskState
@@ -17,7 +20,9 @@ from statestore.services import Precondition
 
 def scope_of(request: HttpRequest, dag_id: str, run_id: str, task_id: str) -> TaskScope:
     """The task instance that a path and its `map_index` name."""
-    map_index = number(request, "map_index", default=MAP_INDEX_NONE)
+    map_index = check_map_index(
+        number(request, "map_index", default=MAP_INDEX_NONE), where=("query",)
+    )
     return check_scope(TaskScope(dag_id, run_id, task_id, map_index))
 
 
@@ -67,6 +72,19 @@ def attempt_of(request: HttpRequest) -> int | None:
     return int(digits)
 
 
+def write_of(request: HttpRequest) -> tuple[str | None, int | None]:
+    """The client that numbers its writes, and the number of this one, with room for a batch."""
+    text = request.headers.get(WRITE_HEADER)
+    if text is None:
+        return None, None
+    write = re.fullmatch(r"([0-9A-Za-z]{1,16})-([0-9]{1,15})", text)
+    if write is None:
+        raise InvalidInput(
+            ("header", WRITE_HEADER), f"{WRITE_HEADER} must be like 5f3a9c-17", "string_pattern"
+        )
+    return write[1], int(write[2]) * BATCH_MAX
+
+
 def precondition_of(request: HttpRequest) -> Precondition:
     """If-Match and If-None-Match (RFC 9110, section 13.1)."""
     match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
@@ -92,6 +110,15 @@ def precondition_of(request: HttpRequest) -> Precondition:
             "value_error",
         )
     return Precondition(version=int(version[1]))
+
+
+def refuse_precondition(request: HttpRequest) -> None:
+    """Refuse a precondition where nothing could check it."""
+    for name in ("If-Match", "If-None-Match"):
+        if name in request.headers:
+            raise InvalidInput(
+                ("header", name), f"{name} is for one key: many have many versions", "value_error"
+            )
 
 
 def task_query(request: HttpRequest) -> TaskQuery:

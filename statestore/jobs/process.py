@@ -70,7 +70,7 @@ class ProcessJob(ResumableJobMixin):
         """Start the runner, and wait until it, or one before it, has claimed the job."""
         token = context["submission"].token
         folder = self.folder / token
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         job = {"command": self.command, "cwd": self.cwd, "environment": self.environment}
         runner.write(folder / runner.JOB, job)
         process = subprocess.Popen(  # noqa: S603 - the user's own command
@@ -80,7 +80,10 @@ class ProcessJob(ResumableJobMixin):
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        process.wait(_CLAIM_SECONDS)  # it puts itself into the background once it has claimed
+        try:
+            process.wait(_CLAIM_SECONDS)  # it goes into the background once it has claimed
+        except subprocess.TimeoutExpired:
+            raise StatestoreError(f"The runner of {folder} did not start in time.") from None
         external_id = self.find_job(token, context)
         if external_id is None:
             raise StatestoreError(
@@ -90,12 +93,10 @@ class ProcessJob(ResumableJobMixin):
 
     def find_job(self, token: str, context: Context) -> str | None:
         """The job whose runner has claimed the token's folder."""
-        runner_identity = runner.read(self.folder / token / runner.CLAIM)
-        if runner_identity is None:
+        claim = runner.read(self.folder / token / runner.CLAIM)
+        if claim is None:
             return None
-        return (
-            f"{socket.gethostname()}:{runner_identity['pid']}:{runner_identity['started']}:{token}"
-        )
+        return f"{claim['host']}:{claim['pid']}:{claim['started']}:{token}"
 
     def get_job_status(self, external_id: str, context: Context) -> str:
         """`running`, `succeeded`, `failed` or `lost`."""
@@ -124,7 +125,7 @@ class ProcessJob(ResumableJobMixin):
         return ProcessResult(exit_status, folder / runner.OUTPUT, folder / runner.ERROR)
 
     def cancel_job(self, external_id: str, context: Context) -> None:
-        """Ask its whole session to end (SIGTERM)."""
+        """Ask its process group to end (SIGTERM)."""
         command = runner.read(self._folder(external_id) / runner.COMMAND)
         if command and runner.is_alive(command):
             os.killpg(command["pid"], signal.SIGTERM)

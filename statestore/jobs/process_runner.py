@@ -76,7 +76,7 @@ def start(folder: Path, job: dict[str, Any], output: int, error: int) -> None:
 
 def identity(pid: int) -> dict[str, Any]:
     """A process id is used again; with the time of its start it is not."""
-    return {"pid": pid, "started": started(pid)}
+    return {"pid": pid, "started": started(pid), "host": os.uname().nodename}
 
 
 def is_alive(process: dict[str, Any]) -> bool:

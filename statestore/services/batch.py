@@ -60,10 +60,15 @@ def batch_apply(*, operations: Sequence[Operation], writer: Writer) -> list[Outc
     held: Held = set()
     for place in sorted(range(len(operations)), key=lambda place: _order(operations[place].scope)):
         try:
-            outcomes[place] = _apply(operations[place], writer, held)
+            outcomes[place] = _apply(operations[place], _numbered(writer, place), held)
         except (StateStoreError, InvalidInput) as refusal:
             raise BatchError(place, refusal) from refusal
     return [outcomes[place] for place in range(len(operations))]
+
+
+def _numbered(writer: Writer, place: int) -> Writer:
+    """Each operation is a write of its own: the client's number has room for a whole batch."""
+    return writer if writer.sequence is None else replace(writer, sequence=writer.sequence + place)
 
 
 def _order(scope: Scope) -> tuple[bool, Any]:

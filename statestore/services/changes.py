@@ -25,6 +25,13 @@ from statestore.services.entries import (
 from statestore.sql.entries import entries_of, owner_of
 from statestore.sql.statement import first
 
+KINDS = {
+    str: "a string",
+    bool: "a boolean",
+    list: "an array",
+    dict: "an object",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Changed:
@@ -96,6 +103,8 @@ def _change(
         scope=scope, key=key, value=value, decoded=decode(value),
         writer=writer, precondition=precondition,
     )  # fmt: skip
+    if version == row[2]:  # this very write, sent twice
+        return Changed(row[1], version)
     return Changed(value, version)
 
 
@@ -104,7 +113,7 @@ def _sum(value: str, by: str) -> str:
     number = decode(value)
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise NotANumberError(
-            f"The value is {type(number).__name__}, and only a number can be added to."
+            f"The value is {KINDS[type(number)]}, and only a number can be added to."
         )
     exact = Context(prec=MAX_DIGITS, traps=[Inexact, InvalidOperation, Overflow])
     try:

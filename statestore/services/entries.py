@@ -46,6 +46,10 @@ class Writer:
     attempt: int | None = None
     task: TaskScope | None = None
     """The task instance that a task token speaks for."""
+    session: str | None = None
+    """The client that numbers its writes, so that none takes effect after a later one."""
+    sequence: int | None = None
+    """The number of this write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ def entry_set(
             task_instances.create.count(**scope_parameters(scope), now=now)
             row = first(statement.rows(**parameters))
     if row is None:
-        raise _refusal(scope, key, writer, now)
+        return _version_or_refusal(scope, key, writer, now)
     _touch(row, key, decoded, now)
     return int(row[0])
 
@@ -125,10 +129,14 @@ def entry_patch(
         statement = entries_of(scope).replace_value
         row = first(statement.rows(version=precondition.version, **parameters))
     if row is None:
-        refusal = _refusal(scope, key, writer, now)
-        if refusal.extra["version"] is None:
-            raise NotFoundError(f"There is no key {key!r} in {scope}: PUT creates one.")
-        raise refusal
+        try:
+            return _version_or_refusal(scope, key, writer, now)
+        except PreconditionFailedError as refusal:
+            if refusal.extra["version"] is None:
+                raise NotFoundError(
+                    f"There is no key {key!r} in {scope}: PUT creates one."
+                ) from None
+            raise
     _touch(row, key, decoded, now)
     return int(row[0])
 
@@ -152,14 +160,18 @@ def entry_delete(
                 now=now,
                 attempt=writer.attempt,
                 version=precondition.version,
+                session=writer.session,
+                sequence=writer.sequence,
             )
         )
     if row is None:
-        refusal = _refusal(scope, key, writer, now)
-        missing = refusal.extra["version"] is None
-        if precondition == ALWAYS or (precondition.absent and missing):
-            return False
-        raise refusal
+        try:
+            _version_or_refusal(scope, key, writer, now)
+        except PreconditionFailedError as refusal:
+            missing = refusal.extra["version"] is None
+            if not (precondition == ALWAYS or (precondition.absent and missing)):
+                raise
+        return False
     if isinstance(scope, TaskScope):
         forget_progress([(row[0], key)])
     logger.info("%s deleted key %r of %s", writer.name, key, scope)
@@ -211,6 +223,8 @@ def _write_parameters(scope: Scope, key: str, writer: Writer, now: datetime) -> 
         "writer_task": writer.task and json.dumps(astuple(writer.task)),
         "attempt": writer.attempt,
         "by_attempt": writer.attempt,
+        "session": writer.session,
+        "sequence": writer.sequence,
     }
 
 
@@ -225,19 +239,22 @@ def _expires_at(expiry: Expiry, now: datetime) -> datetime | None:
     return expiry
 
 
-def _refusal(scope: Scope, key: str, writer: Writer, now: datetime) -> PreconditionFailedError:
-    """Why a write changed nothing.
+def _version_or_refusal(scope: Scope, key: str, writer: Writer, now: datetime) -> int:
+    """Why a write changed nothing: the version, where this or a later write of the client was first.
 
     Raises:
-        StaleAttemptError: that is why.
+        StaleAttemptError: a newer attempt has started.
+        PreconditionFailedError: the entry is not as the precondition says.
         NotFoundError: there is no such asset.
     """
     row = first(entries_of(scope).obstacle.rows(owner=owner_of(scope), key=key, now=now))
     if row is None and isinstance(scope, AssetScope):
         raise NotFoundError(f"There is no {scope}.")
-    attempt, version = row or (0, None)
+    attempt, version, session, sequence = row or (0, None, None, None)
     refuse_stale(writer.attempt, newest=attempt)
-    return PreconditionFailedError(
+    if session is not None and session == writer.session and sequence >= (writer.sequence or 0):
+        return int(version)
+    raise PreconditionFailedError(
         f"The key {key!r} does not exist."
         if version is None
         else f"The key {key!r} is in version {version}.",

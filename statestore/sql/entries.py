@@ -8,31 +8,40 @@ from statestore.sql.statement import Statement
 # In the templates below {entry} is the table of entries, {owner} that of what they belong to, and
 # {owner_id} the column that says so. {writer} finds the owner of a write.
 
+# A client may number its writes. One that arrives again, or after a later one of the same client (it
+# was given up and sent again, and waited somewhere), changes nothing.
+
 # Create or overwrite an entry; what the caller should know of the owner comes back with the version.
 _SET: Final = """
 INSERT INTO {entry} AS e
     ({owner_id}, key, value, version, created_at, updated_at,
-    expires_at, expires_hour, writer, writer_task, attempt)
+    expires_at, expires_hour, writer, writer_task, attempt, session, sequence)
 SELECT id, %(key)s, %(value)s, 1, %(now)s{{at}}, %(now)s{{at}},
-    %(expires_at)s{{at}}, %(expires_hour)s{{int}}, %(writer)s, %(writer_task)s, %(by_attempt)s{{int}}
+    %(expires_at)s{{at}}, %(expires_hour)s{{int}}, %(writer)s, %(writer_task)s, %(by_attempt)s{{int}},
+    %(session)s{{text}}, %(sequence)s{{int}}
 FROM ({writer}) AS t WHERE true
 ON CONFLICT ({owner_id}, key) DO UPDATE SET
     value = excluded.value, version = e.version + 1, updated_at = excluded.updated_at,
     expires_at = excluded.expires_at, expires_hour = excluded.expires_hour,
     writer = excluded.writer, writer_task = excluded.writer_task, attempt = excluded.attempt,
+    session = excluded.session, sequence = excluded.sequence,
     created_at = CASE WHEN e.expires_at <= excluded.updated_at
         THEN excluded.created_at ELSE e.created_at END
-{condition}
+WHERE (e.session IS NULL OR excluded.session IS NULL
+    OR e.session <> excluded.session OR e.sequence < excluded.sequence) {condition}
 RETURNING version, {owner_id}, {summary}
 """
-_ONLY_IF_EXPIRED: Final = "WHERE e.expires_at <= excluded.updated_at"
+_ONLY_IF_EXPIRED: Final = "AND e.expires_at <= excluded.updated_at"
 
 # Change an entry that exists, in the version that the caller expects (null: in any).
 _REPLACE: Final = """
 UPDATE {entry} SET
     value = %(value)s, version = version + 1, updated_at = %(now)s{{at}}, {expiry}
-    writer = %(writer)s, writer_task = %(writer_task)s, attempt = %(by_attempt)s{{int}}
+    writer = %(writer)s, writer_task = %(writer_task)s, attempt = %(by_attempt)s{{int}},
+    session = %(session)s{{text}}, sequence = %(sequence)s{{int}}
 WHERE {owner_id} = ({writer}) AND key = %(key)s
+    AND (session IS NULL OR %(session)s{{text}} IS NULL
+        OR session <> %(session)s{{text}} OR sequence < %(sequence)s{{int}})
     AND (expires_at IS NULL OR expires_at > %(now)s{{at}})
     AND (%(version)s{{int}} IS NULL OR version = %(version)s{{int}})
 RETURNING version, {owner_id}, {summary}
@@ -42,6 +51,8 @@ _WITH_EXPIRY: Final = "expires_at = %(expires_at)s{at}, expires_hour = %(expires
 _DELETE: Final = """
 DELETE FROM {entry}
 WHERE {owner_id} = ({writer}) AND key = %(key)s
+    AND (session IS NULL OR %(session)s{{text}} IS NULL
+        OR session <> %(session)s{{text}} OR sequence < %(sequence)s{{int}})
     AND (%(version)s{{int}} IS NULL OR (version = %(version)s{{int}}
         AND (expires_at IS NULL OR expires_at > %(now)s{{at}})))
 RETURNING {owner_id}
@@ -87,11 +98,10 @@ WHERE t.{identity} AND (e.expires_at IS NULL OR e.expires_at > %(now)s{{at}})
 
 # What a refused write is told: the newest attempt, and the entry's version (null: there is none).
 _OBSTACLE: Final = """
-SELECT {attempt}, (
-    SELECT e.version FROM {entry} e
-    WHERE e.{owner_id} = t.id AND e.key = %(key)s
-        AND (e.expires_at IS NULL OR e.expires_at > %(now)s{{at}}))
-FROM {owner} t WHERE t.{identity}
+SELECT {attempt}, e.version, e.session, e.sequence
+FROM {owner} t LEFT JOIN {entry} e ON e.{owner_id} = t.id AND e.key = %(key)s
+    AND (e.expires_at IS NULL OR e.expires_at > %(now)s{{at}})
+WHERE t.{identity}
 """
 
 

@@ -1,6 +1,6 @@
 """A named SQL statement, written once for PostgreSQL and SQLite.
 
-`{at}` marks a parameter that is a time and `{int}` one that is a number (PostgreSQL must be told),
+`{at}` marks a parameter that is a time, `{int}` a number, `{text}` a text (PostgreSQL must be told),
 `{share}` locks a task instance's row against a newer attempt that starts at the same moment, `{hold}`
 locks a row until the transaction ends, and `{skip}` keeps sweepers out of each other's way; SQLite has
 one writer at a time and needs none of the locks.
@@ -16,11 +16,12 @@ _FRAGMENTS: Final = {
     "postgresql": {
         "at": "::timestamptz",
         "int": "::bigint",
+        "text": "::text",
         "share": "FOR SHARE",
         "hold": "FOR NO KEY UPDATE",
         "skip": "FOR UPDATE SKIP LOCKED",
     },
-    "sqlite": {"at": "", "int": "", "share": "", "hold": "", "skip": ""},
+    "sqlite": {"at": "", "int": "", "text": "", "share": "", "hold": "", "skip": ""},
 }
 
 
