@@ -20,12 +20,12 @@ def missing(part: str, remedy: str) -> NoReturn:
 
 
 def summary(reasons: list[str]) -> list[str]:
-    """One line for each missing part, from the reasons of all skipped tests."""
-    found = [
-        reason.partition(PREFIX)[2]
-        for reason in reasons
-        if reason.find(PREFIX) in (0, len("Skipped: "))
-    ]
-    return [
-        f"MISSING {part} ({found.count(part)} tests were skipped)" for part in dict.fromkeys(found)
-    ]
+    """One line for each reason for which tests were skipped, missing parts last."""
+    plain = [reason.removeprefix("Skipped: ") for reason in reasons]
+    lines = []
+    for reason in sorted(set(plain), key=lambda reason: (reason.startswith(PREFIX), reason)):
+        word = "MISSING" if reason.startswith(PREFIX) else "SKIPPED"
+        count = plain.count(reason)
+        tests = "1 test was" if count == 1 else f"{count} tests were"
+        lines.append(f"{word} {reason.removeprefix(PREFIX)} ({tests} skipped)")
+    return lines

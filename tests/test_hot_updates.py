@@ -38,7 +38,7 @@ def test_a_progress_that_is_written_often_updates_no_index(scope: TaskScope) -> 
         now - then for now, then in zip(updates_of("statestore_entry"), before, strict=True)
     )
     assert updated == WRITES
-    assert hot >= WRITES - 2  # the hour of expires_at may change meanwhile
+    assert hot >= 0.9 * WRITES  # a page may be full while a snapshot elsewhere keeps old rows
 
 
 @pytest.mark.django_db(transaction=True)

@@ -103,6 +103,7 @@ class Run:
 
 def main() -> int:
     """Tell the story, and check that it is true."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the worker is stopped too
     logging.getLogger("httpx").setLevel(logging.WARNING)
     store, total = StateStore(), len(recorded_files())
     name = f"demo-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"

@@ -66,7 +66,7 @@ def run(home: Home, stopping: threading.Event, *, demo: bool) -> int:
                 raise CannotStartError(f"supervisord has ended; see {home.logs}/supervisord.log")
     finally:
         home.run_file.unlink(missing_ok=True)
-        processes.stop(demonstration, 10)
+        processes.stop(demonstration, 15)
         processes.let_settle(supervisor, home)
         processes.stop(supervisor, 60)
     print("statestore: stopped", flush=True)  # noqa: T201

@@ -1,5 +1,6 @@
 """The processes of the embedded Statestore, kept running by supervisord."""
 
+import contextlib
 import ctypes
 import os
 import shlex
@@ -14,6 +15,7 @@ from statestore.launcher.home import Home, write_private
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 SUPERVISORD_LOG = "supervisord.log"
+PROGRAMS = ("web", "worker", "beat")
 _SUPERVISORD = """\
 [supervisord]
 nodaemon = true
@@ -48,13 +50,18 @@ def web_command(port: int) -> list[str]:
 
 
 def worker_command(name: str) -> list[str]:
-    """The worker with beat in it: one process that sweeps, and one that tells it when.
+    """The worker, which sweeps.
 
     No two workers of one broker may have the same name: RabbitMQ turns the second away.
     """
-    options = "--pool solo --beat --loglevel INFO --without-gossip --without-mingle"
+    options = "--pool solo --loglevel INFO --without-gossip --without-mingle"
     options += f" --hostname {name}@%h"
     return [sys.executable, "-m", "celery", "-A", "statestore.celery", "worker", *options.split()]
+
+
+def beat_command() -> list[str]:
+    """What tells the worker when. Inside of the worker it would outlive the worker's SIGKILL."""
+    return [sys.executable, "-m", "celery", "-A", "statestore.celery", "beat", "--loglevel", "INFO"]
 
 
 def write_configuration(home: Home, port: int) -> Path:
@@ -66,10 +73,8 @@ def write_configuration(home: Home, port: int) -> Path:
         folder=_escaped(home.folder),
         user=os.getuid(),
     )
-    for name, command in {
-        "web": web_command(port),
-        "worker": worker_command(f"statestore-{port}"),
-    }.items():
+    commands = (web_command(port), worker_command(f"statestore-{port}"), beat_command())
+    for name, command in zip(PROGRAMS, commands, strict=True):
         text += _PROGRAM.format(
             name=name,
             command=_escaped(shlex.join(command)),
@@ -104,7 +109,7 @@ def let_settle(supervisor: subprocess.Popen[bytes], home: Home) -> None:
     """
     log, end = home.logs / SUPERVISORD_LOG, time.monotonic() + 10
     while supervisor.poll() is None and time.monotonic() < end:
-        if log.is_file() and "spawned: 'worker'" in log.read_text():
+        if log.is_file() and all(f"spawned: '{name}'" in log.read_text() for name in PROGRAMS):
             time.sleep(0.5)
             return
         time.sleep(0.1)
@@ -125,15 +130,15 @@ def start_demo(environment: dict[str, str]) -> subprocess.Popen[bytes] | None:
 
 
 def stop(process: subprocess.Popen[bytes] | None, seconds: float) -> None:
-    """Ask a process to end, and make it and its group end when the time is up."""
+    """Ask a process to end; when it has, or its time is up, end what is left of its group."""
     if process is None or process.poll() is not None:
         return
     process.terminate()
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
-    except subprocess.TimeoutExpired:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    process.wait()
 
 
 _PR_SET_PDEATHSIG = 1

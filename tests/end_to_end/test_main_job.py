@@ -33,8 +33,8 @@ def sweeper(server: Server, tmp_path: Path) -> Iterator[None]:
     with (tmp_path / "sweeper.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
     yield
-    process.kill()
-    process.wait()
+    process.terminate()  # SIGKILL would leave its beat behind
+    process.wait(30)
 
 
 def expired_entries(server: Server) -> int:
