@@ -21,7 +21,7 @@ from django.core import checks
 from django.core.management import call_command
 from django.db import DatabaseError, connections
 
-from statestore.launcher import processes
+from statestore.launcher import orphans, processes
 from statestore.launcher.home import CannotStartError, Home, RunFile, choose_port
 
 START_SECONDS = 60
@@ -32,6 +32,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make run", description="Start Statestore here.")
     parser.add_argument("--no-demo", action="store_true", help="start the server alone")
     options = parser.parse_args()
+    os.umask(0o077)  # database, broker and logs are for nobody else
+    orphans.adopt()
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
@@ -62,6 +64,7 @@ def run(home: Home, stopping: threading.Event, *, demo: bool) -> int:
                     {"STATESTORE_URL": login.url, "STATESTORE_TOKEN": login.token}
                 )
         while not stopping.wait(0.5):
+            orphans.end()
             if supervisor.poll() is not None:
                 raise CannotStartError(f"supervisord has ended; see {home.logs}/supervisord.log")
     finally:
@@ -69,6 +72,7 @@ def run(home: Home, stopping: threading.Event, *, demo: bool) -> int:
         processes.stop(demonstration, 15)
         processes.let_settle(supervisor, home)
         processes.stop(supervisor, 60)
+        orphans.end()
     print("statestore: stopped", flush=True)  # noqa: T201
     return 0
 

@@ -32,8 +32,13 @@ class Home:
         self.folder = folder
         self.run_file = folder / "run.json"
         self.logs = folder / "log"
-        for path in (folder, self.logs):
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            for path in (folder, self.logs):
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise CannotStartError(
+                f"{path} cannot be made ({error.strerror}): set STATESTORE_VAR_DIR to another folder"
+            ) from None
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from statestore.launcher import orphans
 from statestore.launcher.home import Home, write_private
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -30,6 +31,7 @@ _PROGRAM = """
 [program:{name}]
 command = {command}
 directory = {root}
+environment = {mark}="{name}"
 autorestart = true
 startsecs = 2
 startretries = 10
@@ -79,6 +81,7 @@ def write_configuration(home: Home, port: int) -> Path:
             name=name,
             command=_escaped(shlex.join(command)),
             root=_escaped(ROOT),
+            mark=orphans.MARK,
             logs=_escaped(home.logs),
         )
     path = home.folder / "supervisord.conf"

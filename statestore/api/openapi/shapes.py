@@ -4,7 +4,7 @@ from typing import Final
 
 from django.conf import settings
 
-from statestore.api.bodies import BATCH_MAX, EXPIRES_IN_MAX
+from statestore.api.bodies import EXPIRES_IN_MAX
 from statestore.api.openapi.json_schema import (
     DAG_ID,
     KEY,
@@ -19,7 +19,14 @@ from statestore.api.openapi.json_schema import (
     ref,
     text,
 )
-from statestore.protocol import ASSET_ID_MAX, ASSET_NAME_MAX, ATTEMPT_MAX, VERSION_MAX, ErrorCode
+from statestore.protocol import (
+    ASSET_ID_MAX,
+    ASSET_NAME_MAX,
+    ATTEMPT_MAX,
+    BATCH_MAX,
+    VERSION_MAX,
+    ErrorCode,
+)
 from statestore.queries import TaskState
 
 _VALUE: Final[Schema] = {
