@@ -10,7 +10,9 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,12 +79,13 @@ def processes_with(text: str) -> dict[int, str]:
     return found
 
 
-def until(found: Callable[[], set[int]]) -> set[int]:
+def until(found: Callable[[], Any]) -> Any:
     """What is found, as soon as that is something."""
     end = time.monotonic() + 30
     while time.monotonic() < end:
-        if what := found():
-            return what
+        with suppress(OSError):  # a server that does not answer yet
+            if what := found():
+                return what
         time.sleep(0.1)
     raise TimeoutError
 
@@ -165,6 +168,27 @@ def test_a_killed_worker_is_replaced_and_leaves_nothing(start: Start, tmp_path: 
     launcher.communicate(timeout=40)
 
     assert launcher.returncode == 0
+    assert processes_with(var) == {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands orphans on")
+@pytest.mark.parametrize("victim", ["granian", "supervisord"])
+def test_what_outlives_a_killed_parent_is_ended(start: Start, tmp_path: Path, victim: str) -> None:
+    var = str(tmp_path / "var")
+    launcher = start()
+    run = run_file(Path(var))
+    killed = min(pid for pid, line in processes_with(var).items() if victim in line)
+
+    os.kill(killed, signal.SIGKILL)
+    if victim == "granian":  # another web server takes the port
+        until(
+            lambda: [p for p, line in processes_with(var).items() if victim in line and p > killed]
+        )
+        until(lambda: status_of(run, run["token"]) == 200)
+        launcher.terminate()
+    launcher.communicate(timeout=60)
+
+    assert launcher.returncode == (0 if victim == "granian" else 1)
     assert processes_with(var) == {}
 
 

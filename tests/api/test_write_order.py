@@ -1,0 +1,93 @@
+"""Statestore-Write: a write that arrives late, or twice, changes nothing."""
+
+from typing import Any
+
+import pytest
+
+from statestore.protocol import WRITE_HEADER
+from tests.api.conftest import Api, task_path
+
+
+def numbered(write: str) -> dict[str, Any]:
+    return {WRITE_HEADER: write}
+
+
+def put(api: Api, value: int, write: str, **headers: Any) -> int:
+    content = b'{"value": %d}' % value
+    return int(api.entry("PUT", "key", content, **numbered(write), **headers).status_code)
+
+
+def state(api: Api) -> tuple[int, str]:
+    response = api.get("key")
+    return response.json()["value"], response["ETag"]
+
+
+@pytest.mark.django_db
+def test_a_write_that_comes_after_a_later_one_changes_nothing(api: Api) -> None:
+    assert put(api, 6, "a-2") == 204
+    assert put(api, 5, "a-1") == 204
+    assert state(api) == (6, '"1"')
+
+
+@pytest.mark.django_db
+def test_a_write_that_is_sent_twice_is_one_write(api: Api) -> None:
+    assert [put(api, 5, "a-1") for _ in range(3)] == [204] * 3
+    assert state(api) == (5, '"1"')
+
+
+@pytest.mark.django_db
+def test_another_client_is_not_held_up(api: Api) -> None:
+    put(api, 6, "a-9")
+    put(api, 7, "b-1")
+    assert state(api) == (7, '"2"')
+    api.put("key", 8)  # one that numbers nothing
+    assert state(api) == (8, '"3"')
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("condition", [{"If_None_Match": "*"}, {"If_Match": '"1"'}])
+def test_a_conditional_write_whose_answer_was_lost_succeeds_again(
+    api: Api, condition: dict[str, Any]
+) -> None:
+    if "If_Match" in condition:
+        api.put("key", 1)
+    first, again = put(api, 5, "a-1", **condition), put(api, 5, "a-1", **condition)
+    assert (first, again) == (204, 204)
+    assert put(api, 6, "b-1", **condition) == 412
+
+
+@pytest.mark.django_db
+def test_a_delete_that_comes_late_leaves_what_was_written_since(api: Api) -> None:
+    put(api, 6, "a-2")
+    assert api.entry("DELETE", "key", **numbered("a-1")).status_code == 204
+    assert state(api) == (6, '"1"')
+    assert api.entry("DELETE", "key", **numbered("a-3")).status_code == 204
+    assert api.get("key").status_code == 404
+
+
+@pytest.mark.django_db
+def test_an_increment_that_is_sent_twice_is_added_once(api: Api) -> None:
+    path = task_path(api.scope, "state-store/key/increment")
+    for _ in range(2):
+        response = api.send("POST", path, b'{"by": 5}', **numbered("a-1"))
+        assert response.json() == {"value": 5}
+    response = api.send("POST", path, b'{"by": 5}', **numbered("a-2"))
+    assert response.json() == {"value": 10}
+
+
+@pytest.mark.django_db
+def test_every_operation_of_a_batch_is_carried_out_also_on_one_key(api: Api) -> None:
+    ids = {"dag_id": api.scope.dag_id, "run_id": api.scope.run_id, "task_id": api.scope.task_id}
+    operations = [{"op": "set", "key": "key", "value": value, **ids} for value in (1, 2, 3)]
+    path = "/api/v2/state-store/batch"
+    for _ in range(2):
+        response = api.send_json("POST", path, {"operations": operations}, **numbered("a-1"))
+        assert response.status_code == 200
+    assert state(api) == (3, '"3"')
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("write", ["", "a", "1", "a-", "a-x", "a b-1", "a-1-1", "x" * 17 + "-1"])
+def test_another_form_is_refused(api: Api, write: str) -> None:
+    assert put(api, 5, write) == 422
+    assert api.get("key").status_code == 404
