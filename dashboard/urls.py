@@ -4,7 +4,9 @@ from django.contrib.auth import views as auth
 from django.urls import include, path
 
 from dashboard import views
+from statestore.throttle import limit_logins
 
+log_in = auth.LoginView.as_view(redirect_authenticated_user=True)
 pages = [
     path("", views.live, name="live"),
     path("fragments/live/", views.live_fragment, name="live_fragment"),
@@ -14,7 +16,7 @@ pages = [
 ]
 
 urlpatterns = [
-    path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("login/", limit_logins(log_in), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("", include((pages, "dashboard"))),
 ]

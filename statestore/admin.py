@@ -4,6 +4,8 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin
+from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -15,7 +17,8 @@ from statestore.access import USER_PERMISSIONS, Right
 from statestore.admin_clear import ClearingMixin, clear_keys, confirm_or_clear
 from statestore.admin_filters import ExpiredFilter, ExpiryFilter, begins_with
 from statestore.jsonpretty import pretty
-from statestore.models import ApiToken, Entry, SweepRun, TaskInstance
+from statestore.models import ApiToken, Entry, GroupReach, SweepRun, TaskInstance
+from statestore.queries import principal_of_user, reached
 
 admin.site.site_header = "Statestore administration"
 admin.site.site_title = "Statestore"
@@ -48,6 +51,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in i
 class EntryAdmin(ClearingMixin, ReadOnlyAdmin):
     """Keys and their values."""
 
+    to_task = "task_instance__"
     list_display = (
         "key",
         "dag",
@@ -88,13 +92,15 @@ class EntryAdmin(ClearingMixin, ReadOnlyAdmin):
     @admin.action(description="Clear selected keys", permissions=["clear"])
     def clear_keys(self, request: HttpRequest, queryset: QuerySet[Entry]) -> HttpResponse | None:
         """The ticked keys alone."""
+        principal = principal_of_user(request.user)
+        mine = queryset.filter(reached(principal, prefix=self.to_task, right=Right.CLEAR))
         return confirm_or_clear(
             self,
             request,
             action="clear_keys",
             title="Clear selected keys",
-            entries=queryset,
-            clear=lambda writer: clear_keys(request, queryset, writer),
+            entries=mine,
+            clear=lambda writer: clear_keys(request, mine, writer),
         )
 
     @admin.display(description="dag", ordering="task_instance__dag_id")
@@ -163,8 +169,8 @@ class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in its
         """What can be filled in."""
 
         model = ApiToken
-        fields = ("name", "rights", "dag_patterns", "expires_at")
-        widgets: ClassVar = {"dag_patterns": forms.TextInput}
+        fields = ("name", "rights", "dag_patterns", "asset_patterns", "expires_at")
+        widgets: ClassVar = {"dag_patterns": forms.TextInput, "asset_patterns": forms.TextInput}
 
 
 @admin.register(ApiToken)
@@ -172,9 +178,10 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     """Workers' credentials: shown once, then known by their first characters."""
 
     list_display = (
-        "name", "prefix", "rights", "dag_patterns", "created_at", "expires_at", "revoked_at", "last_used_at",
+        "name", "prefix", "owner", "rights", "dag_patterns", "asset_patterns",
+        "created_at", "expires_at", "revoked_at", "last_used_at",
     )  # fmt: skip
-    search_fields = ("name", "prefix")
+    search_fields = ("name", "prefix", "owner")
     actions = ("revoke",)
     form = ApiTokenForm
 
@@ -204,6 +211,8 @@ class ApiTokenAdmin(ReadOnlyAdmin):
             name=obj.name,
             rights=[Right(word) for word in form.cleaned_data["rights"]],
             dag_patterns=obj.dag_patterns,
+            asset_patterns=obj.asset_patterns,
+            owner=request.user.get_username(),
             expires_at=obj.expires_at,
         )
         obj.pk, obj.prefix = row.pk, row.prefix
@@ -238,3 +247,20 @@ class SweepRunAdmin(ReadOnlyAdmin):
     """Runs of the sweep: whether it works, and how much it deletes."""
 
     list_display = ("started_at", "seconds", "deleted", "overdue")
+
+
+class GroupReachInline(admin.StackedInline):  # type: ignore[type-arg]  # generic in its stubs alone
+    """What the group's members reach; without it, whatever their rights say."""
+
+    model = GroupReach
+    extra = 0
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupWithReachAdmin(GroupAdmin):
+    """Groups: their permissions, and the dags and assets over which these hold."""
+
+    inlines = (GroupReachInline,)

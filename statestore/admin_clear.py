@@ -15,7 +15,7 @@ from statestore import services
 from statestore.access import USER_PERMISSIONS, Right
 from statestore.models import Entry, TaskInstance
 from statestore.protocol import Status, TaskScope
-from statestore.queries import principal_of_user
+from statestore.queries import principal_of_user, reached
 from statestore.services import Writer
 
 SHOWN: Final = 200  # keys that a confirmation page lists; beyond it counts
@@ -139,9 +139,20 @@ def confirm_or_clear(
 class ClearingMixin:
     """The right to clear, and the two actions that entries and task instances share."""
 
+    to_task = ""  # leads from a row to its task instance
+
     def has_clear_permission(self, request: HttpRequest) -> bool:
         """Whether the user may clear keys."""
         return request.user.has_perm(USER_PERMISSIONS[Right.CLEAR])
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """The rows that the user may see."""
+        rows: QuerySet[Any] = super().get_queryset(request)  # type: ignore[misc]  # of ModelAdmin
+        return rows.filter(reached(principal_of_user(request.user), prefix=self.to_task))
+
+    def _clearable(self, request: HttpRequest, selected: QuerySet[Any]) -> QuerySet[TaskInstance]:
+        mine = reached(principal_of_user(request.user), right=Right.CLEAR)
+        return self.tasks_of(selected).filter(mine)
 
     def tasks_of(self, selected: QuerySet[Any]) -> QuerySet[TaskInstance]:
         """The task instances behind the rows that were ticked."""
@@ -150,7 +161,7 @@ class ClearingMixin:
     @admin.action(description="Clear all keys of these tasks", permissions=["clear"])
     def clear_tasks(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Every key of the task instances."""
-        tasks = self.tasks_of(queryset)
+        tasks = self._clearable(request, queryset)
         return confirm_or_clear(
             self,  # type: ignore[arg-type]  # mixed into ModelAdmins
             request,
@@ -165,7 +176,7 @@ class ClearingMixin:
         self, request: HttpRequest, queryset: QuerySet[Any]
     ) -> HttpResponse | None:
         """Every key of every map index of the tasks."""
-        tasks = self.tasks_of(queryset)
+        tasks = self._clearable(request, queryset)
         return confirm_or_clear(
             self,  # type: ignore[arg-type]  # mixed into ModelAdmins
             request,

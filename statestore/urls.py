@@ -3,8 +3,11 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from statestore.throttle import limit_logins
+
 urlpatterns = [
     path("api/v2/", include("statestore.api.urls")),
+    path("admin/login/", limit_logins(admin.site.login)),
     path("admin/", admin.site.urls),
     path("", include("dashboard.urls")),
 ]

@@ -17,7 +17,7 @@ from statestore.protocol import ErrorCode, InvalidInput
 
 logger = logging.getLogger(__name__)
 
-_STATUS: dict[ErrorCode, HTTPStatus] = {
+STATUS_OF: dict[ErrorCode, HTTPStatus] = {
     ErrorCode.NOT_AUTHENTICATED: HTTPStatus.UNAUTHORIZED,
     ErrorCode.FORBIDDEN: HTTPStatus.FORBIDDEN,
     ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
@@ -38,7 +38,7 @@ _STATUS: dict[ErrorCode, HTTPStatus] = {
 
 def refusal(code: ErrorCode, detail: Any, **extra: Any) -> JsonResponse:
     """The answer that refuses a request."""
-    return JsonResponse({"detail": detail, "code": code, **extra}, status=_STATUS[code])
+    return JsonResponse({"detail": detail, "code": code, **extra}, status=STATUS_OF[code])
 
 
 def answer_exception(exc: Exception, context: dict[str, Any] | None = None) -> HttpResponse:

@@ -18,6 +18,7 @@ _INCREMENT = r"(?P<key>[\s\S]+/increment)"
 urlpatterns = [
     re_path(rf"{_TASK_INSTANCE}/state-store/{_INCREMENT}\Z", entries.EntryIncrement.as_view()),
     re_path(rf"{_TASK_INSTANCE}/state-store/{_KEY}\Z", entries.EntryDetail.as_view()),
+    # after the keys, of which one may end with /state-store itself
     re_path(rf"{_TASK_INSTANCE}/state-store\Z", entries.EntryList.as_view()),
     re_path(rf"{_TASK_INSTANCE}/attempts\Z", tasks.AttemptList.as_view()),
     path("task-instances", tasks.TaskInstanceList.as_view()),

@@ -25,6 +25,7 @@ from statestore.queries.entries import (
     entry_page,
     require_asset,
 )
+from statestore.queries.patterns import reached
 from statestore.queries.retention import (
     ExpiredEntry,
     expired_count,
@@ -44,6 +45,7 @@ from statestore.queries.tasks import (
     task_instance_counts,
     task_page,
 )
+from statestore.queries.tokens import TokenInfo, api_tokens, api_tokens_called
 from statestore.queries.waiting import entry_wait
 
 __all__ = [
@@ -64,6 +66,9 @@ __all__ = [
     "TaskSearch",
     "TaskState",
     "TaskSummary",
+    "TokenInfo",
+    "api_tokens",
+    "api_tokens_called",
     "asset_get",
     "asset_page",
     "entry_get",
@@ -75,6 +80,7 @@ __all__ = [
     "last_sweep",
     "principal_of_token",
     "principal_of_user",
+    "reached",
     "readiness",
     "require_asset",
     "sign_task_token",

@@ -65,13 +65,13 @@ def any_of(column: str, patterns: tuple[str, ...]) -> Q:
     return Q(*((f"{column}__fits", pattern) for pattern in patterns), _connector=Q.OR)
 
 
-def reached(principal: Principal, *, prefix: str = "") -> Q:
-    """The task instances that the principal may see; `prefix` leads from the row to them."""
+def reached(principal: Principal, *, prefix: str = "", right: Right = Right.VIEW) -> Q:
+    """The task instances over which the principal has the right; `prefix` leads to them."""
     if principal.task is not None:
         return Q(**{f"{prefix}scope_digest": principal.task.digest})
-    return any_of(f"{prefix}dag_id", principal.dag_patterns(Right.VIEW))
+    return any_of(f"{prefix}dag_id", principal.dag_patterns(right))
 
 
-def reached_assets(principal: Principal, *, prefix: str = "") -> Q:
-    """The assets that the principal may see; `prefix` leads from the row to them."""
-    return any_of(f"{prefix}name", principal.asset_patterns(Right.VIEW))
+def reached_assets(principal: Principal) -> Q:
+    """The assets that the principal may see."""
+    return any_of("name", principal.asset_patterns(Right.VIEW))

@@ -12,7 +12,12 @@ from statestore.queries import principal_of_token
 from tests.admin.conftest import ClientOf
 
 LIST = "/admin/statestore/apitoken/"
-FORM = {"name": "airflow-prod", "rights": ["view", "write"], "dag_patterns": "sales_*"}
+FORM = {
+    "name": "airflow-prod",
+    "rights": ["view", "write"],
+    "dag_patterns": "sales_*",
+    "asset_patterns": "s3*, gs*",
+}
 
 
 @pytest.fixture
@@ -32,10 +37,22 @@ def test_the_secret_is_shown_once_and_works(administering: Client) -> None:
     assert "no-store" in answer["Cache-Control"]
     principal = principal_of_token(secret)
     assert principal.name == "token airflow-prod"
-    assert principal.grants == (Grant(frozenset({Right.VIEW, Right.WRITE}), ("sales_*",)),)
+    assert principal.grants == (
+        Grant(frozenset({Right.VIEW, Right.WRITE}), ("sales_*",), ("s3*", "gs*")),
+    )
     token = ApiToken.objects.get()
+    assert (token.owner, token.prefix) == ("sam", secret[:8])
     for path in (LIST, f"{LIST}{token.pk}/change/"):
         assert secret not in administering.get(path).content.decode()
+
+
+def test_the_list_tells_when_a_token_was_last_used(administering: Client) -> None:
+    secret = secret_of(administering.post(f"{LIST}add/", FORM).content.decode())
+    assert ApiToken.objects.get().last_used_at is None
+    principal_of_token(secret)
+    used = ApiToken.objects.get().last_used_at
+    assert used is not None
+    assert f"{used:%Y}" in administering.get(LIST).content.decode()
 
 
 def test_a_token_needs_rights(administering: Client) -> None:

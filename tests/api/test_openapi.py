@@ -9,6 +9,7 @@ from io import StringIO
 import jsonschema  # type: ignore[import-untyped]  # has no stubs here
 import pytest
 import yaml
+from django.contrib.staticfiles import finders
 from django.core.management import call_command
 from django.test import Client
 
@@ -16,6 +17,7 @@ from statestore.api.openapi.generator import PREFIX, document, operation_name
 from statestore.api.openapi.operations import OPERATIONS, TAGS
 from statestore.api.openapi.shapes import BODY_EXAMPLES
 from statestore.api.urls import urlpatterns
+from statestore.swagger_ui import SwaggerUI
 from tests.server import ROOT
 
 
@@ -108,3 +110,12 @@ def test_the_page_has_the_banner_and_asks_for_no_credentials() -> None:
     response = Client().get("/api/v2/docs")
     assert response.status_code == 200
     assert "Values are stored unencrypted" in response.content.decode()
+
+
+def test_of_swagger_ui_no_more_is_published_than_the_page_uses() -> None:
+    published = [name for name, _storage in SwaggerUI().list([])]
+    page = (ROOT / "templates/api/docs.html").read_text()
+    used = re.findall(r'static "swagger-ui/([^"]+)"', page)
+    assert sorted(published) == sorted([*used, "LICENSE"])
+    assert all(finders.find(f"swagger-ui/{name}") for name in published)
+    assert finders.find("swagger-ui/swagger-ui-bundle.js.map") is None

@@ -14,6 +14,7 @@ Schema = dict[str, Any]
 
 # No control characters, no lone surrogates, and not the path segments that HTTP clients drop.
 _PRINTABLE: Final = r"^[^\u0000-\u001F\u007F-\u009F]+$"
+NO_NUL: Final = r"^[^\u0000]*$"
 _NO_DOTS: Final = {"enum": [".", ".."]}
 
 

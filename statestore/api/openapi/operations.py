@@ -98,7 +98,7 @@ _ASSETS: Final = {
         "list_assets",
         "A page of the assets, by id",
         (200, "AssetPage"),
-        "name_pattern uri_pattern limit offset",
+        "name_pattern uri_pattern name_prefix_pattern uri_prefix_pattern order_by limit offset",
         (403, 422),
     ),
     "POST /assets": Operation(

@@ -6,6 +6,7 @@ from statestore.api.openapi.json_schema import (
     DAG_ID,
     KEY,
     MAP_INDEX,
+    NO_NUL,
     RUN_ID,
     TASK_ID,
     Schema,
@@ -13,7 +14,7 @@ from statestore.api.openapi.json_schema import (
     ref,
 )
 from statestore.protocol import ASSET_ID_MAX, ATTEMPT_HEADER, ATTEMPT_MAX
-from statestore.queries import TaskState
+from statestore.queries import ASSET_ORDERS, TaskState
 
 _ENCODED: Final = (
     " Percent-encode it, slashes too (%2F). It must not contain the words"
@@ -37,6 +38,8 @@ def _header(name: str, schema: Schema, description: str) -> Schema:
 
 
 _STRING: Final[Schema] = {"type": "string"}
+_WORDS: Final[Schema] = {"type": "string", "pattern": NO_NUL}
+_WILDCARDS: Final = "Upper and lower case are the same; % stands for any text, _ for one character."
 _ANY_LENGTH: Final = number(0, 10**18 - 1)
 
 PARAMETERS: Final[dict[str, Schema]] = {
@@ -81,13 +84,23 @@ PARAMETERS: Final[dict[str, Schema]] = {
         number(1, ATTEMPT_MAX),
         "Which attempt writes; refused once a newer one has started.",
     ),
-    "name_pattern": _query("name_pattern", _STRING, "SQL's wildcards: % and _."),
-    "uri_pattern": _query("uri_pattern", _STRING, "SQL's wildcards: % and _."),
-    "find_dag_id": _query("dag_id", _STRING, "This dag alone."),
-    "find_run_id": _query("run_id", _STRING, "This run alone."),
-    "find_task_id": _query("task_id", _STRING, "This task alone."),
+    "name_pattern": _query("name_pattern", _WORDS, f"A part of the name. {_WILDCARDS}"),
+    "uri_pattern": _query("uri_pattern", _WORDS, f"A part of the uri. {_WILDCARDS}"),
+    "name_prefix_pattern": _query("name_prefix_pattern", _WORDS, "The beginning of the name."),
+    "uri_prefix_pattern": _query("uri_prefix_pattern", _WORDS, "The beginning of the uri."),
+    "order_by": _query(
+        "order_by",
+        {
+            "type": "array",
+            "items": {"enum": [f"{sign}{name}" for sign in ("", "-") for name in ASSET_ORDERS]},
+        },
+        "Fields, the most important one first; - before one turns its order round.",
+    ),
+    "find_dag_id": _query("dag_id", _WORDS, "This dag alone."),
+    "find_run_id": _query("run_id", _WORDS, "This run alone."),
+    "find_task_id": _query("task_id", _WORDS, "This task alone."),
     "status": _query("status", {"enum": [state.value for state in TaskState]}, "In this state."),
-    "q": _query("q", _STRING, "Words that the ids contain, all of them."),
+    "q": _query("q", _WORDS, "Words that the ids contain, all of them."),
     "cursor": _query("cursor", {"type": "string", "format": "cursor"}, "A page's next_cursor."),
     "format": _query("format", {"enum": ["json", "yaml"]}, "Instead of Accept."),
 }

@@ -9,6 +9,7 @@ from statestore.api.openapi.json_schema import (
     DAG_ID,
     KEY,
     MAP_INDEX,
+    NO_NUL,
     RUN_ID,
     TASK_ID,
     TIME,
@@ -178,7 +179,7 @@ def _body_schemas() -> dict[str, Schema]:
         "AssetInput": fields("name", "uri", **names),
         "Login": fields(
             "username password",
-            username={"type": "string", "examples": ["vera"]},
+            username={"type": "string", "pattern": NO_NUL, "examples": ["vera"]},
             password={"type": "string", "format": "password"},
         ),
         "TaskTokenInput": fields(

@@ -25,6 +25,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "--dags", default="*", help="dags it may reach: sales_*,hr (default: all)"
         )
+        parser.add_argument(
+            "--assets", default="*", help="assets it may reach, by name (default: all)"
+        )
+        parser.add_argument("--owner", default="", help="who answers for it: a person or a team")
         parser.add_argument("--days", type=int, help="days until it expires (default: never)")
 
     def handle(self, *_: Any, **options: Any) -> None:
@@ -39,6 +43,11 @@ class Command(BaseCommand):
             raise CommandError("--days must be at least 1")
         expires_at = options["days"] and datetime.now(UTC) + timedelta(days=options["days"])
         _token, secret = api_token_create(
-            name=options["name"], rights=rights, dag_patterns=options["dags"], expires_at=expires_at
+            name=options["name"],
+            rights=rights,
+            dag_patterns=options["dags"],
+            asset_patterns=options["assets"],
+            owner=options["owner"],
+            expires_at=expires_at,
         )
         self.stdout.write(secret)
