@@ -9,7 +9,7 @@ from statestore.api.openapi.operation import JSON, Operation
 TASK: Final = "/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}"
 ASSET: Final = "/assets/{asset_id}"
 _ONE: Final = "/state-store/{key}"
-_FENCED: Final = "if_match if_none_match attempt"
+_FENCED: Final = "if_match if_none_match attempt write"
 _CREATES: Final = "Creates the task instance where it is new. Each PUT replaces the expiry."
 
 _TASK_ENTRIES: Final = {
@@ -27,7 +27,7 @@ _TASK_ENTRIES: Final = {
         "clear_task_entries",
         "Clear all keys of a task instance",
         (204, None),
-        "map_index all_map_indices attempt",
+        "map_index all_map_indices attempt write",
         (403, 409, 422),
         description="The number of its newest attempt stays.",
     ),
@@ -76,7 +76,7 @@ _TASK_ENTRIES: Final = {
         "increment_task_entry",
         "Add to the number under a key, atomically",
         (200, "Changed"),
-        "map_index attempt",
+        "map_index attempt write",
         (403, 409, 422),
         {JSON: "TaskIncrement"},
         description="A key that is not there counts as 0. The expiry is for such a new key.",
@@ -177,7 +177,7 @@ _SEVERAL: Final = {
         "apply_batch",
         "Up to 1,000 operations in one transaction: all of them, or none",
         (200, "BatchResults"),
-        "",
+        "write",
         (403, 404, 409, 412, 422),
         {JSON: "Batch"},
         description="Over any task instances and assets that the credentials reach.",

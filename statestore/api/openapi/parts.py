@@ -13,7 +13,7 @@ from statestore.api.openapi.json_schema import (
     number,
     ref,
 )
-from statestore.protocol import ASSET_ID_MAX, ATTEMPT_HEADER, ATTEMPT_MAX
+from statestore.protocol import ASSET_ID_MAX, ATTEMPT_HEADER, ATTEMPT_MAX, WRITE_HEADER
 from statestore.queries import ASSET_ORDERS, TaskState
 
 _ENCODED: Final = (
@@ -83,6 +83,16 @@ PARAMETERS: Final[dict[str, Schema]] = {
         ATTEMPT_HEADER,
         number(1, ATTEMPT_MAX),
         "Which attempt writes; refused once a newer one has started.",
+    ),
+    "write": _header(
+        WRITE_HEADER,
+        {
+            "type": "string",
+            "anyOf": [{"pattern": "^[0-9A-Za-z]{1,16}-[0-9]{1,15}$"}],
+            "examples": ["5f3a9c-17"],
+        },
+        "The client's name for itself, and the number of this write: it changes nothing where this"
+        " client's write of that or a higher number has changed the entry.",
     ),
     "name_pattern": _query("name_pattern", _WORDS, f"A part of the name. {_WILDCARDS}"),
     "uri_pattern": _query("uri_pattern", _WORDS, f"A part of the uri. {_WILDCARDS}"),
