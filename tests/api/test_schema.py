@@ -100,7 +100,9 @@ def test_every_answer_is_one_that_is_described(case: AnyCase, fuzzed: Server) ->
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-def test_without_credentials_nothing_but_the_open_paths_answers(case: AnyCase, fuzzed: Server) -> None:
+def test_without_credentials_nothing_but_the_open_paths_answers(
+    case: AnyCase, fuzzed: Server
+) -> None:
     response = case.call(base_url=fuzzed.url)
     described = OPERATIONS.get(operation_name(case.method, case.path))
     if described is None or described.open:  # None: a verb that the path does not have
