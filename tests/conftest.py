@@ -11,7 +11,14 @@ from statestore.protocol import TaskScope
 from tests import missing
 from tests.server import Server, database_for, environment_for
 
-DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "server", "server_environment"}
+DATABASE_FIXTURES = {
+    "db",
+    "transactional_db",
+    "live_server",
+    "server",
+    "server_environment",
+    "fuzzed",
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -9,7 +9,7 @@ from statestore import queries, services
 from statestore.access import Right
 from statestore.api import answer, bodies, params
 from statestore.api.base import ScopeView
-from statestore.errors import BatchError, StateStoreError
+from statestore.errors import BatchError, ForbiddenError, StateStoreError
 from statestore.protocol import AssetScope, TaskScope, check_key
 
 RIGHTS = {
@@ -138,7 +138,10 @@ class EntryList(ScopeView):
         return answer.nothing()
 
     def _all_map_indices(self, request: HttpRequest, ids: dict[str, str]) -> bool:
-        return "asset_id" not in ids and params.flag(request, "all_map_indices")
+        wanted = "asset_id" not in ids and params.flag(request, "all_map_indices")
+        if wanted and self.principal.task is not None:
+            raise ForbiddenError("A task token reaches one map index: clear that one alone.")
+        return wanted
 
 
 class Batch(ScopeView):

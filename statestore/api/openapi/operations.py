@@ -205,12 +205,12 @@ _TOKENS: Final = {
     "POST /task-tokens": Operation(
         "Tokens",
         "create_task_token",
-        "A token that reaches one task instance alone",
+        "A token for one task instance",
         (201, "TaskToken"),
         "",
         (403, 404, 422),
         {JSON: "TaskTokenInput"},
-        description="Nobody can hand out more than they have.",
+        description="It also reaches the assets that its maker reaches, and ends with the maker's.",
     ),
 }
 _TEXT: Final = {"schema": {"type": "string"}}
