@@ -5,8 +5,10 @@ from types import TracebackType
 from typing import Self
 
 from statestore.protocol import MAP_INDEX_NONE, InvalidInput, TaskScope, check_scope
-from statestore.sdk.context import TaskContext
+from statestore.sdk.accessors import AssetStore
+from statestore.sdk.context import AssetStores, TaskContext
 from statestore.sdk.errors import ConfigurationError, InvalidValueError
+from statestore.sdk.records import Asset
 from statestore.sdk.transport import HttpTransport, Transport
 
 
@@ -62,6 +64,10 @@ class StateStore:
         except InvalidInput as problem:
             raise InvalidValueError.of(problem) from None
         return TaskContext(self._transport, scope, attempt)
+
+    def asset(self, name: str, uri: str = "") -> AssetStore:
+        """The store of an asset; one that is not there yet is registered."""
+        return AssetStores(self._transport)[Asset(name, uri)]
 
     def close(self) -> None:
         """Close the connections."""

@@ -8,6 +8,7 @@ StatestoreError
 ├── ForbiddenError               the token lacks the right
 ├── NotFoundError                the key is not there (get() returns its default instead)
 ├── StaleAttemptError            a newer attempt of this task has started: stop
+├── NotANumberError              only a number can be added to
 ├── PreconditionFailedError      the entry is in another version than was expected
 ├── InvalidValueError            a key, id, value or retention is not allowed (also a ValueError)
 ├── TooLargeError                the value is larger than the server takes
@@ -49,6 +50,10 @@ class NotFoundError(StatestoreError):
 
 class StaleAttemptError(StatestoreError):
     """A newer attempt of this task has started; this one must stop."""
+
+
+class NotANumberError(StatestoreError):
+    """The value is no number, so nothing can be added to it."""
 
 
 class PreconditionFailedError(StatestoreError):

@@ -23,7 +23,7 @@ from statestore.sdk.errors import (
     UnknownSubmissionError,
 )
 from statestore.sdk.records import Submission, SubmissionState
-from statestore.sdk.wire import Retention
+from statestore.sdk.requests import Retention
 
 logger = logging.getLogger(__name__)
 
