@@ -9,6 +9,7 @@ from statestore.sdk.errors import (
     ConfigurationError,
     ForbiddenError,
     InvalidValueError,
+    JobActiveError,
     JobFailedError,
     NotANumberError,
     NotFoundError,
@@ -23,17 +24,24 @@ from statestore.sdk.errors import (
 )
 from statestore.sdk.progress import Progress
 from statestore.sdk.records import Asset, Entry, Submission, SubmissionState
-from statestore.sdk.resumable import ResumableJobMixin
+from statestore.sdk.resumable import (
+    AsyncResumableJobMixin,
+    DeferrableJobMixin,
+    ResumableJobMixin,
+)
 
 __all__ = [
     "NEVER_EXPIRE",
     "Asset",
     "AssetStore",
+    "AsyncResumableJobMixin",
     "ConcurrentSubmissionError",
     "ConfigurationError",
+    "DeferrableJobMixin",
     "Entry",
     "ForbiddenError",
     "InvalidValueError",
+    "JobActiveError",
     "JobFailedError",
     "NotANumberError",
     "NotFoundError",

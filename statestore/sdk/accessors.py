@@ -1,6 +1,6 @@
 """What a task reads and writes its keys with; each method has a twin with `a` in front for asyncio."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sized
 from typing import Any, TypeVar
 
 from statestore.protocol import Scope, TaskScope
@@ -245,7 +245,7 @@ class TaskStore(Store):
         self, iterable: Iterable[T], total: float | None = None, unit: str | None = "items"
     ) -> Iterator[T]:
         """The same elements, with the progress reported as they are taken."""
-        if total is None and hasattr(iterable, "__len__"):
+        if total is None and isinstance(iterable, Sized):
             total = len(iterable)
         with self.progress(total, unit) as progress:
             for element in iterable:

@@ -12,6 +12,7 @@ StatestoreError
 ├── PreconditionFailedError      the entry is in another version than was expected
 ├── InvalidValueError            a key, id, value or retention is not allowed (also a ValueError)
 ├── TooLargeError                the value is larger than the server takes
+├── JobActiveError               an external job has not ended yet: look again later
 ├── JobFailedError               an external job ended without success
 ├── UnknownSubmissionError       it cannot be known whether a job was submitted
 └── ConcurrentSubmissionError    another attempt is submitting the same job
@@ -85,6 +86,10 @@ def _place(loc: tuple[str | int, ...]) -> str:
 
 class TooLargeError(StatestoreError):
     """The value is larger than the server takes: keep it elsewhere, and store where it is."""
+
+
+class JobActiveError(StatestoreError):
+    """The external job has not ended yet."""
 
 
 class JobFailedError(StatestoreError):

@@ -215,7 +215,7 @@ class _Tries:
             certain, wanted = outcome.status in _NOT_CARRIED_OUT, _retry_after(outcome)
         else:
             problem, certain, wanted = outcome.problem, outcome.never_sent, 0.0
-        pause = min(max(wanted, _FIRST_PAUSE * 2 ** min(self._count, 10)), _LONGEST_PAUSE)
+        pause = min(max(wanted, _FIRST_PAUSE * 2.0 ** min(self._count, 10)), _LONGEST_PAUSE)
         pause *= random.uniform(0.5, 1.0)  # noqa: S311 - no secret
         self._count += 1
         if not (self._repeatable or certain):
