@@ -6,7 +6,6 @@ import os
 import random
 import time
 from typing import TYPE_CHECKING, Final, Protocol
-from weakref import WeakKeyDictionary
 
 from statestore import __version__
 from statestore.sdk.answers import Answer
@@ -19,10 +18,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _RETRIED: Final = frozenset({429, 502, 503, 504})
-# Of these it is known that the request was not carried out, so that any may be sent again.
-_NOT_CARRIED_OUT: Final = frozenset({429, 503})
+# Of this it is known that the request was not carried out, so that any may be sent again. Not of 503:
+# the database may have been lost while it committed.
+_NOT_CARRIED_OUT: Final = frozenset({429})
 _FIRST_PAUSE: Final = 0.1  # seconds
 _LONGEST_PAUSE: Final = 5.0
+_CONNECTIONS: Final = 100  # of a process
+_LOOP_CONNECTIONS: Final = 32  # of an event loop
 
 
 class Transport(Protocol):
@@ -46,6 +48,10 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Give back what it holds."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give back what it holds for the running event loop."""
         ...
 
 
@@ -76,9 +82,9 @@ class HttpTransport:
         self._retry_seconds = retry_seconds
         self._http = http
         self._clients: dict[int, httpx.Client] = {}  # by process: a fork must not share sockets
-        self._async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = (
-            WeakKeyDictionary()
-        )
+        self._async_clients: dict[
+            asyncio.AbstractEventLoop, tuple[httpx.AsyncClient, asyncio.Semaphore]
+        ] = {}
 
     def send(self, request: Request, *, retry_seconds: float | None = None) -> Answer:
         """Send it, again and again where that helps."""
@@ -123,15 +129,18 @@ class HttpTransport:
         """The same for asyncio."""
         import httpx  # noqa: PLC0415 - see above
 
+        client, turn = self._async_client()
         try:
-            response = await self._async_client().request(
-                request.method,
-                self._base + request.path,
-                params=request.params,
-                headers=request.headers,
-                content=request.content,
-                timeout=self._timeout + request.waits,
-            )
+            # A queue before the pool: its own slows down with every waiter, and gives up on them.
+            async with turn:
+                response = await client.request(
+                    request.method,
+                    self._base + request.path,
+                    params=request.params,
+                    headers=request.headers,
+                    content=request.content,
+                    timeout=self._timeout + request.waits,
+                )
         except (httpx.TransportError, httpx.InvalidURL) as error:
             return self._failure(error)
         return Answer(response.status_code, dict(response.headers), response.content)
@@ -155,23 +164,26 @@ class HttpTransport:
         if client is None:
             import httpx  # noqa: PLC0415 - see above
 
-            limits = httpx.Limits(max_connections=100, max_keepalive_connections=20)
-            created = httpx.Client(headers=self._headers, transport=self._http, limits=limits)
+            created = httpx.Client(
+                headers=self._headers, transport=self._http, limits=_limits(_CONNECTIONS)
+            )
             client = self._clients.setdefault(os.getpid(), created)
             if client is not created:  # another thread was first
                 created.close()
         return client
 
-    def _async_client(self) -> "httpx.AsyncClient":
+    def _async_client(self) -> "tuple[httpx.AsyncClient, asyncio.Semaphore]":
         loop = asyncio.get_running_loop()
-        client = self._async_clients.get(loop)
-        if client is None:
+        if loop not in self._async_clients:
+            # A client holds its loop, so that one which nobody closed would never be let go.
+            for known in list(self._async_clients):
+                if known.is_closed():
+                    self._async_clients.pop(known, None)
             import httpx  # noqa: PLC0415 - see above
 
-            limits = httpx.Limits(max_connections=100, max_keepalive_connections=20)
-            client = httpx.AsyncClient(headers=self._headers, limits=limits)
-            self._async_clients[loop] = client
-        return client
+            client = httpx.AsyncClient(headers=self._headers, limits=_limits(_LOOP_CONNECTIONS))
+            self._async_clients[loop] = client, asyncio.Semaphore(_LOOP_CONNECTIONS)
+        return self._async_clients[loop]
 
     def close(self) -> None:
         """Close the connections of this process."""
@@ -181,9 +193,15 @@ class HttpTransport:
 
     async def aclose(self) -> None:
         """Close the connections of this event loop."""
-        client = self._async_clients.pop(asyncio.get_running_loop(), None)
+        client, _ = self._async_clients.pop(asyncio.get_running_loop(), (None, None))
         if client is not None:
             await client.aclose()
+
+
+def _limits(connections: int) -> "httpx.Limits":
+    import httpx  # noqa: PLC0415 - see above
+
+    return httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
 
 
 class _Failure:
