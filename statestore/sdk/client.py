@@ -69,9 +69,28 @@ class StateStore:
         """The store of an asset; one that is not there yet is registered."""
         return AssetStores(self._transport)[Asset(name, uri)]
 
+    async def aasset(self, name: str, uri: str = "") -> AssetStore:
+        """As `asset`."""
+        return await AssetStores(self._transport).aget(Asset(name, uri))
+
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections of this process; those of an event loop close with `aclose`."""
         self._transport.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop."""
+        await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
 
     def __enter__(self) -> Self:
         return self

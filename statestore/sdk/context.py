@@ -90,6 +90,17 @@ class AssetStores:
         asset = asset if isinstance(asset, Asset) else Asset(asset)
         if asset not in self._known:
             request = requests.asset_register(asset.name, asset.uri or asset.name)
-            asset_id = answers.read_asset_id(self._transport.send(request))
-            self._known[asset] = AssetStore(self._transport, AssetScope(asset_id))
+            self._keep(asset, self._transport.send(request))
         return self._known[asset]
+
+    async def aget(self, asset: "str | Asset") -> AssetStore:
+        """As `[asset]`, for asyncio."""
+        asset = asset if isinstance(asset, Asset) else Asset(asset)
+        if asset not in self._known:
+            request = requests.asset_register(asset.name, asset.uri or asset.name)
+            self._keep(asset, await self._transport.asend(request))
+        return self._known[asset]
+
+    def _keep(self, asset: Asset, answer: answers.Answer) -> None:
+        scope = AssetScope(answers.read_asset_id(answer))
+        self._known[asset] = AssetStore(self._transport, scope)
