@@ -244,7 +244,11 @@ class TaskStore(Store):
     def track(
         self, iterable: Iterable[T], total: float | None = None, unit: str | None = "items"
     ) -> Iterator[T]:
-        """The same elements, with the progress reported as they are taken."""
+        """The same elements, with the progress reported as they are taken.
+
+        A loop that is left early counts as failed: nothing tells `break` from an exception here.
+        Where that is no failure, use `progress`.
+        """
         if total is None and isinstance(iterable, Sized):
             total = len(iterable)
         with self.progress(total, unit) as progress:

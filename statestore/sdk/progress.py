@@ -1,6 +1,8 @@
 """Progress of a task: cheap to call, written at most once a second, the last state always."""
 
+import contextlib
 import logging
+import os
 import threading
 import time
 from types import TracebackType
@@ -44,6 +46,7 @@ class Progress:
         self._scope = scope
         self._attempt = attempt
         self._due = 0.0
+        self._process = os.getpid()
         self._wanted = threading.Event()
         self._sender: threading.Thread | None = None
         self._closed = False
@@ -73,9 +76,12 @@ class Progress:
             return
         self._closed = True
         self.status = status
+        self._after_fork()
         self._wanted.set()
         if self._sender is not None:
-            self._sender.join()
+            self._sender.join()  # else what it sends might come after the last state
+        if self._stale is not None:
+            raise self._stale
         try:
             self._send(LAST_RETRY_SECONDS)
         except StaleAttemptError:
@@ -97,11 +103,19 @@ class Progress:
     def _report(self) -> None:
         if self._stale is not None:
             raise self._stale
+        if self._closed:
+            return
+        self._after_fork()
         self._due = time.monotonic() + INTERVAL
         self._wanted.set()
-        if self._sender is None or not self._sender.is_alive():  # also after a fork
+        if self._sender is None or not self._sender.is_alive():
             self._sender = threading.Thread(target=self._keep_sending, daemon=True)
             self._sender.start()
+
+    def _after_fork(self) -> None:
+        """A fork has no sender, and perhaps a lock that the sender held."""
+        if self._process != os.getpid():
+            self._process, self._sender, self._wanted = os.getpid(), None, threading.Event()
 
     def _keep_sending(self) -> None:
         while not self._closed:
@@ -112,7 +126,7 @@ class Progress:
             try:
                 self._send(0.0)
             except StaleAttemptError as error:
-                self._stale = error
+                self._stale, self._due = error, 0.0  # so that the very next call raises it
                 return
             except StatestoreError as error:
                 logger.info("a progress of %s was dropped: %s", self._scope, error)
@@ -134,4 +148,8 @@ class Progress:
         if isinstance(error, StaleAttemptError):
             self._closed = True  # a newer attempt reports now
             return
-        self.close("done" if error is None else "failed")
+        if error is None:
+            self.close()
+            return
+        with contextlib.suppress(StaleAttemptError):  # it must not hide what ended the block
+            self.close("failed")
