@@ -40,8 +40,9 @@ def read_page(answer: Answer) -> tuple[list[Entry], int]:
 
 def read_attempt(answer: Answer) -> int:
     """The number of the attempt that has started."""
+    body = read_json(answer)
     try:
-        return int(read_json(answer)["attempt"])
+        return int(body["attempt"])
     except (KeyError, TypeError, ValueError):
         raise _not_ours(answer) from None
 
@@ -75,24 +76,27 @@ def read_json(answer: Answer) -> Any:
 
 def read_changed(answer: Answer) -> Any:
     """What a value has become."""
+    body = read_json(answer)
     try:
-        return read_json(answer)["value"]
+        return body["value"]
     except (KeyError, TypeError):
         raise _not_ours(answer) from None
 
 
 def read_batch(answer: Answer) -> list[dict[str, Any]]:
     """What each operation of a batch came to."""
+    body = read_json(answer)
     try:
-        return [dict(result) for result in read_json(answer)["results"]]
+        return [dict(result) for result in body["results"]]
     except (KeyError, TypeError, ValueError):
         raise _not_ours(answer) from None
 
 
 def read_asset_id(answer: Answer) -> int:
     """The id of an asset."""
+    body = read_json(answer)
     try:
-        return int(read_json(answer)["id"])
+        return int(body["id"])
     except (KeyError, TypeError, ValueError):
         raise _not_ours(answer) from None
 
