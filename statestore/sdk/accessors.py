@@ -124,20 +124,6 @@ class Store:
             precondition=requests.version_is(version),
         )
 
-    def update(self, key: str, fields: Mapping[str, Any]) -> Any:
-        """Change some fields of an object, atomically; a field with None is removed. The new value.
-
-        Raises:
-            NotFoundError: there is no such key.
-        """
-        request = requests.entry_update(self._scope, key, fields, attempt=self.attempt)
-        return answers.read_changed(self._transport.send(request))
-
-    async def aupdate(self, key: str, fields: Mapping[str, Any]) -> Any:
-        """As `update`."""
-        request = requests.entry_update(self._scope, key, fields, attempt=self.attempt)
-        return answers.read_changed(await self._transport.asend(request))
-
     def increment(self, key: str, by: float = 1, *, retention: Retention = None) -> Any:
         """Add to a number, atomically; a key that is not there counts as 0. The new value.
 
@@ -220,6 +206,20 @@ class TaskStore(Store):
             self.scope, values, retention=retention, attempt=self.attempt
         )
         answers.read_batch(await self._transport.asend(request))
+
+    def update(self, key: str, fields: Mapping[str, Any]) -> Any:
+        """Change some fields of an object, atomically; a field with None is removed. The new value.
+
+        Raises:
+            NotFoundError: there is no such key.
+        """
+        request = requests.entry_update(self.scope, key, fields, attempt=self.attempt)
+        return answers.read_changed(self._transport.send(request))
+
+    async def aupdate(self, key: str, fields: Mapping[str, Any]) -> Any:
+        """As `update`."""
+        request = requests.entry_update(self.scope, key, fields, attempt=self.attempt)
+        return answers.read_changed(await self._transport.asend(request))
 
     def clear(self, all_map_indices: bool = False) -> None:
         """Delete every key of this map index, or of all map indices of the task."""
