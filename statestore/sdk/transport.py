@@ -72,6 +72,7 @@ class HttpTransport:
         retry_seconds: float = 300.0,
         http: "httpx.BaseTransport | None" = None,
     ) -> None:
+        _import_client()
         self._base = f"{url.rstrip('/')}/api/v2"
         self._url = url
         self._headers = {
@@ -196,6 +197,14 @@ class HttpTransport:
         client, _ = self._async_clients.pop(asyncio.get_running_loop(), (None, None))
         if client is not None:
             await client.aclose()
+
+
+def _import_client() -> None:
+    """Import all that a request needs, so that no fork meets a thread that is half through it."""
+    import encodings.idna  # noqa: F401, PLC0415 - only its use costs it
+
+    import httpcore  # noqa: F401, PLC0415 - see above
+    import httpx  # noqa: F401, PLC0415 - see above
 
 
 def _limits(connections: int) -> "httpx.Limits":
