@@ -124,13 +124,10 @@ class ResumableJob:
         """The id of the job that an earlier attempt submitted, else None with a reservation made."""
         external_id = yield from submissions.read()
         submission = context["submission"] = submissions.submission
-        reserved = submission is not None and submission.state is SubmissionState.RESERVED
-        if submission is not None and reserved and external_id == submission.replaces:
-            external_id = None  # the id of the job before
+        if submission is not None and submissions.is_open(external_id):
+            return (yield from self._search(submissions, submission.token, context))
         if external_id is not None:
             return external_id
-        if submission is not None and reserved:
-            return (yield from self._search(submissions, submission.token, context))
         # Nothing was submitted yet, or somebody cleared the id to have the job submitted afresh.
         yield from submissions.reserve_next()
         return None
@@ -175,8 +172,21 @@ class ResumableJob:
         return (yield Step(self, "get_job_result", (external_id, context)))
 
     def _kill(self, context: Context) -> Steps[None]:
-        store = _store_in(context)
-        external_id = store and (yield Step(store, "get", (self.external_id_key,)))
+        store = _store_in(context) if self.durable else None
+        if store is None:
+            return
+        submissions = Submissions(store, self.external_id_key)
+        external_id = yield from submissions.read()
+        submission = submissions.submission
+        if submission is not None and submission.state is SubmissionState.FINISHED:
+            return
+        if submission is not None and submissions.is_open(external_id):
+            # It was killed while it submitted: only the token tells whether there is a job.
+            try:
+                external_id = yield Step(self, "find_job", (submission.token, context))
+            except NotImplementedError:
+                logger.warning("whether job %s was submitted cannot be known", submission.token)
+                return
         if external_id is None:
             return
         try:
@@ -239,7 +249,7 @@ class DeferrableJobMixin(ResumableJobMixin):
 
 
 class AsyncResumableJobMixin(ResumableJob):
-    """The same for asyncio: every method of the subclass may be a coroutine."""
+    """The same for asyncio: what asks the system may be a coroutine; what a status means may not."""
 
     async def poll_until_complete(self, external_id: Any, context: Context) -> None:
         """Return when the job has succeeded.

@@ -55,6 +55,13 @@ class Submissions:
                 self.submission, self.version = Submission.from_value(entry.value), entry.version
         return (yield Step(self.store, "get", (self.external_id_key,)))
 
+    def is_open(self, external_id: Any) -> bool:
+        """Whether a job was reserved, and its id not stored; the one given may be of the job before."""
+        submission = self.submission
+        if submission is None or submission.state is not SubmissionState.RESERVED:
+            return False
+        return external_id is None or external_id == submission.replaces
+
     def reserve_next(self, *, replaces: Any = None) -> Steps[None]:
         """Reserve a fresh submission: only one attempt can."""
         yield from self._write(replace(_next_submission(self.submission), replaces=replaces))
