@@ -1,7 +1,8 @@
 """The command `statestore`: the same for shell scripts, cron lines and containers.
 
 Values go in and out as JSON. Exit status: 0 done, 1 no such key, 2 wrong arguments or value, 3 the server
-refused or cannot be reached, 4 a newer attempt has started; `run` ends with the command's own.
+refused or cannot be reached, 4 a newer attempt has started; `run` ends with the command's own once it
+has started, and with 126 or 127 where that is no program.
 """
 
 import argparse
@@ -43,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(error, USAGE)
     except StatestoreError as error:
         return _complain(error, REFUSED)
-    except BrokenPipeError:
+    except BrokenPipeError:  # `statestore list | head`: nor may the exit of Python complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
 
 
@@ -110,7 +112,9 @@ def _context(arguments: argparse.Namespace) -> TaskContext:
             f"{arguments.task!r} is no DAG/RUN/TASK[/MAP_INDEX]; a slash within an id is written %2F"
         )
     map_index = _number(parts[3], "MAP_INDEX") if len(parts) == 4 else MAP_INDEX_NONE
-    attempt = os.environ.get(ATTEMPT_VARIABLE)
+    # The attempt that `run` has started is one of its own task.
+    own = arguments.task == os.environ.get(TASK_VARIABLE)
+    attempt = os.environ.get(ATTEMPT_VARIABLE) if own else None
     return StateStore().task(
         parts[0],
         parts[1],
@@ -198,12 +202,13 @@ def _plain(number: float | None) -> float | int | None:
 
 
 def _watch(arguments: argparse.Namespace) -> int:
-    store, seen = _context(arguments).task_store, 0
+    store, seen = _context(arguments).task_store, None
     try:
         while True:
             entry = store.entry(arguments.key)
-            if entry is not None and entry.version != seen:
-                seen = entry.version or 0
+            # The time too: a key that is deleted and set again counts its versions afresh.
+            if entry is not None and (entry.version, entry.updated_at) != seen:
+                seen = (entry.version, entry.updated_at)
                 _show(entry.value)
             time.sleep(arguments.interval)
     except KeyboardInterrupt:
@@ -224,20 +229,36 @@ def _run(arguments: argparse.Namespace) -> int:
         "exit_status": status,
         "seconds": round(time.monotonic() - started, 3),
     }
-    context.task_store.set("exit", end)
+    try:
+        context.task_store.set("exit", end)
+    except StatestoreError as error:  # what the command has done counts, not who could be told
+        _complain(f"the exit status was not stored: {error}", status)
     return status
 
 
 def _wait_for(program: list[str], environment: dict[str, str]) -> int:
     """The command's exit status, in a shell's way; signals that ask to end are passed on to it."""
+    processes: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
+
+    def pass_on(number: int, _: Any) -> None:
+        if not processes:
+            early.append(number)
+        elif number != signal.SIGINT or not sys.stdin.isatty():  # Ctrl-C reaches it by itself
+            processes[0].send_signal(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup's command ignores it too
+            signal.signal(number, pass_on)
     try:
         process = subprocess.Popen(program, env=environment)  # noqa: S603 - the user's own command
     except FileNotFoundError:
         return _complain(f"{program[0]}: there is no such command", 127)
-    except PermissionError:
-        return _complain(f"{program[0]}: this is no program that may be run", 126)
-    for passed_on in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(passed_on, lambda number, _: process.send_signal(number))
+    except OSError as error:
+        return _complain(f"{program[0]}: this is no program that may be run ({error})", 126)
+    processes.append(process)
+    for sent in early:
+        process.send_signal(sent)
     status = process.wait()
     return status if status >= 0 else 128 - status
 
