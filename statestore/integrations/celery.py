@@ -10,12 +10,22 @@ def load(self, pages):
         self.task_store.set("last_page", page)
 """
 
+import threading
+from dataclasses import astuple
 from typing import Any, ClassVar
 
 from celery import Task
+from celery.signals import task_revoked
 
 from statestore.protocol import TaskScope
-from statestore.sdk import StateStore, TaskContext, TaskStore
+from statestore.sdk import (
+    DeferrableJobMixin,
+    JobActiveError,
+    ResumableJobMixin,
+    StateStore,
+    TaskContext,
+    TaskStore,
+)
 
 
 class StatefulTask(Task):  # type: ignore[misc]  # Celery has no types
@@ -32,13 +42,19 @@ class StatefulTask(Task):  # type: ignore[misc]  # Celery has no types
     def state_scope(self) -> TaskScope:
         """The scope of the message at hand: its app, its root, and the task's name.
 
-        A task that another one has sent keeps the root's run and adds its own id, for there may be
-        many of the same name. Override it to name runs otherwise, or to set a map index.
+        The tasks of a group or chord are one mapped task, by their place. Any other task that another
+        one has sent keeps the root's run and adds its own id, for there may be many of the same name.
+        Override it to name runs otherwise.
         """
         request = self.request
-        root = request.root_id or request.id
+        dag, root = self.app.main or "celery", request.root_id or request.id
+        if request.group is not None and request.group_index is not None:
+            # A group that nothing has sent has no root of its own: each of its tasks is one.
+            if request.id == root:
+                return TaskScope(dag, request.group, self.name, request.group_index)
+            return TaskScope(dag, root, f"{self.name}:{request.group}", request.group_index)
         name = self.name if request.id == root else f"{self.name}:{request.id}"
-        return TaskScope(dag_id=self.app.main or "celery", run_id=root, task_id=name)
+        return TaskScope(dag, root, name)
 
     @property
     def context(self) -> TaskContext:
@@ -47,9 +63,7 @@ class StatefulTask(Task):  # type: ignore[misc]  # Celery has no types
         context: TaskContext | None = getattr(request, "statestore_context", None)
         if context is None:
             scope = self.state_scope()
-            context = _store_of(self).task(
-                scope.dag_id, scope.run_id, scope.task_id, scope.map_index
-            )
+            context = _store_of(self).task(*astuple(scope))
             context.start_attempt()
             request.statestore_context = context
         return context
@@ -63,6 +77,49 @@ class StatefulTask(Task):  # type: ignore[misc]  # Celery has no types
         """Start the attempt with the delivery, so that an older one is shut out at once."""
         super().before_start(task_id, args, kwargs)
         _ = self.context
+
+
+class ResumableTask(ResumableJobMixin, StatefulTask):
+    """A task that runs one external job, as `ResumableJobMixin` says; holds its worker meanwhile."""
+
+    abstract = True
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the job, or what is left of it. What was sent with the message is in `self.request`."""
+        return self.execute_resumable(self.context)
+
+
+class DeferrableTask(DeferrableJobMixin, StatefulTask):
+    """The same without holding a worker: each delivery looks at the job once, then waits as a retry."""
+
+    abstract = True
+    max_retries = None
+    """However often it is looked at."""
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Look at the job; its result, or the next look in `poll_interval` seconds."""
+        try:
+            return self.execute_resumable(self.context)
+        except JobActiveError as still_active:
+            raise self.retry(exc=still_active, countdown=self.poll_interval) from None
+
+
+@task_revoked.connect  # type: ignore[untyped-decorator]  # Celery has no types
+def _cancel_job(sender: Any, request: Any, terminated: bool, **_: Any) -> None:
+    """Revoked with terminate: its process is gone, so the worker cancels the job for it."""
+    if terminated and isinstance(sender, ResumableTask | DeferrableTask):
+        sender.push_request(id=request.id, root_id=request.root_id, **_group_of(request))
+        try:
+            context = _store_of(sender).task(*astuple(sender.state_scope()))
+        finally:
+            sender.pop_request()
+        # In a thread: the worker must not wait for a server that is away.
+        threading.Thread(target=sender.on_kill, args=(context,), daemon=True).start()
+
+
+def _group_of(request: Any) -> dict[str, Any]:
+    headers = getattr(request, "request_dict", None) or {}
+    return {"group": headers.get("group"), "group_index": headers.get("group_index")}
 
 
 def _store_of(task: StatefulTask) -> StateStore:

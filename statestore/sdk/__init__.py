@@ -1,7 +1,7 @@
 """What workers import: `from statestore.sdk import StateStore`. Needs no Django, only an HTTP client."""
 
 from statestore.protocol import NEVER_EXPIRE, TaskScope
-from statestore.sdk.accessors import TaskStore
+from statestore.sdk.accessors import AssetStore, TaskStore
 from statestore.sdk.client import StateStore
 from statestore.sdk.context import TaskContext
 from statestore.sdk.errors import (
@@ -9,7 +9,9 @@ from statestore.sdk.errors import (
     ConfigurationError,
     ForbiddenError,
     InvalidValueError,
+    JobActiveError,
     JobFailedError,
+    NotANumberError,
     NotFoundError,
     PreconditionFailedError,
     ServerError,
@@ -20,19 +22,31 @@ from statestore.sdk.errors import (
     UnknownSubmissionError,
     UnreachableError,
 )
-from statestore.sdk.records import Entry, Submission, SubmissionState
-from statestore.sdk.resumable import ResumableJobMixin
+from statestore.sdk.progress import Progress
+from statestore.sdk.records import Asset, Entry, Submission, SubmissionState
+from statestore.sdk.resumable import (
+    AsyncResumableJobMixin,
+    DeferrableJobMixin,
+    ResumableJobMixin,
+)
 
 __all__ = [
     "NEVER_EXPIRE",
+    "Asset",
+    "AssetStore",
+    "AsyncResumableJobMixin",
     "ConcurrentSubmissionError",
     "ConfigurationError",
+    "DeferrableJobMixin",
     "Entry",
     "ForbiddenError",
     "InvalidValueError",
+    "JobActiveError",
     "JobFailedError",
+    "NotANumberError",
     "NotFoundError",
     "PreconditionFailedError",
+    "Progress",
     "ResumableJobMixin",
     "ServerError",
     "StaleAttemptError",

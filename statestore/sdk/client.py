@@ -5,8 +5,10 @@ from types import TracebackType
 from typing import Self
 
 from statestore.protocol import MAP_INDEX_NONE, InvalidInput, TaskScope, check_scope
-from statestore.sdk.context import TaskContext
+from statestore.sdk.accessors import AssetStore
+from statestore.sdk.context import AssetStores, TaskContext
 from statestore.sdk.errors import ConfigurationError, InvalidValueError
+from statestore.sdk.records import Asset
 from statestore.sdk.transport import HttpTransport, Transport
 
 
@@ -63,9 +65,32 @@ class StateStore:
             raise InvalidValueError.of(problem) from None
         return TaskContext(self._transport, scope, attempt)
 
+    def asset(self, name: str, uri: str = "") -> AssetStore:
+        """The store of an asset; one that is not there yet is registered."""
+        return AssetStores(self._transport)[Asset(name, uri)]
+
+    async def aasset(self, name: str, uri: str = "") -> AssetStore:
+        """As `asset`."""
+        return await AssetStores(self._transport).aget(Asset(name, uri))
+
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections of this process; those of an event loop close with `aclose`."""
         self._transport.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop."""
+        await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
 
     def __enter__(self) -> Self:
         return self

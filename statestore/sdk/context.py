@@ -1,11 +1,12 @@
 """What a task is handed: its stores by the names that Airflow uses, its scope and its attempt."""
 
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
-from statestore.protocol import TaskScope
-from statestore.sdk import wire
-from statestore.sdk.accessors import TaskStore
+from statestore.protocol import AssetScope, TaskScope
+from statestore.sdk import answers, requests
+from statestore.sdk.accessors import AssetStore, TaskStore
+from statestore.sdk.records import Asset
 from statestore.sdk.transport import Transport
 
 
@@ -17,10 +18,14 @@ class TaskContext(dict[str, Any]):
         self._transport = transport
         self.scope = scope
         self.task_store = TaskStore(transport, scope, attempt)
+        self.asset_store = AssetStores(transport)
         self.update(
             task_store=self.task_store,
             task_state_store=self.task_store,
             task_state=self.task_store,
+            asset_store=self.asset_store,
+            asset_state_store=self.asset_store,
+            asset_state=self.asset_store,
             dag_id=scope.dag_id,
             run_id=scope.run_id,
             task_id=scope.task_id,
@@ -34,13 +39,24 @@ class TaskContext(dict[str, Any]):
 
     def start_attempt(self) -> int:
         """Start the next attempt: what older ones write from now on is refused."""
-        attempt = wire.read_attempt(self._transport.send(wire.attempt_start(self.scope)))
-        self.task_store.attempt = attempt
-        return attempt
+        answer = self._transport.send(requests.attempt_start(self.scope))
+        self.task_store.attempt = answers.read_attempt(answer)
+        return self.task_store.attempt
 
-    def __enter__(self) -> "TaskContext":
+    async def astart_attempt(self) -> int:
+        """As `start_attempt`."""
+        answer = await self._transport.asend(requests.attempt_start(self.scope))
+        self.task_store.attempt = answers.read_attempt(answer)
+        return self.task_store.attempt
+
+    def __enter__(self) -> Self:
         if self.attempt is None:
             self.start_attempt()
+        return self
+
+    async def __aenter__(self) -> Self:
+        if self.attempt is None:
+            await self.astart_attempt()
         return self
 
     def __exit__(
@@ -50,3 +66,41 @@ class TaskContext(dict[str, Any]):
         traceback: TracebackType | None,
     ) -> None:
         """Nothing to give back; keys stay for the next attempt."""
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Nothing to give back; keys stay for the next attempt."""
+
+
+class AssetStores:
+    """The stores of assets, by name or by `Asset`: `context["asset_store"]["s3://lake/orders"]`.
+
+    An asset that is not there yet is registered.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._known: dict[Asset, AssetStore] = {}
+
+    def __getitem__(self, asset: "str | Asset") -> AssetStore:
+        asset = asset if isinstance(asset, Asset) else Asset(asset)
+        if asset not in self._known:
+            request = requests.asset_register(asset.name, asset.uri or asset.name)
+            self._keep(asset, self._transport.send(request))
+        return self._known[asset]
+
+    async def aget(self, asset: "str | Asset") -> AssetStore:
+        """As `[asset]`, for asyncio."""
+        asset = asset if isinstance(asset, Asset) else Asset(asset)
+        if asset not in self._known:
+            request = requests.asset_register(asset.name, asset.uri or asset.name)
+            self._keep(asset, await self._transport.asend(request))
+        return self._known[asset]
+
+    def _keep(self, asset: Asset, answer: answers.Answer) -> None:
+        scope = AssetScope(answers.read_asset_id(answer))
+        self._known[asset] = AssetStore(self._transport, scope)

@@ -8,9 +8,11 @@ StatestoreError
 ├── ForbiddenError               the token lacks the right
 ├── NotFoundError                the key is not there (get() returns its default instead)
 ├── StaleAttemptError            a newer attempt of this task has started: stop
+├── NotANumberError              only a number can be added to
 ├── PreconditionFailedError      the entry is in another version than was expected
 ├── InvalidValueError            a key, id, value or retention is not allowed (also a ValueError)
 ├── TooLargeError                the value is larger than the server takes
+├── JobActiveError               an external job has not ended yet: look again later
 ├── JobFailedError               an external job ended without success
 ├── UnknownSubmissionError       it cannot be known whether a job was submitted
 └── ConcurrentSubmissionError    another attempt is submitting the same job
@@ -51,6 +53,10 @@ class StaleAttemptError(StatestoreError):
     """A newer attempt of this task has started; this one must stop."""
 
 
+class NotANumberError(StatestoreError):
+    """The value is no number, so nothing can be added to it."""
+
+
 class PreconditionFailedError(StatestoreError):
     """The entry is in another version; `version` is the present one, None where there is no entry."""
 
@@ -80,6 +86,10 @@ def _place(loc: tuple[str | int, ...]) -> str:
 
 class TooLargeError(StatestoreError):
     """The value is larger than the server takes: keep it elsewhere, and store where it is."""
+
+
+class JobActiveError(StatestoreError):
+    """The external job has not ended yet."""
 
 
 class JobFailedError(StatestoreError):

@@ -7,7 +7,7 @@ from typing import Any
 
 from statestore.protocol import TaskScope
 
-__all__ = ["Entry", "Submission", "SubmissionState", "TaskScope"]
+__all__ = ["Asset", "Entry", "Submission", "SubmissionState", "TaskScope"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,15 @@ class Entry:
     """When it is gone, in UTC; None: never."""
     version: int | None = None
     """Counts the writes of this entry; None where the answer does not say (in lists)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A data set, by its name and uri."""
+
+    name: str
+    uri: str = ""
+    """Where it is; the name where it is left out."""
 
 
 class SubmissionState(enum.StrEnum):

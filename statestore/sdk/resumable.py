@@ -1,29 +1,23 @@
 """External jobs that outlive their worker: submitted once, reconnected to by the next attempt.
 
-The interface is that of Airflow's `ResumableJobMixin`; what it leaves open is closed by a reservation.
-Before `submit_job` runs, a submission with a token is created under `<external_id_key>.submission`. A
-worker that dies between submitting and storing the id leaves the reservation behind, and the next
+The interface is that of Airflow's `ResumableJobMixin`; a reservation closes what it leaves open.
+Before `submit_job` runs, a submission with a token is created under `<external_id_key>.submission`.
+A worker that dies between submitting and storing the id leaves the reservation behind, and the next
 attempt asks `find_job` for a job of that token before it submits again.
 """
 
+import asyncio
 import logging
-import secrets
 import time
 from collections import Counter
 from collections.abc import MutableMapping
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from statestore.protocol import NEVER_EXPIRE
 from statestore.sdk.accessors import TaskStore
-from statestore.sdk.errors import (
-    ConcurrentSubmissionError,
-    JobFailedError,
-    PreconditionFailedError,
-    UnknownSubmissionError,
-)
-from statestore.sdk.records import Submission, SubmissionState
-from statestore.sdk.wire import Retention
+from statestore.sdk.errors import JobActiveError, JobFailedError, UnknownSubmissionError
+from statestore.sdk.records import SubmissionState
+from statestore.sdk.steps import Step, Steps, adrive, drive
+from statestore.sdk.submissions import Submissions, first_submission
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +34,8 @@ event_counts: Counter[str] = Counter()
 """How often each decision was taken in this process."""
 
 
-class ResumableJobMixin:
-    """Runs one external job of a task, whatever becomes of the task's workers.
+class ResumableJob:
+    """What the mixins below share: what a subclass says of its job, and what is decided from it.
 
     A subclass says how to submit a job, how to ask for its status, and what a status means. The token
     of `context["submission"]` names the job: hand it to the system (as a client token, name, tag or
@@ -82,6 +76,137 @@ class ResumableJobMixin:
         """
         raise NotImplementedError
 
+    def poll_until_complete(self, external_id: Any, context: Context) -> Any:
+        """Return when the job has succeeded.
+
+        Raises:
+            JobFailedError: it has ended otherwise.
+        """
+        raise NotImplementedError
+
+    def get_job_result(self, external_id: Any, context: Context) -> Any:
+        """What the task returns once the job has succeeded; by default its id."""
+        return external_id
+
+    def cancel_job(self, external_id: Any, context: Context) -> Any:
+        """Have the system end the job; left out where it cannot."""
+        raise NotImplementedError
+
+    def on_submission_event(self, event: str, context: Context) -> None:
+        """A hook for metrics: one of the events above was decided."""
+
+    # --- what is decided ---
+
+    def _execute(self, context: Context) -> Steps[Any]:
+        store = _store_in(context) if self.durable else None
+        if store is None:
+            context["submission"] = first_submission()
+            external_id = yield Step(self, "submit_job", (context,))
+            yield Step(self, "poll_until_complete", (external_id, context))
+            return (yield Step(self, "get_job_result", (external_id, context)))
+        submissions = Submissions(store, self.external_id_key)
+        external_id = yield from self._known_job(submissions, context)
+        if external_id is not None:
+            status = yield Step(self, "get_job_status", (external_id, context))
+            if self.is_job_active(status):
+                self._event(RECONNECT, external_id, context)
+                return (yield from self._complete(external_id, submissions, context))
+            if self.is_job_succeeded(status):
+                self._event(ALREADY_SUCCEEDED, external_id, context)
+                yield from submissions.finish(external_id)
+                return (yield Step(self, "get_job_result", (external_id, context)))
+            self._event(TERMINAL_RESUBMIT, external_id, context)
+            yield from submissions.reserve_next(replaces=external_id)
+        external_id = yield from self._submit(submissions, context)
+        return (yield from self._complete(external_id, submissions, context))
+
+    def _known_job(self, submissions: Submissions, context: Context) -> Steps[Any]:
+        """The id of the job that an earlier attempt submitted, else None with a reservation made."""
+        external_id = yield from submissions.read()
+        submission = context["submission"] = submissions.submission
+        if submission is not None and submissions.is_open(external_id):
+            return (yield from self._search(submissions, submission.token, context))
+        if external_id is not None:
+            return external_id
+        # Nothing was submitted yet, or somebody cleared the id to have the job submitted afresh.
+        yield from submissions.reserve_next()
+        return None
+
+    def _search(self, submissions: Submissions, token: str, context: Context) -> Steps[Any]:
+        """An earlier attempt died between its reservation and storing the id: did it submit?"""
+        yield from submissions.take_over()
+        context["submission"] = submissions.submission
+        try:
+            external_id = yield Step(self, "find_job", (token, context))
+        except NotImplementedError:
+            self._event(UNKNOWN, token, context)
+            if self.on_unknown == "fail":
+                raise UnknownSubmissionError(
+                    f"An attempt that died may have submitted the job {token}, and"
+                    f" {type(self).__name__} has no find_job() to tell. Look for it;"
+                    f" then store its id under {self.external_id_key!r}, or"
+                    f" clear {submissions.submission_key!r} to submit afresh."
+                ) from None
+            return None
+        if external_id is not None:
+            self._event(FOUND_BY_TOKEN, external_id, context)
+            yield from submissions.submitted(external_id)
+            context["submission"] = submissions.submission
+        return external_id
+
+    def _submit(self, submissions: Submissions, context: Context) -> Steps[Any]:
+        context["submission"] = submissions.submission
+        external_id = yield Step(self, "submit_job", (context,))
+        self._event(FRESH_SUBMIT, external_id, context)
+        yield from submissions.submitted(external_id)
+        context["submission"] = submissions.submission
+        return external_id
+
+    def _complete(self, external_id: Any, submissions: Submissions, context: Context) -> Steps[Any]:
+        try:
+            yield Step(self, "poll_until_complete", (external_id, context))
+        except JobFailedError:
+            yield from submissions.finish(external_id)
+            raise
+        yield from submissions.finish(external_id)
+        return (yield Step(self, "get_job_result", (external_id, context)))
+
+    def _kill(self, context: Context) -> Steps[None]:
+        store = _store_in(context) if self.durable else None
+        if store is None:
+            return
+        submissions = Submissions(store, self.external_id_key)
+        external_id = yield from submissions.read()
+        submission = submissions.submission
+        if submission is not None and submission.state is SubmissionState.FINISHED:
+            return
+        if submission is not None and submissions.is_open(external_id):
+            # It was killed while it submitted: only the token tells whether there is a job.
+            try:
+                external_id = yield Step(self, "find_job", (submission.token, context))
+            except NotImplementedError:
+                logger.warning("whether job %s was submitted cannot be known", submission.token)
+                return
+        if external_id is None:
+            return
+        try:
+            yield Step(self, "cancel_job", (external_id, context))
+        except NotImplementedError:
+            logger.warning("%s cannot cancel job %s: it goes on", type(self).__name__, external_id)
+
+    def _event(self, event: str, job: Any, context: Context) -> None:
+        event_counts[event] += 1
+        logger.info("%s: %s (%s)", type(self).__name__, event, job)
+        self.on_submission_event(event, context)
+
+    def _ended(self, external_id: Any, status: Any) -> None:
+        if not self.is_job_succeeded(status):
+            raise JobFailedError(f"Job {external_id!r} ended as {status!r}.")
+
+
+class ResumableJobMixin(ResumableJob):
+    """Runs one external job of a task, whatever becomes of the task's workers."""
+
     def poll_until_complete(self, external_id: Any, context: Context) -> None:
         """Return when the job has succeeded.
 
@@ -90,14 +215,7 @@ class ResumableJobMixin:
         """
         while self.is_job_active(status := self.get_job_status(external_id, context)):
             time.sleep(self.poll_interval)
-        if not self.is_job_succeeded(status):
-            raise JobFailedError(f"Job {external_id!r} ended as {status!r}.")
-
-    def get_job_result(self, external_id: Any, context: Context) -> Any:
-        """What the task returns once the job has succeeded; by default its id."""
-        return external_id
-
-    # --- what it gets ---
+        self._ended(external_id, status)
 
     def execute_resumable(self, context: Context) -> Any:
         """Run the job, or what is left of it; its result.
@@ -107,175 +225,63 @@ class ResumableJobMixin:
             UnknownSubmissionError: on_unknown is "fail", and a dead attempt may have submitted.
             ConcurrentSubmissionError: another attempt holds the reservation.
         """
-        store = self._store(context)
-        if store is None:
-            context["submission"] = _first_submission()
-            return self._complete(self.submit_job(context), context, None)
-        records = _Records(store, self.external_id_key)
-        external_id = self._known_job(records, context)
-        if external_id is not None:
-            status = self.get_job_status(external_id, context)
-            if self.is_job_active(status):
-                self._event(RECONNECT, external_id, context)
-                return self._complete(external_id, context, records)
-            if self.is_job_succeeded(status):
-                self._event(ALREADY_SUCCEEDED, external_id, context)
-                records.finish(external_id)
-                return self.get_job_result(external_id, context)
-            self._event(TERMINAL_RESUBMIT, external_id, context)
-            records.reserve_next(replaces=external_id)
-        return self._complete(self._submit(records, context), context, records)
+        return drive(self._execute(context))
 
-    def _store(self, context: Context) -> TaskStore | None:
-        if not self.durable:
-            return None
-        for name in ("task_store", "task_state_store", "task_state"):
-            if (store := context.get(name)) is not None:
-                return store  # type: ignore[no-any-return]  # a context may hold anything
-        logger.warning(
-            "the context has no task_store: crash recovery is off, and a retry submits again"
-        )
-        return None
-
-    def _known_job(self, records: "_Records", context: Context) -> Any:
-        """The id of the job that an earlier attempt submitted, else None with a reservation made."""
-        external_id = records.external_id()
-        submission = context["submission"] = records.submission
-        reserved = submission is not None and submission.state is SubmissionState.RESERVED
-        if submission is not None and reserved and external_id == submission.replaces:
-            external_id = None  # the id of the job before
-        if external_id is not None:
-            return external_id
-        if submission is not None and reserved:
-            return self._search(records, submission.token, context)
-        # Nothing was submitted yet, or somebody cleared the id to have the job submitted afresh.
-        records.reserve_next()
-        return None
-
-    def _search(self, records: "_Records", token: str, context: Context) -> Any:
-        """An earlier attempt died between its reservation and storing the id: was there a submission?"""
-        records.take_over()
-        context["submission"] = records.submission
-        try:
-            external_id = self.find_job(token, context)
-        except NotImplementedError:
-            self._event(UNKNOWN, token, context)
-            if self.on_unknown == "fail":
-                raise UnknownSubmissionError(
-                    f"An attempt that died may have submitted the job {token}, and"
-                    f" {type(self).__name__} has no find_job() to tell. Look for it;"
-                    f" then store its id under {self.external_id_key!r}, or"
-                    f" clear {records.submission_key!r} to submit afresh."
-                ) from None
-            return None
-        if external_id is not None:
-            self._event(FOUND_BY_TOKEN, external_id, context)
-            records.submitted(external_id)
-            context["submission"] = records.submission
-        return external_id
-
-    def _submit(self, records: "_Records", context: Context) -> Any:
-        context["submission"] = records.submission
-        external_id = self.submit_job(context)
-        self._event(FRESH_SUBMIT, external_id, context)
-        records.submitted(external_id)
-        context["submission"] = records.submission
-        return external_id
-
-    def _complete(self, external_id: Any, context: Context, records: "_Records | None") -> Any:
-        try:
-            self.poll_until_complete(external_id, context)
-        except JobFailedError:
-            if records:
-                records.finish(external_id)
-            raise
-        if records:
-            records.finish(external_id)
-        return self.get_job_result(external_id, context)
-
-    def _event(self, event: str, job: Any, context: Context) -> None:
-        event_counts[event] += 1
-        logger.info("%s: %s (%s)", type(self).__name__, event, job)
-        self.on_submission_event(event, context)
-
-    def on_submission_event(self, event: str, context: Context) -> None:
-        """A hook for metrics: one of the events above was decided."""
+    def on_kill(self, context: Context) -> None:
+        """Cancel the job of a task that is killed for good, where the class has `cancel_job`."""
+        drive(self._kill(context))
 
 
-def _first_submission() -> Submission:
-    return _next_submission(None)
+class DeferrableJobMixin(ResumableJobMixin):
+    """The same in many short executions: each looks at the job once, and frees its worker."""
+
+    def poll_until_complete(self, external_id: Any, context: Context) -> None:
+        """Return where the job has succeeded.
+
+        Raises:
+            JobActiveError: it has not ended: execute again after `poll_interval`.
+            JobFailedError: it has ended otherwise.
+        """
+        status = self.get_job_status(external_id, context)
+        if self.is_job_active(status):
+            raise JobActiveError(f"Job {external_id!r} is {status!r}.")
+        self._ended(external_id, status)
 
 
-def _next_submission(previous: Submission | None) -> Submission:
-    """A reservation of the next generation; the token keeps the random part of the first."""
-    generation = previous.generation + 1 if previous else 1
-    name = previous.token.rpartition("-")[0] if previous else f"ss-{secrets.token_hex(10)}"
-    return Submission(
-        f"{name}-{generation}", generation, SubmissionState.RESERVED, owner=_new_owner()
+class AsyncResumableJobMixin(ResumableJob):
+    """The same for asyncio: what asks the system may be a coroutine; what a status means may not."""
+
+    async def poll_until_complete(self, external_id: Any, context: Context) -> None:
+        """Return when the job has succeeded.
+
+        Raises:
+            JobFailedError: it has ended otherwise.
+        """
+        while True:
+            status = await adrive(_one(Step(self, "get_job_status", (external_id, context))))
+            if not self.is_job_active(status):
+                break
+            await asyncio.sleep(self.poll_interval)
+        self._ended(external_id, status)
+
+    async def execute_resumable(self, context: Context) -> Any:
+        """As `ResumableJobMixin.execute_resumable`."""
+        return await adrive(self._execute(context))
+
+    async def on_kill(self, context: Context) -> None:
+        """As `ResumableJobMixin.on_kill`."""
+        await adrive(self._kill(context))
+
+
+def _one(step: Step) -> Steps[Any]:
+    return (yield step)
+
+
+def _store_in(context: Context) -> TaskStore | None:
+    for name in ("task_store", "task_state_store", "task_state"):
+        if (store := context.get(name)) is not None:
+            return store  # type: ignore[no-any-return]  # a context may hold anything
+    logger.warning(
+        "the context has no task_store: crash recovery is off, and a retry submits again"
     )
-
-
-def _new_owner() -> str:
-    return secrets.token_hex(8)
-
-
-@dataclass(slots=True)
-class _Records:
-    """The job's id and its submission in the store, written in an order that a crash cannot confuse."""
-
-    store: TaskStore
-    external_id_key: str
-    submission: Submission | None = None
-    version: int | None = None
-
-    @property
-    def submission_key(self) -> str:
-        """The key of the submission, beside that of the id."""
-        return f"{self.external_id_key}.submission"
-
-    def external_id(self) -> Any:
-        """The stored id (None: there is none), with the submission read beside it."""
-        entry = self.store.entry(self.submission_key)
-        if entry is not None:
-            self.submission, self.version = Submission.from_value(entry.value), entry.version
-        return self.store.get(self.external_id_key)
-
-    def reserve_next(self, *, replaces: Any = None) -> None:
-        """Reserve a fresh submission: only one attempt can."""
-        self._write(replace(_next_submission(self.submission), replaces=replaces))
-
-    def take_over(self) -> None:
-        """Hold a dead attempt's reservation: its token stays, for the job may exist."""
-        if self.submission is not None:
-            self._write(replace(self.submission, owner=_new_owner()))
-
-    def submitted(self, external_id: Any) -> None:
-        """Store the id, first where the next attempt looks, and for as long as the job may run."""
-        if external_id is not None:
-            self.store.set(self.external_id_key, external_id, retention=NEVER_EXPIRE)
-        self._update(SubmissionState.SUBMITTED, external_id, NEVER_EXPIRE)
-
-    def finish(self, external_id: Any) -> None:
-        """The job has ended: from now on its id ages like any other key."""
-        if external_id is not None:
-            self.store.set(self.external_id_key, external_id)
-        self._update(SubmissionState.FINISHED, external_id, None)
-
-    def _update(self, state: SubmissionState, external_id: Any, retention: Retention) -> None:
-        submission = self.submission or _next_submission(None)
-        self._write(replace(submission, state=state, external_id=external_id), retention)
-
-    def _write(self, submission: Submission, retention: Retention = NEVER_EXPIRE) -> None:
-        value = submission.to_value()
-        try:
-            self.version = self.store.compare_and_set(
-                self.submission_key, value, version=self.version, retention=retention
-            )
-        except PreconditionFailedError as error:
-            entry = self.store.entry(self.submission_key)
-            if entry is None or entry.value != value:  # else it is this very write, sent twice
-                raise ConcurrentSubmissionError(
-                    f"Another attempt changed {self.submission_key!r} meanwhile ({error}): it runs this job."
-                ) from None
-            self.version = entry.version
-        self.submission = submission
+    return None

@@ -1,5 +1,6 @@
-"""Sends requests over HTTP, through restarts of the server."""
+"""Sends requests over HTTP, through restarts of the server: one thin sender for threads, one for asyncio."""
 
+import asyncio
 import logging
 import os
 import random
@@ -7,8 +8,9 @@ import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from statestore import __version__
+from statestore.sdk.answers import Answer
 from statestore.sdk.errors import ConfigurationError, UnreachableError
-from statestore.sdk.wire import Answer, Request
+from statestore.sdk.requests import Request
 
 if TYPE_CHECKING:
     import httpx
@@ -16,31 +18,49 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _RETRIED: Final = frozenset({429, 502, 503, 504})
+# Of this it is known that the request was not carried out, so that any may be sent again. Not of 503:
+# the database may have been lost while it committed.
+_NOT_CARRIED_OUT: Final = frozenset({429})
 _FIRST_PAUSE: Final = 0.1  # seconds
 _LONGEST_PAUSE: Final = 5.0
+_CONNECTIONS: Final = 100  # of a process
+_LOOP_CONNECTIONS: Final = 32  # of an event loop
 
 
 class Transport(Protocol):
     """The one seam: whatever sends a request and brings its answer."""
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: Request, *, retry_seconds: float | None = None) -> Answer:
         """Send it.
+
+        Args:
+            request: what to send.
+            retry_seconds: for how long, instead of the transport's own time.
 
         Raises:
             UnreachableError: there was no answer, for as long as the transport tries.
         """
         ...
 
+    async def asend(self, request: Request, *, retry_seconds: float | None = None) -> Answer:
+        """The same for asyncio."""
+        ...
+
     def close(self) -> None:
         """Give back what it holds."""
         ...
 
+    async def aclose(self) -> None:
+        """Give back what it holds for the running event loop."""
+        ...
+
 
 class HttpTransport:
-    """One pool of connections for a process; safe with threads and forks.
+    """One pool of connections for a process, or for an event loop; safe with threads and forks.
 
     A request is sent again while the server cannot be reached or says that it is busy, for
-    `retry_seconds`. Every request may be: each is idempotent, or guarded by a precondition.
+    `retry_seconds`. A request that must not be carried out twice is sent again only where it is
+    known that it was not carried out at all.
     """
 
     def __init__(
@@ -52,6 +72,7 @@ class HttpTransport:
         retry_seconds: float = 300.0,
         http: "httpx.BaseTransport | None" = None,
     ) -> None:
+        _import_client()
         self._base = f"{url.rstrip('/')}/api/v2"
         self._url = url
         self._headers = {
@@ -62,79 +83,186 @@ class HttpTransport:
         self._retry_seconds = retry_seconds
         self._http = http
         self._clients: dict[int, httpx.Client] = {}  # by process: a fork must not share sockets
+        self._async_clients: dict[
+            asyncio.AbstractEventLoop, tuple[httpx.AsyncClient, asyncio.Semaphore]
+        ] = {}
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: Request, *, retry_seconds: float | None = None) -> Answer:
         """Send it, again and again where that helps."""
-        give_up_at = time.monotonic() + self._retry_seconds
-        tries = 0
+        tries = self._tries(request, retry_seconds)
         while True:
-            problem, pause = "", _FIRST_PAUSE * 2**tries
-            answer = self._try(request)
-            if isinstance(answer, Answer):
-                if answer.status not in _RETRIED:
-                    return answer
-                problem = f"it answered {answer.status}"
-                pause = max(pause, _retry_after(answer))
-            else:
-                problem = answer
-            pause = min(pause, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-            if time.monotonic() + pause > give_up_at:
-                raise UnreachableError(
-                    f"The state store at {self._url} cannot be reached ({problem}); tried {tries + 1}"
-                    f" times in {self._retry_seconds:.0f} s. Is it running, and is STATESTORE_URL right?"
-                )
-            if tries == 0:
-                logger.warning(
-                    "the state store at %s cannot be reached (%s): trying for up to %.0f s",
-                    self._url, problem, self._retry_seconds,
-                )  # fmt: skip
-            tries += 1
-            time.sleep(pause)
+            outcome = self._try(request)
+            if isinstance(outcome, Answer) and outcome.status not in _RETRIED:
+                return outcome
+            time.sleep(tries.pause_after(outcome))
 
-    def _try(self, request: Request) -> Answer | str:
+    async def asend(self, request: Request, *, retry_seconds: float | None = None) -> Answer:
+        """Send it, again and again where that helps."""
+        tries = self._tries(request, retry_seconds)
+        while True:
+            outcome = await self._atry(request)
+            if isinstance(outcome, Answer) and outcome.status not in _RETRIED:
+                return outcome
+            await asyncio.sleep(tries.pause_after(outcome))
+
+    def _tries(self, request: Request, retry_seconds: float | None) -> "_Tries":
+        seconds = self._retry_seconds if retry_seconds is None else retry_seconds
+        return _Tries(self._url, seconds, repeatable=request.repeatable)
+
+    def _try(self, request: Request) -> "Answer | _Failure":
         """One try: the answer, or what went wrong."""
         import httpx  # noqa: PLC0415 - an import of the SDK should not cost what only its use needs
 
         try:
-            response = self._connected().request(
+            response = self._client().request(
                 request.method,
                 self._base + request.path,
                 params=request.params,
                 headers=request.headers,
                 content=request.content,
+                timeout=self._timeout + request.waits,
             )
-        except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError) as error:
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            return self._failure(error)
+        return Answer(response.status_code, dict(response.headers), response.content)
+
+    async def _atry(self, request: Request) -> "Answer | _Failure":
+        """The same for asyncio."""
+        import httpx  # noqa: PLC0415 - see above
+
+        client, turn = self._async_client()
+        try:
+            # A queue before the pool: its own slows down with every waiter, and gives up on them.
+            async with turn:
+                response = await client.request(
+                    request.method,
+                    self._base + request.path,
+                    params=request.params,
+                    headers=request.headers,
+                    content=request.content,
+                    timeout=self._timeout + request.waits,
+                )
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            return self._failure(error)
+        return Answer(response.status_code, dict(response.headers), response.content)
+
+    def _failure(self, error: Exception) -> "_Failure":
+        import httpx  # noqa: PLC0415 - see above
+
+        if isinstance(
+            error, httpx.UnsupportedProtocol | httpx.InvalidURL | httpx.LocalProtocolError
+        ):
             raise ConfigurationError(
                 f"STATESTORE_URL={self._url!r} is no URL of a server ({error}): set it to http://host:port"
             ) from None
-        except httpx.TransportError as error:
-            return f"{type(error).__name__}: {error}"
-        return Answer(response.status_code, dict(response.headers), response.content)
+        never_sent = isinstance(
+            error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
+        )
+        return _Failure(f"{type(error).__name__}: {error}", never_sent)
 
-    def _connected(self) -> "httpx.Client":
+    def _client(self) -> "httpx.Client":
         client = self._clients.get(os.getpid())
         if client is None:
-            created = self._new_client()
+            import httpx  # noqa: PLC0415 - see above
+
+            created = httpx.Client(
+                headers=self._headers, transport=self._http, limits=_limits(_CONNECTIONS)
+            )
             client = self._clients.setdefault(os.getpid(), created)
             if client is not created:  # another thread was first
                 created.close()
         return client
 
-    def _new_client(self) -> "httpx.Client":
-        import httpx  # noqa: PLC0415 - see above
+    def _async_client(self) -> "tuple[httpx.AsyncClient, asyncio.Semaphore]":
+        loop = asyncio.get_running_loop()
+        if loop not in self._async_clients:
+            # A client holds its loop, so that one which nobody closed would never be let go.
+            for known in list(self._async_clients):
+                if known.is_closed():
+                    self._async_clients.pop(known, None)
+            import httpx  # noqa: PLC0415 - see above
 
-        return httpx.Client(
-            headers=self._headers,
-            timeout=self._timeout,
-            transport=self._http,
-            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
-        )
+            client = httpx.AsyncClient(headers=self._headers, limits=_limits(_LOOP_CONNECTIONS))
+            self._async_clients[loop] = client, asyncio.Semaphore(_LOOP_CONNECTIONS)
+        return self._async_clients[loop]
 
     def close(self) -> None:
         """Close the connections of this process."""
         client = self._clients.pop(os.getpid(), None)
         if client is not None:
             client.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop."""
+        client, _ = self._async_clients.pop(asyncio.get_running_loop(), (None, None))
+        if client is not None:
+            await client.aclose()
+
+
+def _import_client() -> None:
+    """Import all that a request needs, so that no fork meets a thread that is half through it."""
+    import encodings.idna  # noqa: F401, PLC0415 - only its use costs it
+
+    import httpcore  # noqa: F401, PLC0415 - see above
+    import httpx  # noqa: F401, PLC0415 - see above
+
+
+def _limits(connections: int) -> "httpx.Limits":
+    import httpx  # noqa: PLC0415 - see above
+
+    return httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+
+
+class _Failure:
+    """A try that brought no answer."""
+
+    def __init__(self, problem: str, never_sent: bool) -> None:
+        self.problem = problem
+        self.never_sent = never_sent
+
+
+class _Tries:
+    """When to try again, and when to give up: jittered exponential backoff, Retry-After respected."""
+
+    def __init__(self, url: str, seconds: float, *, repeatable: bool) -> None:
+        self._url = url
+        self._seconds = seconds
+        self._repeatable = repeatable
+        self._give_up_at = time.monotonic() + seconds
+        self._count = 0
+
+    def pause_after(self, outcome: Answer | _Failure) -> float:
+        """Seconds until the next try.
+
+        Raises:
+            UnreachableError: there is none.
+        """
+        if isinstance(outcome, Answer):
+            problem = f"it answered {outcome.status}"
+            certain, wanted = outcome.status in _NOT_CARRIED_OUT, _retry_after(outcome)
+        else:
+            problem, certain, wanted = outcome.problem, outcome.never_sent, 0.0
+        pause = min(max(wanted, _FIRST_PAUSE * 2.0 ** min(self._count, 10)), _LONGEST_PAUSE)
+        pause *= random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        self._count += 1
+        if not (self._repeatable or certain):
+            raise UnreachableError(
+                f"The state store at {self._url} gave no answer ({problem}), and it is not known whether"
+                " this request, which must not be carried out twice, was: read the key."
+            )
+        if time.monotonic() + pause > self._give_up_at:
+            raise UnreachableError(
+                f"The state store at {self._url} cannot be reached ({problem}); tried {self._count}"
+                f" times in {self._seconds:.0f} s. Is it running, and is STATESTORE_URL right?"
+            )
+        if self._count == 1:
+            logger.warning(
+                "the state store at %s cannot be reached (%s): trying for up to %.0f s",
+                self._url,
+                problem,
+                self._seconds,
+            )
+        return pause
 
 
 def _retry_after(answer: Answer) -> float:

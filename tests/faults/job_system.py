@@ -17,9 +17,10 @@ import httpx
 
 from statestore.protocol import TaskScope
 from statestore.sdk import ResumableJobMixin, StateStore
+from statestore.sdk.answers import Answer
+from statestore.sdk.requests import Request
 from statestore.sdk.resumable import Context
 from statestore.sdk.transport import HttpTransport
-from statestore.sdk.wire import Answer, Request
 
 _processes = multiprocessing.get_context("forkserver")  # forks without the threads of the tests
 _processes.set_forkserver_preload(["httpcore", "encodings.idna", "tests.faults.job_system"])
@@ -127,10 +128,10 @@ class FusedTransport(HttpTransport):
 
     fuse: Fuse
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: Request, *, retry_seconds: float | None = None) -> Answer:
         name = f"{request.method} {request.path.rpartition('/')[2]}"
         self.fuse.step(f"before {name}")
-        answer = super().send(request)
+        answer = super().send(request, retry_seconds=retry_seconds)
         self.fuse.step(f"after {name}")
         return answer
 

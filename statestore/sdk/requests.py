@@ -1,0 +1,223 @@
+"""Requests are built here, by pure functions; a transport only sends them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import quote
+
+from statestore.jsontext import dumps
+from statestore.protocol import (
+    ATTEMPT_HEADER,
+    NEVER_EXPIRE,
+    AssetScope,
+    InvalidInput,
+    NeverExpire,
+    Scope,
+    TaskScope,
+    check_key,
+    check_scope,
+)
+from statestore.sdk import errors
+
+Retention = timedelta | NeverExpire | None
+"""How long after its last write an entry lives; None: the server's default."""
+
+_JSON: Final = {"content-type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, ready to be sent."""
+
+    method: str
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+    repeatable: bool = True
+    """Whether carrying it out twice is the same as once."""
+    waits: float = 0.0
+    """Seconds that the server may take on purpose."""
+
+
+def entry_get(scope: Scope, key: str) -> Request:
+    """Read one key."""
+    return Request("GET", _entry_path(scope, key), _map_index(scope))
+
+
+def entry_wait(scope: Scope, key: str, *, newer_than: int, seconds: int) -> Request:
+    """Read one key once it is in a newer version, or after so many seconds."""
+    params = {**_map_index(scope), "wait": str(seconds), "newer_than": str(newer_than)}
+    return Request("GET", _entry_path(scope, key), params, waits=seconds)
+
+
+def entry_page(scope: Scope, offset: int, limit: int = 100) -> Request:
+    """Read a page of keys."""
+    params = {**_map_index(scope), "limit": str(limit), "offset": str(offset)}
+    return Request("GET", f"{_scope_path(scope)}/state-store", params)
+
+
+def entry_set(
+    scope: Scope,
+    key: str,
+    value: Any,
+    *,
+    retention: Retention = None,
+    attempt: int | None = None,
+    precondition: Mapping[str, str] | None = None,
+) -> Request:
+    """Create or overwrite one key.
+
+    Raises:
+        InvalidValueError: the key, the value or the retention cannot be stored.
+        TypeError: the retention is neither a timedelta nor NEVER_EXPIRE nor None.
+    """
+    path = _entry_path(scope, key)
+    content = f'{{"value":{_value(value)}{_expiry(retention)}}}'.encode()
+    headers = {**_JSON, **_attempt(attempt), **(precondition or {})}
+    return Request("PUT", path, _map_index(scope), headers, content)
+
+
+def entry_update(
+    scope: Scope, key: str, fields: Mapping[str, Any], *, attempt: int | None = None
+) -> Request:
+    """Change some fields of an object; a field with None is removed (RFC 7396)."""
+    headers = {"content-type": "application/merge-patch+json", **_attempt(attempt)}
+    content = _json(dict(fields)).encode()
+    return Request("PATCH", _entry_path(scope, key), _map_index(scope), headers, content)
+
+
+def entry_increment(
+    scope: Scope, key: str, by: float, *, retention: Retention = None, attempt: int | None = None
+) -> Request:
+    """Add to a number; not to be sent twice."""
+    path = f"{_entry_path(scope, key)}/increment"
+    content = f'{{"by":{_json(by)}{_expiry(retention)}}}'.encode()
+    headers = {**_JSON, **_attempt(attempt)}
+    return Request("POST", path, _map_index(scope), headers, content, repeatable=False)
+
+
+def entries_set(
+    scope: Scope,
+    values: Mapping[str, Any],
+    *,
+    retention: Retention = None,
+    attempt: int | None = None,
+) -> Request:
+    """Create or overwrite many keys, all or none."""
+    expiry = _expiry(retention)
+    fenced = "" if attempt is None else f',"attempt":{attempt}'
+    operations = (
+        f'{{"op":"set",{_ids(scope)},"key":{_json(_key(key))},"value":{_value(value)}{expiry}{fenced}}}'
+        for key, value in values.items()
+    )
+    return _batch(operations)
+
+
+def entries_get(scope: Scope, keys: Iterable[str]) -> Request:
+    """Read many keys, all as they stood at one moment."""
+    ids = _ids(scope)
+    return _batch(f'{{"op":"get",{ids},"key":{_json(_key(key))}}}' for key in keys)
+
+
+def asset_register(name: str, uri: str) -> Request:
+    """Get or create an asset."""
+    content = _json({"name": name, "uri": uri}).encode()
+    return Request("POST", "/assets", {}, _JSON, content)
+
+
+def entry_delete(scope: Scope, key: str, *, attempt: int | None = None) -> Request:
+    """Delete one key."""
+    return Request("DELETE", _entry_path(scope, key), _map_index(scope), _attempt(attempt))
+
+
+def entries_clear(scope: Scope, *, all_map_indices: bool, attempt: int | None = None) -> Request:
+    """Delete every key."""
+    params = {**_map_index(scope), "all_map_indices": "true" if all_map_indices else "false"}
+    return Request("DELETE", f"{_scope_path(scope)}/state-store", params, _attempt(attempt))
+
+
+def attempt_start(scope: TaskScope) -> Request:
+    """Start the next attempt."""
+    return Request("POST", f"{_task_path(scope)}/attempts", _map_index(scope))
+
+
+def version_is(version: int | None) -> Mapping[str, str]:
+    """The precondition that the entry is in a version (None: that it does not exist)."""
+    return {"if-none-match": "*"} if version is None else {"if-match": f'"{version}"'}
+
+
+def _scope_path(scope: Scope) -> str:
+    if isinstance(scope, AssetScope):
+        return f"/assets/{scope.asset_id}"
+    return _task_path(scope)
+
+
+def _task_path(scope: TaskScope) -> str:
+    try:
+        check_scope(scope, where=("scope",))
+    except InvalidInput as problem:
+        raise errors.InvalidValueError.of(problem) from None
+    dag, run, task = (quote(part, safe="") for part in (scope.dag_id, scope.run_id, scope.task_id))
+    return f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}"
+
+
+def _entry_path(scope: Scope, key: str) -> str:
+    return f"{_scope_path(scope)}/state-store/{quote(_key(key), safe='')}"
+
+
+def _key(key: str) -> str:
+    try:
+        return check_key(key, where=())
+    except InvalidInput as problem:
+        raise errors.InvalidValueError(problem.msg, ("key",)) from None
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        raise errors.InvalidValueError(
+            "value: None cannot be stored; delete() removes a key", ("value",)
+        )
+    return _json(value)
+
+
+def _json(value: Any) -> str:
+    try:
+        return dumps(value)
+    except InvalidInput as problem:
+        raise errors.InvalidValueError.of(problem) from None
+
+
+def _ids(scope: Scope) -> str:
+    if isinstance(scope, AssetScope):
+        return f'"asset_id":{scope.asset_id}'
+    return _json(asdict(scope))[1:-1]
+
+
+def _batch(operations: Iterable[str]) -> Request:
+    content = f'{{"operations":[{",".join(operations)}]}}'.encode()
+    return Request("POST", "/state-store/batch", {}, _JSON, content)
+
+
+def _map_index(scope: Scope) -> dict[str, str]:
+    return {"map_index": str(scope.map_index)} if isinstance(scope, TaskScope) else {}
+
+
+def _attempt(attempt: int | None) -> dict[str, str]:
+    return {} if attempt is None else {ATTEMPT_HEADER.lower(): str(attempt)}
+
+
+def _expiry(retention: Retention) -> str:
+    if retention is None:
+        return ""
+    if retention is NEVER_EXPIRE:
+        return ',"expires_at":null'
+    if not isinstance(retention, timedelta):
+        raise TypeError(
+            f"retention must be a timedelta, NEVER_EXPIRE or None, not {type(retention).__name__}:"
+            " write timedelta(seconds=…) or timedelta(days=…)"
+        )
+    if retention < timedelta(0):
+        raise errors.InvalidValueError("retention must not be negative", ("retention",))
+    return f',"expires_in":{retention.total_seconds()!r}'

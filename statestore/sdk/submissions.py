@@ -1,0 +1,117 @@
+"""The submission of an external job in the store, written in an order that no crash can confuse."""
+
+import secrets
+from dataclasses import dataclass, replace
+from typing import Any
+
+from statestore.protocol import NEVER_EXPIRE
+from statestore.sdk.accessors import TaskStore
+from statestore.sdk.errors import ConcurrentSubmissionError, PreconditionFailedError
+from statestore.sdk.records import Submission, SubmissionState
+from statestore.sdk.requests import Retention
+from statestore.sdk.steps import Step, Steps
+
+
+def first_submission() -> Submission:
+    """A reservation that is not stored."""
+    return _next_submission(None)
+
+
+def _next_submission(previous: Submission | None) -> Submission:
+    """A reservation of the next generation; the token keeps the random part of the first."""
+    generation = previous.generation + 1 if previous else 1
+    name = previous.token.rpartition("-")[0] if previous else f"ss-{secrets.token_hex(10)}"
+    return Submission(
+        f"{name}-{generation}", generation, SubmissionState.RESERVED, owner=_new_owner()
+    )
+
+
+def _new_owner() -> str:
+    return secrets.token_hex(8)
+
+
+@dataclass(slots=True)
+class Submissions:
+    """The job's id under its key, and its submission beside it.
+
+    A store that can only get and set (Airflow's own) keeps the id alone: nothing is reserved there.
+    """
+
+    store: TaskStore
+    external_id_key: str
+    submission: Submission | None = None
+    version: int | None = None
+
+    @property
+    def submission_key(self) -> str:
+        """The key of the submission, beside that of the id."""
+        return f"{self.external_id_key}.submission"
+
+    def read(self) -> Steps[Any]:
+        """The stored id (None: there is none), with the submission read beside it."""
+        if self._can_reserve:
+            entry = yield Step(self.store, "entry", (self.submission_key,))
+            if entry is not None:
+                self.submission, self.version = Submission.from_value(entry.value), entry.version
+        return (yield Step(self.store, "get", (self.external_id_key,)))
+
+    def is_open(self, external_id: Any) -> bool:
+        """Whether a job was reserved, and its id not stored; the one given may be of the job before."""
+        submission = self.submission
+        if submission is None or submission.state is not SubmissionState.RESERVED:
+            return False
+        return external_id is None or external_id == submission.replaces
+
+    def reserve_next(self, *, replaces: Any = None) -> Steps[None]:
+        """Reserve a fresh submission: only one attempt can."""
+        yield from self._write(replace(_next_submission(self.submission), replaces=replaces))
+
+    def take_over(self) -> Steps[None]:
+        """Hold a dead attempt's reservation: its token stays, for the job may exist."""
+        if self.submission is not None:
+            yield from self._write(replace(self.submission, owner=_new_owner()))
+
+    def submitted(self, external_id: Any) -> Steps[None]:
+        """Store the id, first where the next attempt looks, and for as long as the job may run."""
+        if external_id is not None:
+            yield self._set(external_id, NEVER_EXPIRE)
+        yield from self._update(SubmissionState.SUBMITTED, external_id, NEVER_EXPIRE)
+
+    def finish(self, external_id: Any) -> Steps[None]:
+        """The job has ended: from now on its id ages like any other key."""
+        if external_id is not None:
+            yield self._set(external_id, None)
+        yield from self._update(SubmissionState.FINISHED, external_id, None)
+
+    @property
+    def _can_reserve(self) -> bool:
+        return hasattr(self.store, "compare_and_set")
+
+    def _set(self, external_id: Any, retention: Retention) -> Step:
+        options = {"retention": retention} if self._can_reserve else {}
+        return Step(self.store, "set", (self.external_id_key, external_id), options)
+
+    def _update(
+        self, state: SubmissionState, external_id: Any, retention: Retention
+    ) -> Steps[None]:
+        submission = self.submission or _next_submission(None)
+        yield from self._write(replace(submission, state=state, external_id=external_id), retention)
+
+    def _write(self, submission: Submission, retention: Retention = NEVER_EXPIRE) -> Steps[None]:
+        if not self._can_reserve:
+            self.submission = submission
+            return
+        value = submission.to_value()
+        options = {"version": self.version, "retention": retention}
+        try:
+            self.version = yield Step(
+                self.store, "compare_and_set", (self.submission_key, value), options
+            )
+        except PreconditionFailedError as error:
+            entry = yield Step(self.store, "entry", (self.submission_key,))
+            if entry is None or entry.value != value:  # else it is this very write, sent twice
+                raise ConcurrentSubmissionError(
+                    f"Another attempt changed {self.submission_key!r} meanwhile ({error}): it runs this job."
+                ) from None
+            self.version = entry.version
+        self.submission = submission
