@@ -1,0 +1,241 @@
+"""Requests that are wrong by chance: never a 5xx, nothing stored of what was refused, all else readable.
+
+STATESTORE_FUZZ=10000 sends so many (default 4,000); a failure names the seed that sends it again.
+"""
+
+import json
+import os
+import random
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.db.models import Count, Max, Sum
+
+from statestore.jsontext import read_object
+from statestore.models import Asset, AssetEntry, Entry, TaskInstance
+from tests.api.conftest import JSON, Answer, Api, value_text
+
+REQUESTS = int(os.environ.get("STATESTORE_FUZZ", "4000"))
+SEEDS = 8
+
+NAMES = [
+    "key", "a/b", "a%2Fb", "..", ".", "", "%", "🦆", "e\u0301", "\u202e", "\u2028", "x" * 250, "x" * 513,
+    "a\0b", "a\nb", "state-store",
+    "x/state-store", "x/attempts", "increment", "x/increment", "/", "//",
+    "/dagRuns/", "progress", "*", "'; --", "\\", '"', "\ufffd", "\uffff", "-1", "null",
+]  # fmt: skip
+NUMBERS = [
+    "0", "-1", "-2", "1", "00", "+5", "2147483647", "2147483648", "9" * 18, "9" * 19, "9" * 400, "1e3",
+    "1.5", "", " 1", "0x1", "١", "NaN", "true", "\0", "a" * 3000,
+]  # fmt: skip
+VALUES = [
+    "1", "-0", "1.10", "1e308", "1e309", "1e-999", "9" * 4300, "9" * 4301, "NaN", "Infinity", "-Infinity",
+    "null", "true", '""', '"\\u0000"', '"\\ud800"', '"\\ud83e\\udd86"', '"\U0001f986"', '"\x7f"', '"\x01"',
+    "[]", "{}", '{"":""}', '{"a":1,"a":2}', '{"a":{"b":[1,{"c":null}]}}', "[" * 400 + "]" * 400,
+    "[" * 600 + "]" * 600, "[" * 100_000, '{"a":' * 300 + "1" + "}" * 300, '"' + "x" * 65_000 + '"',
+    '"' + "x" * 66_000 + '"', '"' + "é" * 33_000 + '"', "01", "+1", ".5", "1.", "'a'", "[1,]", "{,}",
+    "\ufeff1",
+    '{"status":"done"}', '{"status":["x"]}', '{"current":1,"total":0}', "tru", '"\\x"', "1 2", "",
+]  # fmt: skip
+TIMES = [
+    '"default"', "null", '"2099-01-01T00:00:00Z"', '"2099-01-01T00:00:00"', '"0001-01-01T00:00:00+14:00"',
+    '"9999-12-31T23:59:59.999999-14:00"', '"9999-12-31T23:59:59.999999Z"', '"0001-01-01T00:00:00Z"',
+    '"2099-02-30T00:00:00Z"', '"2099-01-01"', "5", "[]", '""', '"2020-01-01T00:00:00Z"',
+    '"1969-07-20T20:17Z"',
+]  # fmt: skip
+HEADERS = {
+    "If-Match": ['"1"', "*", "1", 'W/"1"', '"0"', '"' + "9" * 30 + '"', '"1","2"', "", '"x"'],
+    "If-None-Match": ["*", '"1"', ""],
+    "Statestore-Attempt": ["1", "0", "-1", "9" * 9, "9" * 30, "x", "", "1.0"],
+    "Content-Length": ["0", "1", "-1", "x", "99999999999", ""],
+    "X-HTTP-Method-Override": ["DELETE"],
+    "Accept": ["text/html", "application/xml", "*/*;q=x"],
+    "Content-Encoding": ["gzip"],
+}
+TYPES = [
+    JSON,
+    "application/merge-patch+json",
+    "text/plain",
+    "application/json; charset=utf-16",
+    "",
+    "é",
+    "x" * 300,
+]
+
+
+@dataclass
+class Sent:
+    """A request, so far."""
+
+    method: str
+    path: list[str]
+    body: bytes = b""
+    query: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    type: str = JSON
+
+    @property
+    def url(self) -> str:
+        parts = (quote(part, safe="") for part in self.path)
+        query = "&".join(f"{quote(n)}={quote(v)}" for n, v in self.query.items())
+        return f"/api/v2/{'/'.join(parts)}{'?' + query if query else ''}"
+
+
+def valid(chance: random.Random, api: Api, asset: int) -> Sent:
+    """A request that would be let in."""
+    scope, key = api.scope, chance.choice(["key", "a/b", "🦆", "progress", "n"])
+    ids = {"dag_id": scope.dag_id, "run_id": scope.run_id, "task_id": scope.task_id}
+    task = [
+        "dags",
+        scope.dag_id,
+        "dagRuns",
+        scope.run_id,
+        "taskInstances",
+        scope.task_id,
+        "state-store",
+    ]
+    base = chance.choice([task, task, ["assets", str(asset), "state-store"]])
+    put = f'{{"value": {chance.choice(VALUES)}}}'
+    if base is task and chance.random() < 0.4:
+        put = put[:-1] + f', "expires_at": {chance.choice(TIMES)}}}'
+    operations = [
+        {"op": chance.choice(["get", "set", "delete"]), **ids, "key": key, "value": 1}
+        for _ in range(3)
+    ]
+    for operation in operations:
+        if operation["op"] != "set":
+            del operation["value"]
+    bodies: list[tuple[str, list[str], Any]] = [
+        ("PUT", [*base, key], put),
+        ("PUT", [*base, key], put),
+        ("PUT", [*base, key], put),
+        ("PATCH", [*task, key], put),
+        ("GET", [*base, key], ""),
+        ("DELETE", [*base, key], ""),
+        ("GET", base, ""),
+        ("DELETE", base, ""),
+        ("POST", [*base, "n", "increment"], {"by": 1}),
+        ("POST", [*task[:-1], "attempts"], ""),
+        ("POST", ["state-store", "batch"], {"operations": operations}),
+        ("GET", ["task-instances"], ""),
+        ("GET", ["assets"], ""),
+        ("GET", ["assets", str(asset)], ""),
+        ("POST", ["assets"], {"name": "orders", "uri": "s3://orders"}),
+        ("POST", ["task-tokens"], ids),
+        ("POST", ["auth", "token"], {"username": "ann", "password": "x"}),
+        ("GET", ["readyz"], ""),
+        ("GET", ["metrics"], ""),
+        ("GET", ["schema"], ""),
+    ]
+    method, path, body = chance.choice(bodies)
+    text = body if isinstance(body, str) else json.dumps(body)
+    sent = Sent(method, path, text.encode(errors="surrogatepass"))
+    if method == "PATCH" and chance.random() < 0.5:
+        sent.type = "application/merge-patch+json"
+    return sent
+
+
+QUERIES = (
+    "map_index", "limit", "offset", "all_map_indices", "newer_than", "q", "dag_id", "run_id", "task_id",
+    "status", "cursor", "name_pattern", "uri_pattern", "name_prefix_pattern", "order_by", "nosuch",
+)  # fmt: skip
+
+
+def spoil(chance: random.Random, sent: Sent) -> None:
+    """Change one thing."""
+    match chance.randrange(8):
+        case 0:
+            sent.path[chance.randrange(len(sent.path))] = chance.choice(NAMES)
+        case 1:
+            sent.path.insert(chance.randrange(len(sent.path) + 1), chance.choice(NAMES))
+        case 2:
+            sent.query[chance.choice(QUERIES)] = chance.choice([*NUMBERS, *NAMES])
+        case 3:
+            name = chance.choice(list(HEADERS))
+            sent.headers[name] = chance.choice(HEADERS[name])
+        case 4:
+            sent.body = spoiled(chance, sent.body)
+        case 5:
+            text = sent.body.decode(errors="replace")
+            old = chance.choice(
+                ["1", '"key"', '"orders"', '"set"', '"value"', '"by"', '"get"', ":", "{"]
+            )
+            new = chance.choice([*VALUES, json.dumps(chance.choice(NAMES))])
+            sent.body = text.replace(old, new, 1).encode(errors="replace")
+        case 6:
+            sent.type = chance.choice(TYPES)
+        case _:
+            sent.method = chance.choice(
+                ["GET", "PUT", "PATCH", "DELETE", "POST", "HEAD", "OPTIONS", "TRACE", "X"]
+            )
+
+
+def spoiled(chance: random.Random, body: bytes) -> bytes:
+    """A few bytes changed, taken or put."""
+    data = bytearray(body)
+    for _ in range(chance.randint(1, 4)):
+        place = chance.randint(0, len(data))
+        put = bytes(chance.randrange(256) for _ in range(chance.randint(0, 3)))
+        data[place : place + chance.randint(0, 3)] = put
+    return bytes(data)
+
+
+def stored() -> list[Any]:
+    """Changes with everything that is written."""
+    entry = (Count("pk"), Sum("version"), Max("updated_at"))
+    return [
+        Entry.objects.aggregate(*entry),
+        AssetEntry.objects.aggregate(*entry),
+        TaskInstance.objects.aggregate(Count("pk"), Sum("attempt")),
+        Asset.objects.count(),
+    ]
+
+
+def send(api: Api, sent: Sent) -> Answer:
+    return api.send(sent.method, sent.url, sent.body, content_type=sent.type, **sent.headers)
+
+
+def check_readable(api: Api, sent: Sent) -> None:
+    """What a PUT stored is read as it was sent, and so is the list."""
+    plain = Sent("GET", sent.path, query={n: v for n, v in sent.query.items() if n == "map_index"})
+    text = read_object(sent.body)["value"].text
+    got = send(api, plain)
+    if got.status_code == 404:  # with an expiry in the past
+        assert "expires_" in sent.body.decode()
+    else:
+        assert got.status_code == 200
+        found = value_text(got) if "expires_at" in got.json() else got.content.decode()
+        assert text in found
+    end = {"dags": 7, "assets": 3}.get(plain.path[0], 0)
+    if end and plain.path[end - 1] == "state-store":
+        plain.path = plain.path[:end]
+        listed = send(api, plain)
+        assert listed.status_code == 200
+        listed.json()
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.django_db
+def test_requests_that_are_wrong_by_chance(api: Api, settings: Any, seed: int) -> None:
+    settings.STATESTORE_LOGIN_LIMIT = 10_000
+    settings.STATESTORE_WAITERS = 0
+    asset = api.send_json("POST", "/api/v2/assets", {"name": "fuzz"}).json()["id"]
+    before, statuses = stored(), set()
+    for number in range(REQUESTS // SEEDS):
+        chance = random.Random(f"{seed} {number}")
+        sent = valid(chance, api, asset)
+        for _ in range(chance.choice([0, 1, 1, 1, 2, 3])):
+            spoil(chance, sent)
+        answer = send(api, sent)
+        after, what = stored(), f"seed {seed} {number}: {sent} → {answer.status_code}"
+        statuses.add(answer.status_code)
+        assert answer.status_code < 500, what
+        if answer.status_code >= 400:
+            assert after == before, what
+            assert sent.method == "HEAD" or set(answer.json()) >= {"detail", "code"}, what
+        elif sent.method == "PUT":
+            check_readable(api, sent)
+        before = after
+    assert {200, 204, 404, 405, 422} <= statuses
