@@ -1,5 +1,6 @@
 """A real Celery worker with beat sweeps what has expired, over each broker."""
 
+import re
 import subprocess
 import time
 import uuid
