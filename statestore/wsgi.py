@@ -22,6 +22,9 @@ if _problems:
 _site = WhiteNoise(_django, root=settings.STATIC_ROOT, prefix=settings.STATIC_URL)
 
 
+BODY_READ_MAX = 64 * 1024
+
+
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     """Refuse a path that is no UTF-8: Django would store another key in its place."""
     try:
@@ -29,4 +32,13 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
     except UnicodeDecodeError:
         start_response("400 Bad Request", [("Content-Type", "application/json")])
         return [b'{"detail": "The path is not UTF-8.", "code": "malformed_request"}']
-    return _site(environ, start_response)  # type: ignore[no-any-return]  # WhiteNoise has no types
+    answer: Iterable[bytes] = _site(environ, start_response)
+    _read_what_is_left(environ)
+    return answer
+
+
+def _read_what_is_left(environ: dict[str, Any]) -> None:
+    """A short body that nobody wanted: unread, it would now and then cost the client its connection."""
+    length = environ.get("CONTENT_LENGTH") or ""
+    if length.isdecimal() and 0 < int(length) <= BODY_READ_MAX:
+        environ["wsgi.input"].read(int(length))

@@ -93,7 +93,10 @@ def _change(
     row = first(held)
     if row is None:
         raise NotFoundError(f"There is no key {key!r} in {scope}: PUT creates one.")
-    value = change(row[1])
+    present, version, session, sequence = row
+    if session is not None and (session, sequence) == (writer.session, writer.sequence):
+        return Changed(present, int(version))  # this very write, sent twice
+    value = change(present)
     if len(value.encode()) > settings.STATESTORE_VALUE_MAX_BYTES:
         most = settings.STATESTORE_VALUE_MAX_BYTES
         raise InvalidInput(
@@ -101,10 +104,8 @@ def _change(
         )
     version = entry_patch(
         scope=scope, key=key, value=value, decoded=decode(value),
-        writer=writer, precondition=precondition,
+        writer=writer, precondition=precondition, ordered=False,
     )  # fmt: skip
-    if version == row[2]:  # this very write, sent twice
-        return Changed(row[1], version)
     return Changed(value, version)
 
 

@@ -85,7 +85,7 @@ def entry_set(
     now = datetime.now(UTC)
     expires_at = _expires_at(expiry, now) if isinstance(scope, TaskScope) else None
     parameters = {
-        **_write_parameters(scope, key, writer, now),
+        **_write_parameters(scope, key, writer, now, ordered=precondition == ALWAYS),
         "value": value,
         "expires_at": expires_at,
         "expires_hour": None if expires_at is None else int(expires_at.timestamp() // 3600),
@@ -101,7 +101,7 @@ def entry_set(
             task_instances.create.count(**scope_parameters(scope), now=now)
             row = first(statement.rows(**parameters))
     if row is None:
-        return _version_or_refusal(scope, key, writer, now)
+        return _version_or_refusal(scope, key, writer, now, ordered=precondition == ALWAYS)
     _touch(row, key, decoded, now)
     return int(row[0])
 
@@ -114,8 +114,11 @@ def entry_patch(
     decoded: Any,
     writer: Writer,
     precondition: Precondition = ALWAYS,
+    ordered: bool = True,
 ) -> int:
     """Change the value of an entry that exists, and keep its expiry; its version.
+
+    `ordered` says that a later write of the same client wins, also where it came first.
 
     Raises:
         NotFoundError: there is no such entry.
@@ -123,14 +126,18 @@ def entry_patch(
         PreconditionFailedError: the entry is in another version.
     """
     now = datetime.now(UTC)
-    parameters = {**_write_parameters(scope, key, writer, now), "value": value}
+    ordered = ordered and precondition == ALWAYS
+    parameters = {
+        **_write_parameters(scope, key, writer, now, ordered=ordered),
+        "value": value,
+    }
     row = None
     if not precondition.absent:  # of an entry that must not exist, nothing can be changed
         statement = entries_of(scope).replace_value
         row = first(statement.rows(version=precondition.version, **parameters))
     if row is None:
         try:
-            return _version_or_refusal(scope, key, writer, now)
+            return _version_or_refusal(scope, key, writer, now, ordered=ordered)
         except PreconditionFailedError as refusal:
             if refusal.extra["version"] is None:
                 raise NotFoundError(
@@ -160,13 +167,13 @@ def entry_delete(
                 now=now,
                 attempt=writer.attempt,
                 version=precondition.version,
-                session=writer.session,
+                in_order_of=writer.session if precondition == ALWAYS else None,
                 sequence=writer.sequence,
             )
         )
     if row is None:
         try:
-            _version_or_refusal(scope, key, writer, now)
+            _version_or_refusal(scope, key, writer, now, ordered=precondition == ALWAYS)
         except PreconditionFailedError as refusal:
             missing = refusal.extra["version"] is None
             if not (precondition == ALWAYS or (precondition.absent and missing)):
@@ -214,7 +221,9 @@ def forget_progress(deleted: list[tuple[int, str]]) -> None:
 # --- shared by the writes above ---
 
 
-def _write_parameters(scope: Scope, key: str, writer: Writer, now: datetime) -> dict[str, Any]:
+def _write_parameters(
+    scope: Scope, key: str, writer: Writer, now: datetime, *, ordered: bool
+) -> dict[str, Any]:
     return {
         "owner": owner_of(scope),
         "key": key,
@@ -225,6 +234,7 @@ def _write_parameters(scope: Scope, key: str, writer: Writer, now: datetime) -> 
         "by_attempt": writer.attempt,
         "session": writer.session,
         "sequence": writer.sequence,
+        "in_order_of": writer.session if ordered else None,
     }
 
 
@@ -239,8 +249,10 @@ def _expires_at(expiry: Expiry, now: datetime) -> datetime | None:
     return expiry
 
 
-def _version_or_refusal(scope: Scope, key: str, writer: Writer, now: datetime) -> int:
-    """Why a write changed nothing: the version, where this or a later write of the client was first.
+def _version_or_refusal(
+    scope: Scope, key: str, writer: Writer, now: datetime, *, ordered: bool
+) -> int:
+    """Why a write changed nothing: the version, where this very write, or a later one, was first.
 
     Raises:
         StaleAttemptError: a newer attempt has started.
@@ -252,8 +264,9 @@ def _version_or_refusal(scope: Scope, key: str, writer: Writer, now: datetime) -
         raise NotFoundError(f"There is no {scope}.")
     attempt, version, session, sequence = row or (0, None, None, None)
     refuse_stale(writer.attempt, newest=attempt)
-    if session is not None and session == writer.session and sequence >= (writer.sequence or 0):
-        return int(version)
+    if session is not None and session == writer.session and writer.sequence is not None:
+        if sequence == writer.sequence or (ordered and sequence > writer.sequence):
+            return int(version)
     raise PreconditionFailedError(
         f"The key {key!r} does not exist."
         if version is None

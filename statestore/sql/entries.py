@@ -8,8 +8,10 @@ from statestore.sql.statement import Statement
 # In the templates below {entry} is the table of entries, {owner} that of what they belong to, and
 # {owner_id} the column that says so. {writer} finds the owner of a write.
 
-# A client may number its writes. One that arrives again, or after a later one of the same client (it
-# was given up and sent again, and waited somewhere), changes nothing.
+# A client may number its writes. One that overwrites, and arrives again or after a later one of the
+# same client (it was given up and sent again, and waited somewhere), changes nothing: in_order_of is
+# that client. A write with a precondition, and one that adds, depend on what is there, not on the
+# order: in_order_of is null.
 
 # Create or overwrite an entry; what the caller should know of the owner comes back with the version.
 _SET: Final = """
@@ -24,11 +26,13 @@ ON CONFLICT ({owner_id}, key) DO UPDATE SET
     value = excluded.value, version = e.version + 1, updated_at = excluded.updated_at,
     expires_at = excluded.expires_at, expires_hour = excluded.expires_hour,
     writer = excluded.writer, writer_task = excluded.writer_task, attempt = excluded.attempt,
-    session = excluded.session, sequence = excluded.sequence,
+    session = excluded.session,
+    sequence = CASE WHEN e.session = excluded.session AND e.sequence > excluded.sequence
+        THEN e.sequence ELSE excluded.sequence END,
     created_at = CASE WHEN e.expires_at <= excluded.updated_at
         THEN excluded.created_at ELSE e.created_at END
-WHERE (e.session IS NULL OR excluded.session IS NULL
-    OR e.session <> excluded.session OR e.sequence < excluded.sequence) {condition}
+WHERE (%(in_order_of)s{{text}} IS NULL OR e.session IS NULL
+    OR e.session <> %(in_order_of)s{{text}} OR e.sequence < excluded.sequence) {condition}
 RETURNING version, {owner_id}, {summary}
 """
 _ONLY_IF_EXPIRED: Final = "AND e.expires_at <= excluded.updated_at"
@@ -38,10 +42,12 @@ _REPLACE: Final = """
 UPDATE {entry} SET
     value = %(value)s, version = version + 1, updated_at = %(now)s{{at}}, {expiry}
     writer = %(writer)s, writer_task = %(writer_task)s, attempt = %(by_attempt)s{{int}},
-    session = %(session)s{{text}}, sequence = %(sequence)s{{int}}
+    session = %(session)s{{text}},
+    sequence = CASE WHEN session = %(session)s{{text}} AND sequence > %(sequence)s{{int}}
+        THEN sequence ELSE %(sequence)s{{int}} END
 WHERE {owner_id} = ({writer}) AND key = %(key)s
-    AND (session IS NULL OR %(session)s{{text}} IS NULL
-        OR session <> %(session)s{{text}} OR sequence < %(sequence)s{{int}})
+    AND (%(in_order_of)s{{text}} IS NULL OR session IS NULL
+        OR session <> %(in_order_of)s{{text}} OR sequence < %(sequence)s{{int}})
     AND (expires_at IS NULL OR expires_at > %(now)s{{at}})
     AND (%(version)s{{int}} IS NULL OR version = %(version)s{{int}})
 RETURNING version, {owner_id}, {summary}
@@ -51,8 +57,8 @@ _WITH_EXPIRY: Final = "expires_at = %(expires_at)s{at}, expires_hour = %(expires
 _DELETE: Final = """
 DELETE FROM {entry}
 WHERE {owner_id} = ({writer}) AND key = %(key)s
-    AND (session IS NULL OR %(session)s{{text}} IS NULL
-        OR session <> %(session)s{{text}} OR sequence < %(sequence)s{{int}})
+    AND (%(in_order_of)s{{text}} IS NULL OR session IS NULL
+        OR session <> %(in_order_of)s{{text}} OR sequence < %(sequence)s{{int}})
     AND (%(version)s{{int}} IS NULL OR (version = %(version)s{{int}}
         AND (expires_at IS NULL OR expires_at > %(now)s{{at}})))
 RETURNING {owner_id}
@@ -78,7 +84,7 @@ _HOLD_OWNER: Final = "SELECT {attempt} FROM {owner} t WHERE t.{identity} {{hold}
 
 # The entry, and nobody else changes it until the transaction ends.
 _HOLD: Final = """
-SELECT {columns} FROM {entry} e
+SELECT e.value, e.version, e.session, e.sequence FROM {entry} e
 WHERE e.{owner_id} = (SELECT id FROM {owner} WHERE {identity}) AND e.key = %(key)s
     AND (e.expires_at IS NULL OR e.expires_at > %(now)s{{at}})
 {{hold}}

@@ -123,6 +123,14 @@ def test_a_connection_is_good_for_more_requests_after_refusals(
     connection.close()
 
 
+def test_a_body_that_nobody_wants_does_not_cost_the_connection(
+    http_client: httpx.Client, scope: TaskScope
+) -> None:
+    path = entry_path(scope, "key")
+    statuses = {http_client.request("DELETE", path, json={}).status_code for _ in range(300)}
+    assert statuses == {204}
+
+
 def test_a_body_that_is_refused_unread_does_not_become_the_next_request(
     server: Server, scope: TaskScope
 ) -> None:
