@@ -9,10 +9,10 @@ import pytest
 from django.core.management import call_command
 
 from statestore import queries
-from statestore.sql.sweep import delete_batch
 from statestore.models import Entry, SweepRun, TaskInstance
 from statestore.protocol import NEVER_EXPIRE, Status, TaskScope
 from statestore.services import sweep_expired
+from statestore.sql.sweep import delete_batch
 from tests.storage import expire, put, row_of
 from tests.threads import all_at_once
 
