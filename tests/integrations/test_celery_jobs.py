@@ -46,8 +46,9 @@ def test_a_job_is_reconnected_to_after_its_workers_process_was_killed(workers: W
     assert workers.notes(1) == [f"result of {job} in attempt 2"]
 
 
-@pytest.mark.parametrize("task", ["resumed", "deferred"])
-@pytest.mark.parametrize("workers", ["redis", "rabbitmq"], indirect=True)
+@pytest.mark.parametrize(
+    ("workers", "task"), [("redis", "deferred"), ("rabbitmq", "resumed")], indirect=["workers"]
+)
 def test_a_job_is_reconnected_to_after_its_whole_worker_was_killed(
     workers: Workers, task: str
 ) -> None:
