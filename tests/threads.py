@@ -1,10 +1,11 @@
 """Many callers at once."""
 
+import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import OperationalError, connection
 
@@ -46,3 +47,9 @@ def all_at_once(
 
     with ThreadPoolExecutor(len(waiting)) as pool:
         return list(pool.map(call, waiting))
+
+
+def run_async(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """What the coroutine returns; in a thread of its own, for Playwright keeps a loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()

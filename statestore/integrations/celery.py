@@ -105,21 +105,19 @@ class DeferrableTask(DeferrableJobMixin, StatefulTask):
 
 
 @task_revoked.connect  # type: ignore[untyped-decorator]  # Celery has no types
-def _cancel_job(sender: Any, request: Any, terminated: bool, **_: Any) -> None:
-    """Revoked with terminate: its process is gone, so the worker cancels the job for it."""
-    if terminated and isinstance(sender, ResumableTask | DeferrableTask):
-        sender.push_request(id=request.id, root_id=request.root_id, **_group_of(request))
+def _cancel_job(sender: Any, request: Any, **_: Any) -> None:
+    """Revoked: no process of the task will run again, so the worker cancels the job for it.
+
+    Also where nothing was terminated: a deferred task is between two deliveries most of the time.
+    """
+    if isinstance(sender, ResumableTask | DeferrableTask):
+        sender.request_stack.push(request)
         try:
             context = _store_of(sender).task(*astuple(sender.state_scope()))
         finally:
-            sender.pop_request()
+            sender.request_stack.pop()
         # In a thread: the worker must not wait for a server that is away.
         threading.Thread(target=sender.on_kill, args=(context,), daemon=True).start()
-
-
-def _group_of(request: Any) -> dict[str, Any]:
-    headers = getattr(request, "request_dict", None) or {}
-    return {"group": headers.get("group"), "group_index": headers.get("group_index")}
 
 
 def _store_of(task: StatefulTask) -> StateStore:

@@ -1,15 +1,22 @@
 """The way in: where the server is, and which task the keys belong to."""
 
+import logging
 import os
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from statestore.protocol import MAP_INDEX_NONE, InvalidInput, TaskScope, check_scope
 from statestore.sdk.accessors import AssetStore
 from statestore.sdk.context import AssetStores, TaskContext
 from statestore.sdk.errors import ConfigurationError, InvalidValueError
+from statestore.sdk.memory import shared_memory
 from statestore.sdk.records import Asset
-from statestore.sdk.transport import HttpTransport, Transport
+from statestore.sdk.transport import HttpTransport, Transport, in_process
+
+if TYPE_CHECKING:
+    import httpx
+
+logger = logging.getLogger(__name__)
 
 
 class StateStore:
@@ -22,6 +29,9 @@ class StateStore:
         retry_seconds: how long a request is tried while the server is away, by default
             STATESTORE_RETRY_SECONDS or 300.
         transport: sends the requests instead of HTTP.
+
+    Without `url`, STATESTORE_MODE=off keeps everything in the memory of this process, and needs no server;
+    STATESTORE_MODE=django calls the server's code in this process, which has its settings.
 
     Raises:
         ConfigurationError: there is no URL or no token.
@@ -36,7 +46,8 @@ class StateStore:
         retry_seconds: float | None = None,
         transport: Transport | None = None,
     ) -> None:
-        self._transport = transport or _http(url, token, timeout, retry_seconds)
+        mode = os.environ.get("STATESTORE_MODE", "") if url is None else ""
+        self._transport = transport or _transport(mode, url, token, timeout, retry_seconds)
 
     def task(
         self,
@@ -104,14 +115,34 @@ class StateStore:
         self.close()
 
 
+def _transport(
+    mode: str, url: str | None, token: str | None, timeout: float, retry_seconds: float | None
+) -> Transport:
+    if mode == "off":
+        logger.warning("STATESTORE_MODE=off: state is kept in memory, and gone with this process")
+        return shared_memory()
+    if mode == "django":
+        return _http("http://localhost", token, timeout, retry_seconds, in_process())
+    if mode:
+        raise ConfigurationError(
+            f"STATESTORE_MODE={mode!r}: set it to off or django, or leave it out."
+        )
+    return _http(url, token, timeout, retry_seconds)
+
+
 def _http(
-    url: str | None, token: str | None, timeout: float, retry_seconds: float | None
+    url: str | None,
+    token: str | None,
+    timeout: float,
+    retry_seconds: float | None,
+    http: "httpx.BaseTransport | None" = None,
 ) -> HttpTransport:
     url = url or os.environ.get("STATESTORE_URL")
     token = token or os.environ.get("STATESTORE_TOKEN")
     if not url:
         raise ConfigurationError(
-            "Set STATESTORE_URL to the server's URL, for instance http://127.0.0.1:8000."
+            "Set STATESTORE_URL to the server's URL, for instance http://127.0.0.1:8000;"
+            " STATESTORE_MODE=off does without a server, and keeps state in memory."
         )
     if not token:
         raise ConfigurationError(
@@ -130,4 +161,4 @@ def _http(
             raise ConfigurationError(
                 f"STATESTORE_RETRY_SECONDS={text!r} is no number of seconds."
             ) from None
-    return HttpTransport(url, token, timeout=timeout, retry_seconds=retry_seconds)
+    return HttpTransport(url, token, timeout=timeout, retry_seconds=retry_seconds, http=http)

@@ -1,6 +1,7 @@
 """Sends requests over HTTP, through restarts of the server: one thin sender for threads, one for asyncio."""
 
 import asyncio
+import importlib
 import itertools
 import logging
 import os
@@ -8,7 +9,7 @@ import random
 import secrets
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from statestore import __version__
 from statestore.protocol import WRITE_HEADER
@@ -103,6 +104,8 @@ class HttpTransport:
 
     async def asend(self, request: Request, *, retry_seconds: float | None = None) -> Answer:
         """Send it, again and again where that helps."""
+        if self._http is not None:  # one that has no twin for asyncio
+            return await asyncio.to_thread(self.send, request, retry_seconds=retry_seconds)
         tries, request = self._tries(request, retry_seconds), self._numbers.on(request)
         while True:
             outcome = await self._atry(request)
@@ -210,6 +213,20 @@ def _import_client() -> None:
 
     import httpcore  # noqa: F401, PLC0415 - see above
     import httpx  # noqa: F401, PLC0415 - see above
+
+
+def in_process() -> "httpx.BaseTransport":
+    """Calls the server's WSGI application in this process, whose settings are the server's."""
+    import httpx  # noqa: PLC0415 - see above
+
+    server = importlib.import_module("statestore.wsgi")  # by name, for the SDK knows no server
+
+    def application(environ: dict[str, Any], start_response: Any) -> Any:
+        # WSGI has the path's bytes as Latin-1; httpx gives the characters.
+        environ["PATH_INFO"] = environ["PATH_INFO"].encode().decode("latin-1")
+        return server.application(environ, start_response)
+
+    return httpx.WSGITransport(app=application)
 
 
 def _limits(connections: int) -> "httpx.Limits":

@@ -23,7 +23,8 @@ def new_app(broker: str, queue: str, folder: Path) -> Celery:
         task_ignore_result=True,
         worker_prefetch_multiplier=1,
         broker_connection_retry_on_startup=True,
-        worker_enable_remote_control=False,  # nor leave its queues on a broker that others use
+        # Off, for it leaves its queues on a broker that others use.
+        worker_enable_remote_control="STATESTORE_TEST_CONTROL" in os.environ,
         worker_lost_wait=0.5,  # before a task whose process is gone counts as lost
     )
     if broker.startswith("filesystem"):
@@ -33,6 +34,8 @@ def new_app(broker: str, queue: str, folder: Path) -> Celery:
             "data_folder_out": "messages",
             "control_folder": "control",
         }
+        (folder / "results").mkdir(exist_ok=True)
+        created.conf.result_backend = f"file://{folder}/results"
         created.conf.broker_transport_options = {
             **{name: str(folder / place) for name, place in folders.items()},
             "polling_interval": 0.1,
@@ -134,3 +137,6 @@ if "STATESTORE_TEST_APP" in os.environ:
     broker, queue = os.environ["STATESTORE_TEST_APP"].split("|", 1)
     app = new_app(broker, queue, Path(os.environ["STATESTORE_TEST_FOLDER"]))
     define(app)
+    from tests.integrations.job_tasks import define_jobs
+
+    define_jobs(app)

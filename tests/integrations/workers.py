@@ -27,7 +27,7 @@ class Workers:
     queue: str = field(default_factory=lambda: f"statestore-test-{uuid.uuid4().hex[:12]}")
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def start(self, concurrency: int = 1) -> subprocess.Popen[bytes]:
+    def start(self, concurrency: int = 1, *, control: bool = False) -> subprocess.Popen[bytes]:
         """Start a worker, with a process for each task that it may run at once."""
         command = [sys.executable, "-m", "celery", "-A", "tests.integrations.celery_app", "worker"]
         command += ["--pool", "prefork", "--concurrency", str(concurrency), "--queues", self.queue]
@@ -39,6 +39,8 @@ class Workers:
             "STATESTORE_TEST_APP": f"{self.url}|{self.queue}",
             "STATESTORE_TEST_FOLDER": str(self.folder),
         }
+        if control:
+            environment["STATESTORE_TEST_CONTROL"] = "1"
         with (self.folder / "worker.log").open("ab") as log:
             worker = subprocess.Popen(
                 command, env=environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
@@ -69,9 +71,16 @@ class Workers:
             sent = app.send_task(task, args, task_id=task_id)
         return TaskScope("work", sent.id, task)
 
-    def notes(self, count: int) -> list[str]:
+    def revoke(self, task_id: str, *, terminate: bool) -> None:
+        """Have the workers give a task up."""
+        with new_app(self.url, self.queue, self.folder) as app:
+            app.control.revoke(task_id, terminate=terminate)
+
+    def notes(self, count: int, *, file: str = "notes", seconds: float = 40) -> list[str]:
         """What the tasks wrote down, once there are so many lines."""
-        file, end = self.folder / "notes", time.monotonic() + 40
+        return self._lines(self.folder / file, count, time.monotonic() + seconds)
+
+    def _lines(self, file: Path, count: int, end: float) -> list[str]:
         while not file.exists() or len(lines := file.read_text().splitlines()) < count:
             assert time.monotonic() < end, (self.folder / "worker.log").read_text()
             time.sleep(0.02)

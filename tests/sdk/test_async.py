@@ -25,6 +25,7 @@ from statestore.sdk import (
 from statestore.sdk.transport import HttpTransport
 from tests.ports import free_port
 from tests.server import Server
+from tests.threads import run_async
 
 Work = Callable[[TaskStore], Awaitable[Any]]
 
@@ -38,7 +39,7 @@ def run(server: Server, scope: TaskScope) -> Callable[[Work], Any]:
             async with StateStore(server.url, server.token, retry_seconds=20) as store:
                 return await work(store.task(scope.dag_id, scope.run_id, scope.task_id).task_store)
 
-        return asyncio.run(opened())
+        return run_async(opened())
 
     return start
 
@@ -99,7 +100,7 @@ def test_what_cannot_be_stored_is_refused_before_it_is_sent(scope: TaskScope) ->
             with pytest.raises(TypeError):
                 await task_store.aset("key", 1, retention=5)  # type: ignore[arg-type]
 
-    asyncio.run(work())
+    run_async(work())
 
 
 def test_async_with_starts_an_attempt_which_fences_off_the_one_before(
@@ -123,7 +124,7 @@ def test_async_with_starts_an_attempt_which_fences_off_the_one_before(
                         await write
                 assert await old.task_store.aget("key") == "new"
 
-    asyncio.run(work())
+    run_async(work())
 
 
 def test_a_thousand_tasks_share_one_pool_of_connections(
@@ -139,7 +140,7 @@ def test_a_thousand_tasks_share_one_pool_of_connections(
 
             return await asyncio.gather(*(one(number) for number in range(1000)))
 
-    assert asyncio.run(work()) == list(range(1000))
+    assert run_async(work()) == list(range(1000))
     assert "cannot be reached" not in caplog.text  # waiting for a connection is no failure
 
 
@@ -201,7 +202,7 @@ def test_a_cancelled_call_does_not_go_on_trying_while_the_server_is_away() -> No
                 await asyncio.wait_for(task_store.aset("key", 1), 0.5)
             return time.monotonic() - begin
 
-    assert asyncio.run(work()) < 2
+    assert run_async(work()) < 2
 
 
 def test_a_server_that_is_not_there_is_given_up_in_time() -> None:
@@ -211,7 +212,7 @@ def test_a_server_that_is_not_there_is_given_up_in_time() -> None:
             with pytest.raises(UnreachableError, match=url):
                 await store.task("dag", "run", "task").task_store.aget("key", default=1)
 
-    asyncio.run(work())
+    run_async(work())
 
 
 def test_one_store_serves_one_event_loop_after_another_and_keeps_nothing_of_them(
@@ -227,7 +228,7 @@ def test_one_store_serves_one_event_loop_after_another_and_keeps_nothing_of_them
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # these loops close without aclose()
         for number in range(5):
-            asyncio.run(step(number))
+            run_async(step(number))
             assert len(transport._async_clients) == 1
         transport._async_clients.clear()
         gc.collect()
@@ -249,4 +250,4 @@ def test_assets_have_twins_too(server: Server, scope: TaskScope) -> None:
             await same.aclear()
             assert await asset.aget("watermark") is None
 
-    asyncio.run(work())
+    run_async(work())

@@ -11,6 +11,7 @@ from statestore.sdk import StateStore
 from statestore.sdk.resumable import Context
 from tests.faults.job_system import FindableJob, Job, JobSystem
 from tests.sdk import test_resumable_async
+from tests.threads import run_async
 
 
 class Lost(Exception):  # noqa: N818 - stands for whatever ends a worker
@@ -116,4 +117,4 @@ def test_it_works_with_coroutines(store: StateStore, scope: TaskScope, system: J
             await job.on_kill(context)
         return job.cancelled
 
-    assert asyncio.run(work()) == system.find(system.submissions[0])
+    assert run_async(work()) == system.find(system.submissions[0])

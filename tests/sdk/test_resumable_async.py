@@ -20,6 +20,7 @@ from statestore.sdk import (
 from statestore.sdk.resumable import Context
 from tests.faults.job_system import JobSystem
 from tests.server import Server
+from tests.threads import run_async
 
 Attempt = Callable[[], Awaitable[TaskContext]]
 Run = Callable[[Callable[[Attempt], Awaitable[Any]]], Any]
@@ -101,7 +102,7 @@ def run(server: Server, scope: TaskScope) -> Run:
 
                 return await work(attempt)
 
-        return asyncio.run(opened())
+        return run_async(opened())
 
     return start
 
@@ -297,6 +298,6 @@ def test_a_hundred_jobs_are_polled_in_one_event_loop(
             results = await asyncio.gather(*(one(number) for number in range(100)))
             assert await asyncio.gather(*(one(number) for number in range(100))) == results
 
-    asyncio.run(work())
+    run_async(work())
     for number in range(100):
         assert len(JobSystem(tmp_path / str(number)).submissions) == 1

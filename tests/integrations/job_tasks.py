@@ -1,0 +1,113 @@
+"""Celery tasks with an external job, for workers that are killed, many, or few."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+
+from statestore.integrations.celery import DeferrableTask, ResumableTask, StatefulTask
+from statestore.jobs.process import ProcessJob
+from tests.faults.job_system import JobSystem
+
+
+def note(folder: Path, line: str) -> None:
+    """Write down what happened, for the test to read."""
+    with (folder / "notes").open("a") as notes:
+        notes.write(f"{line}\n")
+
+
+class InSystem:
+    """A job of the counting system; it has ended once the file `go` is there."""
+
+    poll_interval = 0.2
+
+    @property
+    def folder(self) -> Path:
+        return Path(os.environ["STATESTORE_TEST_FOLDER"])
+
+    @property
+    def system(self) -> JobSystem:
+        return JobSystem(self.folder / "system", ends_after=0)
+
+    def submit_job(self, context: Any) -> str:
+        (self.folder / "system").mkdir(exist_ok=True)
+        return self.system.submit(context["submission"].token)
+
+    def find_job(self, token: str, context: Any) -> str | None:
+        return self.system.find(token)
+
+    def get_job_status(self, external_id: str, context: Any) -> str:
+        (self.folder / "polling").write_text(str(os.getpid()))
+        return "succeeded" if (self.folder / "go").exists() else "running"
+
+    def is_job_active(self, status: str) -> bool:
+        return status == "running"
+
+    def is_job_succeeded(self, status: str) -> bool:
+        return status == "succeeded"
+
+    def get_job_result(self, external_id: str, context: Any) -> str:
+        note(self.folder, f"result of {external_id} in attempt {context.attempt}")
+        return external_id
+
+    def cancel_job(self, external_id: str, context: Any) -> None:
+        note(self.folder, f"cancelled {external_id}")
+
+
+class Resumed(InSystem, ResumableTask):
+    """Holds its worker."""
+
+    name = "resumed"
+
+
+class Deferred(InSystem, DeferrableTask):
+    """Frees its worker."""
+
+    name = "deferred"
+    poll_interval = 2
+
+
+class Process(ProcessJob, ResumableTask):
+    """Runs a process that notes its start, and ends when it may."""
+
+    name = "process"
+
+    def __init__(self) -> None:
+        folder = os.environ["STATESTORE_TEST_FOLDER"]
+        script = "echo started >> started; while test ! -e go; do sleep 0.02; done"
+        super().__init__(
+            ["/bin/sh", "-c", script], folder=f"{folder}/jobs", cwd=folder, poll_interval=0.05
+        )
+
+    def get_job_result(self, external_id: str, context: Any) -> Any:
+        note(Path(self.cwd), f"done {context['run_id']}")
+        return None
+
+    def cancel_job(self, external_id: str, context: Any) -> None:
+        super().cancel_job(external_id, context)
+        note(Path(self.cwd), "cancelled")
+
+
+def define_jobs(app: Celery) -> None:
+    """The tasks."""
+    for task in (Resumed, Deferred, Process):
+        app.register_task(task())
+
+    @app.task(bind=True, base=StatefulTask, name="member", ignore_result=False)
+    def member(self: Any, number: int) -> int:
+        """Note where one of a group stands, also when it is retried."""
+        scope = self.task_store.scope
+        self.task_store.set("number", number)
+        if self.context.attempt == 1 and number == 1:
+            raise self.retry(countdown=0.05)
+        folder = Path(os.environ["STATESTORE_TEST_FOLDER"])
+        note(folder, f"{scope.run_id} {scope.task_id} {scope.map_index} {number}")
+        return number
+
+    @app.task(bind=True, base=StatefulTask, name="collect")
+    def collect(self: Any, numbers: list[int]) -> None:
+        """Note what a chord came to."""
+        scope = self.task_store.scope
+        folder = Path(os.environ["STATESTORE_TEST_FOLDER"])
+        note(folder, f"collected {sorted(numbers)} {scope.map_index}")

@@ -1,0 +1,157 @@
+"""ResumableTask and DeferrableTask in real workers: each job is submitted once, whatever happens."""
+
+import os
+import signal
+import time
+import uuid
+from collections.abc import Callable
+
+import pytest
+from celery import chord, group
+
+from statestore.sdk import StateStore
+from tests.faults.job_system import JobSystem
+from tests.integrations.celery_app import new_app, wait_for
+from tests.integrations.workers import Workers
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+DEFERRED = int(os.environ.get("STATESTORE_TEST_DEFERRED", "200"))
+RACES = int(os.environ.get("STATESTORE_TEST_RACES", "25"))
+ALL_BROKERS = pytest.mark.parametrize("workers", ["filesystem", "redis", "rabbitmq"], indirect=True)
+
+
+def system_of(workers: Workers) -> JobSystem:
+    return JobSystem(workers.folder / "system")
+
+
+def until(condition: Callable[[], bool], workers: Workers, seconds: float = 40) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, (workers.folder / "worker.log").read_text()[-5000:]
+        time.sleep(0.05)
+
+
+@ALL_BROKERS
+def test_a_job_is_reconnected_to_after_its_workers_process_was_killed(workers: Workers) -> None:
+    workers.start(2)
+    workers.send("resumed")
+    wait_for(workers.folder / "polling")
+    killed = int((workers.folder / "polling").read_text())
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: (workers.folder / "polling").read_text() not in ("", str(killed)), workers)
+    (workers.folder / "go").touch()
+    (token,) = system_of(workers).submissions
+    job = system_of(workers).find(token)
+    assert workers.notes(1) == [f"result of {job} in attempt 2"]
+
+
+@pytest.mark.parametrize(
+    ("workers", "task"), [("redis", "deferred"), ("rabbitmq", "resumed")], indirect=["workers"]
+)
+def test_a_job_is_reconnected_to_after_its_whole_worker_was_killed(
+    workers: Workers, task: str
+) -> None:
+    first = workers.start(2)
+    workers.send(task)
+    wait_for(workers.folder / "polling")
+    workers.kill(first)
+    if workers.url.startswith("redis"):
+        time.sleep(5)  # the visibility timeout
+    (workers.folder / "go").touch()
+    workers.start(2)
+    (note, *_) = workers.notes(1)
+    (token,) = system_of(workers).submissions
+    assert note.startswith(f"result of {system_of(workers).find(token)} in attempt ")
+
+
+@pytest.mark.timeout(60 + DEFERRED)
+def test_many_waiting_jobs_share_two_slots_and_each_is_submitted_once(workers: Workers) -> None:
+    workers.start(2)
+    with new_app(workers.url, workers.queue, workers.folder) as app:
+        for _ in range(DEFERRED):
+            app.send_task("deferred")
+    begin = time.monotonic()
+    system, seconds = system_of(workers), 30 + DEFERRED / 2
+    until(lambda: len(system.submissions) >= DEFERRED, workers, seconds)
+    waiting = time.monotonic() - begin
+    (workers.folder / "go").touch()
+    notes = workers.notes(DEFERRED, seconds=seconds)
+    print(  # noqa: T201 - figures for whoever looks
+        f"{DEFERRED} jobs on 2 slots: all submitted after {waiting:.0f} s,"
+        f" all ended after {time.monotonic() - begin:.0f} s"
+    )
+    assert len(system.submissions) == len(set(system.submissions)) == DEFERRED
+    assert len({note.split()[2] for note in notes}) == DEFERRED
+
+
+@pytest.mark.timeout(120 + RACES)
+@pytest.mark.parametrize("workers", ["filesystem", "rabbitmq"], indirect=True)
+def test_two_workers_with_the_same_message_at_the_same_time_start_one_job(
+    workers: Workers,
+) -> None:
+    (workers.folder / "go").touch()
+    for _ in range(2):
+        workers.start(2)
+    with new_app(workers.url, workers.queue, workers.folder) as app:
+        for _ in range(RACES):
+            message = str(uuid.uuid4())
+            for _ in range(2):
+                app.send_task("process", task_id=message)
+
+    def ended() -> int:
+        lines = (workers.folder / "notes").read_text().split("\n") if started() else []
+        return len(set(lines) - {""})
+
+    def started() -> int:
+        file = workers.folder / "started"
+        return len(file.read_text().splitlines()) if file.exists() else 0
+
+    until(lambda: (workers.folder / "notes").exists() and ended() >= RACES, workers, 60 + RACES)
+    assert started() == RACES
+    assert len(list((workers.folder / "jobs").iterdir())) == RACES
+
+
+@pytest.mark.parametrize("task", ["resumed", "deferred"])
+def test_a_task_that_is_revoked_has_its_job_cancelled(workers: Workers, task: str) -> None:
+    workers.start(2, control=True)
+    scope = workers.send(task)
+    wait_for(workers.folder / "polling")
+    time.sleep(0.3)  # a deferred one waits for its next delivery now
+    workers.revoke(scope.run_id, terminate=True)
+    (token,) = system_of(workers).submissions
+    assert workers.notes(1) == [f"cancelled {system_of(workers).find(token)}"]
+
+
+def test_a_process_whose_task_is_revoked_is_ended(workers: Workers) -> None:
+    workers.start(2, control=True)
+    scope = workers.send("process")
+    wait_for(workers.folder / "started")
+    with StateStore(workers.server.url, workers.server.token) as store:
+        task_store = store.task(scope.dag_id, scope.run_id, scope.task_id).task_store
+        until(lambda: task_store.get("remote_job_id") is not None, workers)
+        job = task_store.get("remote_job_id")
+    workers.revoke(scope.run_id, terminate=True)
+    assert workers.notes(1) == ["cancelled"]
+    folder = workers.folder / "jobs" / job.rpartition(":")[2]
+    wait_for(folder / "end.json")
+
+
+def test_the_tasks_of_a_group_are_one_mapped_task_of_one_run(workers: Workers) -> None:
+    workers.start(2)
+    with new_app(workers.url, workers.queue, workers.folder) as app:
+        sent = group(app.signature("member", (number,)) for number in range(5)).apply_async()
+    lines = sorted(line.split() for line in workers.notes(5))
+    assert lines == [[sent.id, "member", str(number), str(number)] for number in range(5)]
+
+
+def test_the_tasks_of_a_chord_are_too_and_its_body_is_a_task_of_its_own(workers: Workers) -> None:
+    workers.start(2)
+    with new_app(workers.url, workers.queue, workers.folder) as app:
+        header = [app.signature("member", (number,)) for number in range(4)]
+        chord(header, app.signature("collect")).apply_async()
+    lines = workers.notes(5)
+    assert "collected [0, 1, 2, 3] -1" in lines
+    members = sorted(line.split() for line in lines if not line.startswith("collected"))
+    assert [line[2:] for line in members] == [[str(number)] * 2 for number in range(4)]
+    assert len({(line[0], line[1]) for line in members}) == 1
