@@ -264,9 +264,9 @@ def _version_or_refusal(
         raise NotFoundError(f"There is no {scope}.")
     attempt, version, session, sequence = row or (0, None, None, None)
     refuse_stale(writer.attempt, newest=attempt)
-    if session is not None and session == writer.session and writer.sequence is not None:
-        if sequence == writer.sequence or (ordered and sequence > writer.sequence):
-            return int(version)
+    mine = session is not None and session == writer.session
+    if mine and (sequence == writer.sequence or (ordered and sequence > writer.sequence)):
+        return int(version)
     raise PreconditionFailedError(
         f"The key {key!r} does not exist."
         if version is None

@@ -91,3 +91,18 @@ def test_every_operation_of_a_batch_is_carried_out_also_on_one_key(api: Api) -> 
 def test_another_form_is_refused(api: Api, write: str) -> None:
     assert put(api, 5, write) == 422
     assert api.get("key").status_code == 404
+
+
+@pytest.mark.django_db
+def test_a_conditional_write_of_a_lower_number_is_judged_by_its_condition(api: Api) -> None:
+    assert put(api, 6, "a-2", If_None_Match="*") == 204
+    assert put(api, 5, "a-1", If_None_Match="*") == 412
+    assert state(api) == (6, '"1"')
+
+
+@pytest.mark.django_db
+def test_increments_of_one_client_are_all_added_in_whatever_order(api: Api) -> None:
+    path = task_path(api.scope, "state-store/key/increment")
+    for number in (3, 1, 2):
+        api.send("POST", path, b'{"by": 1}', **numbered(f"a-{number}"))
+    assert state(api)[0] == 3

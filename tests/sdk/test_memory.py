@@ -109,7 +109,7 @@ with store.task("in", sys.argv[1], "process") as context:
     for key in ("a/b", "50%", "ü", "🦆"):
         context.task_store.set(key, key)
         assert context.task_store.get(key) == key
-    run_async(context.task_store.aset("async", 1))
+    asyncio.run(context.task_store.aset("async", 1))
     assert context.task_store.get_many(["async"]) == {"async": 1}
 """
 
