@@ -39,6 +39,15 @@ class ProcessResult:
     """The file with what it wrote to standard error."""
 
 
+def _require_host(host: str, token: str) -> None:
+    """Let pass the host that a process was, or would have been, started on: no other can see it."""
+    if host not in {"", socket.gethostname()}:
+        raise StatestoreError(
+            f"The process of {token} may run on the host {host}, which cannot be seen from"
+            f" {socket.gethostname()}: run the next attempt there, or clear the task's keys."
+        )
+
+
 class ProcessJob(ResumableJobMixin):
     """Runs a command as a process with a session of its own.
 
@@ -95,6 +104,8 @@ class ProcessJob(ResumableJobMixin):
         """The job whose runner has claimed the token's folder."""
         claim = runner.read(self.folder / token / runner.CLAIM)
         if claim is None:
+            submission = context.get("submission")
+            _require_host(submission.host if submission else "", token)
             return None
         return f"{claim['host']}:{claim['pid']}:{claim['started']}:{token}"
 
@@ -132,11 +143,7 @@ class ProcessJob(ResumableJobMixin):
 
     def _folder(self, external_id: str) -> Path:
         host, _, _, token = external_id.split(":", 3)
-        if host != socket.gethostname():
-            raise StatestoreError(
-                f"The process of {token} was started on the host {host}, and cannot be seen from"
-                f" {socket.gethostname()}: run the next attempt there, or clear {self.external_id_key!r}."
-            )
+        _require_host(host, token)
         return self.folder / token
 
     def _is_alive(self, folder: Path) -> bool:

@@ -55,7 +55,9 @@ class Submission:
     replaces: Any = None
     """The id of the ended job that this one replaces: found under the id's key, it is not this one's."""
     owner: str = ""
-    """Which execution reserved it."""
+    """Which execution holds it."""
+    host: str = ""
+    """Where it was reserved first."""
 
     def to_value(self) -> dict[str, Any]:
         """The JSON form in the store."""
@@ -66,6 +68,7 @@ class Submission:
             "external_id": self.external_id,
             "replaces": self.replaces,
             "owner": self.owner,
+            "host": self.host,
         }
 
     @classmethod
@@ -79,6 +82,7 @@ class Submission:
                 external_id=value.get("external_id"),
                 replaces=value.get("replaces"),
                 owner=str(value.get("owner", "")),
+                host=str(value.get("host", "")),
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             return None

@@ -1,6 +1,7 @@
 """The submission of an external job in the store, written in an order that no crash can confuse."""
 
 import secrets
+import socket
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +23,11 @@ def _next_submission(previous: Submission | None) -> Submission:
     generation = previous.generation + 1 if previous else 1
     name = previous.token.rpartition("-")[0] if previous else f"ss-{secrets.token_hex(10)}"
     return Submission(
-        f"{name}-{generation}", generation, SubmissionState.RESERVED, owner=_new_owner()
+        f"{name}-{generation}",
+        generation,
+        SubmissionState.RESERVED,
+        owner=_new_owner(),
+        host=socket.gethostname(),
     )
 
 

@@ -226,3 +226,28 @@ def test_cancelling_ends_the_command_and_its_children(job: NewJob, tmp_path: Pat
     assert parent.get_job_result(external_id, {}).exit_status == -signal.SIGTERM
     until(lambda: runner.started(child) is None)
     parent.cancel_job(external_id, {})  # of what has ended does no harm
+
+
+def test_a_job_that_another_host_may_have_started_is_not_taken_for_none(
+    job: NewJob, attempt: Attempt
+) -> None:
+    context, unfinished = attempt(), job("echo")
+    context["submission"] = Submission("t-1", 1, SubmissionState.RESERVED, host="elsewhere")
+    with pytest.raises(StatestoreError, match=r"elsewhere.* cannot be seen from"):
+        unfinished.find_job("t-1", context)
+
+
+def test_the_id_names_the_host_that_claimed_the_job(job: NewJob, attempt: Attempt) -> None:
+    context, ended = attempt(), job("echo")
+    ended.execute_resumable(context)
+    token = context["submission"].token
+    claim = runner.read(ended.folder / token / runner.CLAIM)
+    assert claim is not None
+    runner.write(ended.folder / token / runner.CLAIM, {**claim, "host": "elsewhere"})
+
+    found = ended.find_job(token, context)
+
+    assert found is not None
+    assert found.startswith("elsewhere:")
+    with pytest.raises(StatestoreError, match=r"elsewhere.* cannot be seen from"):
+        ended.get_job_status(found, context)
