@@ -1,4 +1,4 @@
-"""A real Celery worker with beat sweeps what has expired, over each broker."""
+"""A real Celery worker and beat sweep what has expired, over each broker."""
 
 import re
 import subprocess
@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from statestore.launcher.processes import worker_command
+from statestore.launcher.processes import beat_command, worker_command
 from tests.brokers import NAMES, broker, delete_queue
 from tests.server import ROOT, Server
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.every_database, pytest.mark.timeout(
 
 @pytest.fixture(params=NAMES)
 def worker(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> Iterator[Path]:
-    """A worker on the server's database, with a sweep each second; the path of its log."""
+    """Worker and beat on the server's database, a sweep each second; the path of their log."""
     queue = f"statestore-test-{uuid.uuid4().hex[:12]}"
     log = tmp_path / "worker.log"
     with broker(request.param) as url:
@@ -31,15 +31,18 @@ def worker(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> It
             "STATESTORE_VAR_DIR": str(tmp_path),
             "SECRET_KEY": "k" * 25 + "0123456789" * 3,
         }
-        with log.open("wb") as file:
-            process = subprocess.Popen(
-                worker_command(queue), env=environment, cwd=ROOT, stdout=file, stderr=file
-            )
+        with log.open("ab") as file:
+            processes = [
+                subprocess.Popen(command, env=environment, cwd=ROOT, stdout=file, stderr=file)
+                for command in (worker_command(queue), beat_command())
+            ]
         try:
             yield log
         finally:
-            process.terminate()
-            process.wait(30)
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.wait(30)
             if not url.startswith("filesystem"):
                 delete_queue(url, queue)
 

@@ -33,6 +33,7 @@ def main() -> int:
     parser.add_argument("--no-demo", action="store_true", help="start the server alone")
     options = parser.parse_args()
     os.umask(0o077)  # database, broker and logs are for nobody else
+    os.environ.pop(orphans.MARK, None)
     orphans.adopt()
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -97,7 +97,8 @@ class Store:
         """Write a key only if it is in a version (None: only if it does not exist); its new version.
 
         Raises:
-            PreconditionFailedError: it is in another version.
+            PreconditionFailedError: it is in another version. After a lost connection that version
+                may be this very write, sent twice: compare the value.
         """
         answer = self._transport.send(self._conditional(key, value, version, retention))
         answers.read_done(answer)

@@ -2,17 +2,13 @@
 
 import asyncio
 import importlib
-import itertools
 import logging
 import os
 import random
-import secrets
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from statestore import __version__
-from statestore.protocol import WRITE_HEADER
 from statestore.sdk.answers import Answer
 from statestore.sdk.errors import ConfigurationError, UnreachableError
 from statestore.sdk.requests import Request
@@ -87,7 +83,6 @@ class HttpTransport:
         self._timeout = timeout
         self._retry_seconds = retry_seconds
         self._http = http
-        self._numbers = _Numbers()
         self._clients: dict[int, httpx.Client] = {}  # by process: a fork must not share sockets
         self._async_clients: dict[
             asyncio.AbstractEventLoop, tuple[httpx.AsyncClient, asyncio.Semaphore]
@@ -95,7 +90,7 @@ class HttpTransport:
 
     def send(self, request: Request, *, retry_seconds: float | None = None) -> Answer:
         """Send it, again and again where that helps."""
-        tries, request = self._tries(request, retry_seconds), self._numbers.on(request)
+        tries = self._tries(request, retry_seconds)
         while True:
             outcome = self._try(request)
             if isinstance(outcome, Answer) and outcome.status not in _RETRIED:
@@ -106,7 +101,7 @@ class HttpTransport:
         """Send it, again and again where that helps."""
         if self._http is not None:  # one that has no twin for asyncio
             return await asyncio.to_thread(self.send, request, retry_seconds=retry_seconds)
-        tries, request = self._tries(request, retry_seconds), self._numbers.on(request)
+        tries = self._tries(request, retry_seconds)
         while True:
             outcome = await self._atry(request)
             if isinstance(outcome, Answer) and outcome.status not in _RETRIED:
@@ -233,22 +228,6 @@ def _limits(connections: int) -> "httpx.Limits":
     import httpx  # noqa: PLC0415 - see above
 
     return httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-
-
-class _Numbers:
-    """Numbers the writes of a process: a try that was given up, and arrives late, changes nothing."""
-
-    def __init__(self) -> None:
-        self._next = itertools.count(1)
-        self._sessions: dict[int, str] = {}  # by process: a fork counts on from the same number
-
-    def on(self, request: Request) -> Request:
-        """The request with its number; every try of it has the same."""
-        if request.method == "GET":
-            return request
-        session = self._sessions.setdefault(os.getpid(), secrets.token_hex(8))
-        number = {WRITE_HEADER.lower(): f"{session}-{next(self._next)}"}
-        return replace(request, headers={**request.headers, **number})
 
 
 class _Failure:

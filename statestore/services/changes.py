@@ -93,10 +93,7 @@ def _change(
     row = first(held)
     if row is None:
         raise NotFoundError(f"There is no key {key!r} in {scope}: PUT creates one.")
-    present, version, session, sequence = row
-    if session is not None and (session, sequence) == (writer.session, writer.sequence):
-        return Changed(present, int(version))  # this very write, sent twice
-    value = change(present)
+    value = change(row[0])
     if len(value.encode()) > settings.STATESTORE_VALUE_MAX_BYTES:
         most = settings.STATESTORE_VALUE_MAX_BYTES
         raise InvalidInput(
@@ -104,7 +101,7 @@ def _change(
         )
     version = entry_patch(
         scope=scope, key=key, value=value, decoded=decode(value),
-        writer=writer, precondition=precondition, ordered=False,
+        writer=writer, precondition=precondition,
     )  # fmt: skip
     return Changed(value, version)
 

@@ -114,11 +114,8 @@ def entry_patch(
     decoded: Any,
     writer: Writer,
     precondition: Precondition = ALWAYS,
-    ordered: bool = True,
 ) -> int:
     """Change the value of an entry that exists, and keep its expiry; its version.
-
-    `ordered` says that a later write of the same client wins, also where it came first.
 
     Raises:
         NotFoundError: there is no such entry.
@@ -126,9 +123,8 @@ def entry_patch(
         PreconditionFailedError: the entry is in another version.
     """
     now = datetime.now(UTC)
-    ordered = ordered and precondition == ALWAYS
     parameters = {
-        **_write_parameters(scope, key, writer, now, ordered=ordered),
+        **_write_parameters(scope, key, writer, now, ordered=False),
         "value": value,
     }
     row = None
@@ -137,7 +133,7 @@ def entry_patch(
         row = first(statement.rows(version=precondition.version, **parameters))
     if row is None:
         try:
-            return _version_or_refusal(scope, key, writer, now, ordered=ordered)
+            return _version_or_refusal(scope, key, writer, now, ordered=False)
         except PreconditionFailedError as refusal:
             if refusal.extra["version"] is None:
                 raise NotFoundError(
@@ -232,8 +228,9 @@ def _write_parameters(
         "writer_task": writer.task and json.dumps(astuple(writer.task)),
         "attempt": writer.attempt,
         "by_attempt": writer.attempt,
-        "session": writer.session,
-        "sequence": writer.sequence,
+        # A write that depends on what was there is no place to count from.
+        "session": writer.session if ordered else None,
+        "sequence": writer.sequence if ordered else None,
         "in_order_of": writer.session if ordered else None,
     }
 
@@ -252,7 +249,7 @@ def _expires_at(expiry: Expiry, now: datetime) -> datetime | None:
 def _version_or_refusal(
     scope: Scope, key: str, writer: Writer, now: datetime, *, ordered: bool
 ) -> int:
-    """Why a write changed nothing: the version, where this very write, or a later one, was first.
+    """Why a write changed nothing: the version, where a later write of the same client was first.
 
     Raises:
         StaleAttemptError: a newer attempt has started.
@@ -262,11 +259,10 @@ def _version_or_refusal(
     row = first(entries_of(scope).obstacle.rows(owner=owner_of(scope), key=key, now=now))
     if row is None and isinstance(scope, AssetScope):
         raise NotFoundError(f"There is no {scope}.")
-    attempt, version, session, sequence = row or (0, None, None, None)
+    attempt, version = row or (0, None)
     refuse_stale(writer.attempt, newest=attempt)
-    mine = session is not None and session == writer.session
-    if mine and (sequence == writer.sequence or (ordered and sequence > writer.sequence)):
-        return int(version)
+    if ordered and writer.session is not None:
+        return int(version or 1)  # a later write of the same client was first, whatever came since
     raise PreconditionFailedError(
         f"The key {key!r} does not exist."
         if version is None

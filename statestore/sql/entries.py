@@ -84,7 +84,7 @@ _HOLD_OWNER: Final = "SELECT {attempt} FROM {owner} t WHERE t.{identity} {{hold}
 
 # The entry, and nobody else changes it until the transaction ends.
 _HOLD: Final = """
-SELECT e.value, e.version, e.session, e.sequence FROM {entry} e
+SELECT e.value FROM {entry} e
 WHERE e.{owner_id} = (SELECT id FROM {owner} WHERE {identity}) AND e.key = %(key)s
     AND (e.expires_at IS NULL OR e.expires_at > %(now)s{{at}})
 {{hold}}
@@ -104,7 +104,7 @@ WHERE t.{identity} AND (e.expires_at IS NULL OR e.expires_at > %(now)s{{at}})
 
 # What a refused write is told: the newest attempt, and the entry's version (null: there is none).
 _OBSTACLE: Final = """
-SELECT {attempt}, e.version, e.session, e.sequence
+SELECT {attempt}, e.version
 FROM {owner} t LEFT JOIN {entry} e ON e.{owner_id} = t.id AND e.key = %(key)s
     AND (e.expires_at IS NULL OR e.expires_at > %(now)s{{at}})
 WHERE t.{identity}

@@ -45,34 +45,12 @@ def test_another_client_is_not_held_up(api: Api) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("condition", [{"If_None_Match": "*"}, {"If_Match": '"1"'}])
-def test_a_conditional_write_whose_answer_was_lost_succeeds_again(
-    api: Api, condition: dict[str, Any]
-) -> None:
-    if "If_Match" in condition:
-        api.put("key", 1)
-    first, again = put(api, 5, "a-1", **condition), put(api, 5, "a-1", **condition)
-    assert (first, again) == (204, 204)
-    assert put(api, 6, "b-1", **condition) == 412
-
-
-@pytest.mark.django_db
 def test_a_delete_that_comes_late_leaves_what_was_written_since(api: Api) -> None:
     put(api, 6, "a-2")
     assert api.entry("DELETE", "key", **numbered("a-1")).status_code == 204
     assert state(api) == (6, '"1"')
     assert api.entry("DELETE", "key", **numbered("a-3")).status_code == 204
     assert api.get("key").status_code == 404
-
-
-@pytest.mark.django_db
-def test_an_increment_that_is_sent_twice_is_added_once(api: Api) -> None:
-    path = task_path(api.scope, "state-store/key/increment")
-    for _ in range(2):
-        response = api.send("POST", path, b'{"by": 5}', **numbered("a-1"))
-        assert response.json() == {"value": 5}
-    response = api.send("POST", path, b'{"by": 5}', **numbered("a-2"))
-    assert response.json() == {"value": 10}
 
 
 @pytest.mark.django_db
