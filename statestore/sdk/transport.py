@@ -14,6 +14,8 @@ from statestore.sdk.errors import ConfigurationError, UnreachableError
 from statestore.sdk.requests import Request
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 logger = logging.getLogger(__name__)
@@ -83,6 +85,7 @@ class HttpTransport:
         self._timeout = timeout
         self._retry_seconds = retry_seconds
         self._http = http
+        self._verify = _certificates()  # read here: a fork must not meet a thread that reads them
         self._clients: dict[int, httpx.Client] = {}  # by process: a fork must not share sockets
         self._async_clients: dict[
             asyncio.AbstractEventLoop, tuple[httpx.AsyncClient, asyncio.Semaphore]
@@ -169,7 +172,10 @@ class HttpTransport:
             import httpx  # noqa: PLC0415 - see above
 
             created = httpx.Client(
-                headers=self._headers, transport=self._http, limits=_limits(_CONNECTIONS)
+                headers=self._headers,
+                verify=self._verify,
+                transport=self._http,
+                limits=_limits(_CONNECTIONS),
             )
             client = self._clients.setdefault(os.getpid(), created)
             if client is not created:  # another thread was first
@@ -185,7 +191,9 @@ class HttpTransport:
                     self._async_clients.pop(known, None)
             import httpx  # noqa: PLC0415 - see above
 
-            client = httpx.AsyncClient(headers=self._headers, limits=_limits(_LOOP_CONNECTIONS))
+            client = httpx.AsyncClient(
+                headers=self._headers, verify=self._verify, limits=_limits(_LOOP_CONNECTIONS)
+            )
             self._async_clients[loop] = client, asyncio.Semaphore(_LOOP_CONNECTIONS)
         return self._async_clients[loop]
 
@@ -200,6 +208,12 @@ class HttpTransport:
         client, _ = self._async_clients.pop(asyncio.get_running_loop(), (None, None))
         if client is not None:
             await client.aclose()
+
+
+def _certificates() -> "ssl.SSLContext":
+    import httpx  # noqa: PLC0415 - see above
+
+    return httpx.create_ssl_context()
 
 
 def _import_client() -> None:

@@ -275,7 +275,7 @@ def test_a_stale_attempt_changes_nothing_once_a_newer_one_has_started(
         return clients.send("GET", task_path(where)).json()["task_state_store"]
 
     def stale_until_refused(where: TaskScope) -> None:
-        for _ in range(50):
+        for _ in range(2000):
             if write(clients, where, "1").status_code == 409:
                 return
         raise AssertionError("it was never refused")
