@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statestore.jsontext import MAX_DEPTH, MAX_DIGITS, MalformedJSON, dumps, read_object
+from statestore.jsontext import MAX_DEPTH, MAX_DIGITS, MalformedJSON, dumps, read_object, reading
 from statestore.protocol import InvalidInput
 
 scalars = (
@@ -74,6 +74,9 @@ def test_dumps_writes_what_read_object_reads(value: Any) -> None:
         ('{"a": 1e999}', ("a",), "finite_number"),
         ('{"a": -1E+999}', ("a",), "finite_number"),
         (f"[{'9' * 400}.0]", (0,), "finite_number"),
+        (f"{'1' * 251}e99", (), "finite_number"),
+        (f"-{'9' * 295}e20", (), "finite_number"),
+        (f'{{"a": {"1" * 290}.5E+99}}', ("a",), "finite_number"),
         (r'{"a": "x\ud800y"}', ("a",), "string_unicode"),
         (r'{"\udfff": 1}', (), "string_unicode"),
         ('{"a": {"b": 1, "b": 1}}', ("a",), "duplicate_key"),
@@ -96,6 +99,8 @@ def test_what_parsers_disagree_about_is_refused_with_its_place(
         "-" + "1" * MAX_DIGITS,
         "1e308",
         "1e-999",
+        "1" * 200 + "e99",
+        "0." + "0" * 400 + "1e700",
         r'"\ud83d\ude00"',
         r'"\\ud800"',
         '"1e999 NaN"',
@@ -111,13 +116,24 @@ def test_what_only_looks_like_it_is_accepted(text: str) -> None:
     assert member.value == json.loads(text)
 
 
+@pytest.mark.parametrize("depth", [465, 480, MAX_DEPTH - 1, MAX_DEPTH])
+@pytest.mark.parametrize(
+    "inside", ["1", "1e100", '"1e100"', '"\\ud83d\\ude00"', '"]]]{{{[[["', r'"\"["']
+)
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('["]",', "]")])
+def test_every_level_up_to_the_last_is_accepted(
+    depth: int, inside: str, opening: str, closing: str
+) -> None:
+    text = opening * depth + inside + closing * depth
+    assert read_object(body_of(text))["value"].text == text
+
+
 @pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 5_000, 200_000])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
 def test_what_is_nested_too_deep_is_refused(depth: int, opening: str, closing: str) -> None:
     refused = refusal(opening * depth + "1" + closing * depth)
 
-    assert refused.type == "too_deep"
-    assert refused.loc[0] == "body"
+    assert (refused.loc, refused.type) == (("body", "value"), "too_deep")
 
 
 @pytest.mark.parametrize(
@@ -146,6 +162,20 @@ def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
         read_object(body)
 
     assert refused.value.loc == ("body",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['["1e100", "NaN", "\\ud83d\\ude00"]', '"%s"' % ("[" * 600), "[1e100,-1.5e-30]", "[%s1]" % ("[]," * 600)],
+)  # fmt: skip
+def test_what_is_in_order_is_read_once(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_slow", None)
+    assert read_object(body_of(text))["value"].text == text
+
+
+def test_the_place_of_a_mistake_is_not_sought_without_end() -> None:
+    far = "[" + "1," * 1_000_000 + "NaN]"
+    assert (refusal(far).loc, refusal(far).type) == (("body", "value"), "finite_number")
 
 
 def test_a_member_that_stands_twice_is_refused() -> None:

@@ -1,0 +1,305 @@
+"""Reading JSON piece by piece, in one pass: each piece with the text as it was sent."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from json.decoder import scanstring  # type: ignore[attr-defined]  # in no stub
+from math import isinf
+from typing import Any, Final, NamedTuple, NoReturn
+
+from statestore.jsontext.strict import (
+    MAX_DIGITS,
+    TOO_DEEP,
+    TOO_MANY_DIGITS,
+    Pairs,
+    Refused,
+    infinite,
+    is_too_deep,
+    lone_surrogate,
+    no_number,
+    twice,
+    walk,
+)
+from statestore.protocol import InvalidInput, Place
+
+_skip_space = re.compile(r"[ \t\n\r]*").match
+_plain_name = re.compile(r'[ \t\n\r]*"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*').match
+_next_member = re.compile(r"[ \t\n\r]*([,}])").match
+_next_element = re.compile(r"[ \t\n\r]*([,\]])[ \t\n\r]*").match
+_with_surrogates = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
+
+
+class MalformedJSON(ValueError):  # noqa: N818 - an answer to the caller
+    """The text is no JSON; the message says where."""
+
+
+class Member(NamedTuple):
+    """One member of a JSON object: the text as it was sent, and what it decodes to."""
+
+    text: str
+    value: Any
+
+
+class Reader:
+    """Goes through JSON text from its first character on.
+
+    A caller that comes to an object goes through its `members`, and at each reads the value, or goes
+    through what that holds; and so for the `elements` of an array. Whatever is refused raises:
+
+    MalformedJSON: the text is no JSON.
+    InvalidInput: it is, but not such as strict JSON allows, or as was asked for.
+    """
+
+    __slots__ = ("_may_have_surrogates", "at", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = _past_space(text, 0)
+        self._may_have_surrogates = "\\ud" in text or "\\uD" in text
+
+    def is_at_object(self) -> bool:
+        """Whether what comes next is an object."""
+        return self.text.startswith("{", self.at)
+
+    def members(self, loc: Place) -> Iterator[str]:
+        """The names of the object that comes next, each once it is followed by its value."""
+        text = self.text
+        if not self.is_at_object():
+            self.value(loc)  # says what is wrong, where it is no JSON at all
+            raise InvalidInput(loc, "this must be a JSON object", "dict_type")
+        at = _past_space(text, self.at + 1)
+        self.at = at + 1
+        names = set[str]()
+        closed = text.startswith("}", at)
+        while not closed:
+            found = _plain_name(text, at)
+            if found:
+                name, self.at = found[1], found.end()
+            else:
+                name = self._name(at, loc)
+            if name in names:
+                _refuse((*loc, name), twice(name))
+            names.add(name)
+            yield name
+            after = _next_member(text, self.at)
+            if after is None:
+                _malformed("',' or '}' is expected", text, _past_space(text, self.at))
+            self.at = at = after.end()
+            closed = after[1] == "}"
+
+    def elements(self, loc: Place) -> Iterator[int]:
+        """The places of the array that comes next, each once it is followed by its element."""
+        text = self.text
+        if not text.startswith("[", self.at):
+            self.value(loc)
+            raise InvalidInput(loc, "this must be an array", "list_type")
+        self.at = _past_space(text, self.at + 1)
+        closed = text.startswith("]", self.at)
+        self.at += closed
+        place = 0
+        while not closed:
+            yield place
+            place += 1
+            after = _next_element(text, self.at)
+            if after is None:
+                _malformed("',' or ']' is expected", text, _past_space(text, self.at))
+            self.at = after.end()
+            closed = after[1] == "]"
+
+    def value(self, loc: Place) -> Any:
+        """What comes next, decoded."""
+        start = self.at
+        try:
+            value, self.at = _scan(self.text, start)
+        except StopIteration as error:
+            _malformed("a value is expected", self.text, error.value)
+        except json.JSONDecodeError as error:
+            _malformed(error.msg, self.text, error.pos)
+        except RecursionError:
+            _refuse(loc, TOO_DEEP)
+        except _Suspect as suspect:
+            _refuse_inside(self.text, start, loc, suspect.refused)
+        except ValueError:
+            _refuse_inside(self.text, start, loc, TOO_MANY_DIGITS)
+        if isinstance(value, dict | list) and is_too_deep(self.text, start, self.at):
+            _refuse(loc, TOO_DEEP)
+        if self._may_have_surrogates and isinstance(value, str | dict | list):
+            refused = lone_surrogate(value if isinstance(value, str) else _with_surrogates(value))
+            if refused:
+                _refuse_inside(self.text, start, loc, refused)
+        return value
+
+    def member(self, loc: Place) -> Member:
+        """What comes next, with its text."""
+        start = self.at
+        value = self.value(loc)
+        return Member(self.text[start : self.at], value)
+
+    def end(self) -> None:
+        """Nothing may come next."""
+        at = _past_space(self.text, self.at)
+        if at != len(self.text):
+            _malformed("there is more after the end of the value", self.text, at)
+
+    def _name(self, at: int, loc: Place) -> str:
+        """A name with escapes, or with a mistake."""
+        text, at = self.text, _past_space(self.text, at)
+        if not text.startswith('"', at):
+            _malformed("a key in double quotes is expected", text, at)
+        try:
+            name, at = scanstring(text, at + 1, True)
+        except json.JSONDecodeError as error:
+            _malformed(error.msg, text, error.pos)
+        at = _past_space(text, at)
+        if not text.startswith(":", at):
+            _malformed("':' is expected", text, at)
+        if refused := lone_surrogate(name):
+            _refuse(loc, refused)
+        self.at = _past_space(text, at + 1)
+        return str(name)
+
+
+def read_body(body: bytes, loc: Place = ("body",)) -> Reader:
+    """A reader of what a request holds.
+
+    Raises:
+        MalformedJSON: the body is not in UTF-8.
+        InvalidInput: it is empty.
+    """
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedJSON(f"the body is not UTF-8: byte {error.start} is wrong") from None
+    if not text.strip():
+        raise InvalidInput(loc, "the body must be a JSON object, and is empty", "missing")
+    return Reader(text)
+
+
+def read_object(body: bytes, *, loc: Place = ("body",)) -> dict[str, Member]:
+    """Split a JSON object into its members, each with the text as it was sent.
+
+    Raises:
+        MalformedJSON: the body is no JSON in UTF-8.
+        InvalidInput: it is no object, or holds what strict JSON does not allow.
+    """
+    reader = read_body(body, loc)
+    members = {name: reader.member((*loc, name)) for name in reader.members(loc)}
+    reader.end()
+    return members
+
+
+def read_value(body: bytes, *, loc: Place = ("body",)) -> Member:
+    """One JSON value, with the text as it was sent.
+
+    Raises:
+        MalformedJSON: the body is no JSON in UTF-8.
+        InvalidInput: it holds what strict JSON does not allow.
+    """
+    reader = read_body(body, loc)
+    member = reader.member(loc)
+    reader.end()
+    return member
+
+
+def decode(text: str) -> Any:
+    """What stored JSON text means."""
+    return json.loads(text)
+
+
+def _past_space(text: str, at: int) -> int:
+    match = _skip_space(text, at)
+    return match.end() if match else at
+
+
+def _malformed(what: str, text: str, at: int) -> NoReturn:
+    line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+    raise MalformedJSON(f"the body is not JSON: {what} at line {line}, column {column}")
+
+
+def _refuse(loc: Place, refused: Refused) -> NoReturn:
+    raise InvalidInput(loc, refused.msg, refused.type)
+
+
+# --- the quick parse: says that something is refused ---
+
+
+class _Suspect(Exception):  # noqa: N818 - never leaves this module
+    def __init__(self, refused: Refused) -> None:
+        self.refused = refused
+
+
+def _alarm(word: str) -> NoReturn:
+    raise _Suspect(no_number(word))
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if isinf(number):
+        raise _Suspect(infinite(digits))
+    return number
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _Suspect(_repeated(pairs))
+    return members
+
+
+def _repeated(pairs: list[tuple[str, Any]]) -> Refused:
+    names = set[str]()
+    for name, _ in pairs:
+        if name in names:
+            break
+        names.add(name)
+    return twice(name)
+
+
+_decoder = json.JSONDecoder(parse_constant=_alarm, parse_float=_finite, object_pairs_hook=_unique)
+_scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
+
+
+# --- the slow parse: finds its place ---
+
+_SOUGHT: Final = 1024 * 1024  # characters: the place of what is further on is not looked for
+
+
+def _float(digits: str) -> float | Refused:
+    number = float(digits)
+    return infinite(digits) if isinf(number) else number
+
+
+def _int(digits: str) -> int | Refused:
+    return TOO_MANY_DIGITS if len(digits.lstrip("-")) > MAX_DIGITS else 0
+
+
+_slow = json.JSONDecoder(
+    parse_constant=no_number, parse_float=_float, parse_int=_int, object_pairs_hook=Pairs
+)
+
+
+def _refuse_inside(text: str, start: int, loc: Place, refused: Refused) -> NoReturn:
+    try:
+        value, _ = _slow.raw_decode(text[start : start + _SOUGHT])
+    except json.JSONDecodeError as error:
+        if start + _SOUGHT < len(text):
+            _refuse(loc, refused)
+        _malformed(error.msg, text, start + error.pos)
+    except RecursionError:
+        _refuse(loc, TOO_DEEP)
+    for path, node in walk(value):
+        if found := _refusal(node):
+            _refuse((*loc, *path), found)
+    _refuse(loc, refused)
+
+
+def _refusal(node: Any) -> Refused | None:
+    if isinstance(node, Refused):
+        return node
+    if isinstance(node, str):
+        return lone_surrogate(node)
+    if isinstance(node, Pairs):
+        if len(dict(node)) != len(node):
+            return _repeated(node)
+        return next(filter(None, (lone_surrogate(name) for name, _ in node)), None)
+    return None
