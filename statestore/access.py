@@ -8,12 +8,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from re import Pattern
-from typing import Final
+from typing import Any, Final
 
 from statestore.errors import ForbiddenError, NotFoundError
 from statestore.protocol import TaskScope
 
 EVERYTHING: Final = "*"
+_USER: Final = "user "  # begins the name of every principal who is a person, and of no other
+
+
+def user_name(user: Any) -> str:
+    """The name of a logged-in user as a principal."""
+    return f"{_USER}{user.get_username()}"
+
+
+def is_person(name: str) -> bool:
+    """Whether the principal of this name is a person, and no worker."""
+    return name.startswith(_USER)
 
 
 class Right(enum.StrEnum):
@@ -70,12 +81,20 @@ class Principal:
         return bool(self._over_asset(name))
 
     def _over(self, scope: TaskScope) -> list[Grant]:
-        if self.task is not None:
-            return list(self.grants) if scope == self.task else []
+        if self.task is not None and scope != self.task:
+            return []
         return [grant for grant in self.grants if _matches(grant.dag_patterns, scope.dag_id)]
 
     def _over_asset(self, name: str) -> list[Grant]:
         return [grant for grant in self.grants if _matches(grant.asset_patterns, name)]
+
+    def may(self, scope: TaskScope, right: Right) -> bool:
+        """Whether the right is granted over the task instance."""
+        return any(right in grant.rights for grant in self._over(scope))
+
+    def may_asset(self, name: str, right: Right) -> bool:
+        """Whether the right is granted over the asset of this name."""
+        return any(right in grant.rights for grant in self._over_asset(name))
 
     def require(self, scope: TaskScope, *rights: Right) -> None:
         """Let pass who has one of the rights over the task instance, or refuse.

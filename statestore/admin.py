@@ -4,9 +4,10 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.auth.admin import GroupAdmin
-from django.contrib.auth.models import Group
-from django.db.models import QuerySet
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+from django.db.models import OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.html import format_html
@@ -18,13 +19,18 @@ from statestore.admin_clear import ClearingMixin, clear_keys, confirm_or_clear
 from statestore.admin_filters import ExpiredFilter, ExpiryFilter, begins_with
 from statestore.jsonpretty import pretty
 from statestore.models import ApiToken, Entry, GroupReach, SweepRun, TaskInstance
-from statestore.queries import principal_of_user, reached
+from statestore.queries import HIDDEN, open_findings, principal_of_user, reached
 
 admin.site.site_header = "Statestore administration"
 admin.site.site_title = "Statestore"
 admin.site.index_title = "Administration"
 
 VALUE_SHOWN = 40
+
+
+def _shown(entry: Entry) -> str:
+    """The value, unless something in it looks like a secret."""
+    return HIDDEN if entry.hidden else entry.value  # type: ignore[attr-defined]  # annotated
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in its stubs alone
@@ -85,6 +91,12 @@ class EntryAdmin(ClearingMixin, ReadOnlyAdmin):
     )  # fmt: skip
     readonly_fields = ("pretty_value", "expires")
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """The entries, and whether their values are hidden."""
+        rows: QuerySet[Entry] = super().get_queryset(request)
+        hidden: QuerySet[Any] = rows.annotate(hidden=open_findings(OuterRef("pk")))
+        return hidden
+
     def tasks_of(self, selected: QuerySet[Entry]) -> QuerySet[TaskInstance]:
         """The task instances of these entries."""
         return TaskInstance.objects.filter(pk__in=selected.order_by().values("task_instance_id"))
@@ -122,13 +134,14 @@ class EntryAdmin(ClearingMixin, ReadOnlyAdmin):
     @admin.display(description="value")
     def short(self, entry: Entry) -> SafeString:
         """The value's first characters."""
-        long = len(entry.value) > VALUE_SHOWN
-        return format_html("<code>{}</code>", entry.value[:VALUE_SHOWN] + "…" * long)
+        text = _shown(entry)
+        long = len(text) > VALUE_SHOWN
+        return format_html("<code>{}</code>", text[:VALUE_SHOWN] + "…" * long)
 
     @admin.display(description="value")
     def pretty_value(self, entry: Entry) -> SafeString:
         """The value in lines."""
-        return format_html('<pre class="value" tabindex="0">{}</pre>', pretty(entry.value))
+        return format_html('<pre class="value" tabindex="0">{}</pre>', pretty(_shown(entry)))
 
     @admin.display(description="expires", ordering="expires_at", empty_value="never")
     def expires(self, entry: Entry) -> Any:
@@ -256,11 +269,42 @@ class GroupReachInline(admin.StackedInline):  # type: ignore[type-arg]  # generi
     extra = 0
 
 
-admin.site.unregister(Group)
+class AuditedMixin:
+    """Changes of accounts and of their rights are in the audit."""
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
+        """Somebody was added."""
+        return _audited(super().log_addition(request, obj, message))  # type: ignore[misc]
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
+        """Rights, names or a password were changed."""
+        return _audited(super().log_change(request, obj, message))  # type: ignore[misc]
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Somebody was deleted."""
+        for row in queryset:
+            detail = f"{row._meta.verbose_name} {row}: Deleted."
+            services.audit_record(action=services.Action.ACCOUNT_CHANGED, detail=detail)
+        return super().log_deletions(request, queryset)  # type: ignore[misc]
+
+
+def _audited(entry: LogEntry) -> LogEntry:
+    what = "" if entry.content_type is None else entry.content_type.name
+    detail = f"{what} {entry.object_repr}: {entry.get_change_message()}"
+    services.audit_record(action=services.Action.ACCOUNT_CHANGED, detail=detail)
+    return entry
+
+
+admin.site.unregister([Group, User])
+
+
+@admin.register(User)
+class AuditedUserAdmin(AuditedMixin, UserAdmin):  # type: ignore[type-arg]  # generic in its stubs alone
+    """People."""
 
 
 @admin.register(Group)
-class GroupWithReachAdmin(GroupAdmin):
+class GroupWithReachAdmin(AuditedMixin, GroupAdmin):
     """Groups: their permissions, and the dags and assets over which these hold."""
 
     inlines = (GroupReachInline,)

@@ -119,7 +119,8 @@ def confirm_or_clear(
 ) -> HttpResponse | None:
     """Ask first; when the answer has come, clear, and say how many keys are gone."""
     if request.POST.get("confirmed") == "yes":
-        count = clear(Writer(principal_of_user(request.user).name))
+        reason = request.POST.get("reason", "")
+        count = clear(Writer(principal_of_user(request.user).name, reason=reason))
         modeladmin.message_user(request, f"Cleared {count:,} keys.", messages.SUCCESS)
         return None
     context = {

@@ -1,10 +1,12 @@
 """The Django app, and the system checks of its settings."""
 
+from importlib import import_module
 from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
+from django.db.models.signals import post_migrate
 
 
 class StatestoreConfig(AppConfig):
@@ -17,6 +19,9 @@ class StatestoreConfig(AppConfig):
     def ready(self) -> None:
         """Register the checks that `manage.py check` and every start run."""
         checks.register(check_environment)
+        versions = import_module("statestore.sql.versions")
+        post_migrate.connect(versions.install_triggers, sender=self)
+        import_module("statestore.services.logins")  # listens for log-ins; needs the models
 
 
 def check_environment(**_: Any) -> list[checks.CheckMessage]:

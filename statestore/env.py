@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import dj_database_url
@@ -61,6 +62,23 @@ class Environment:
             )
             return default
         return number
+
+    def template(self, name: str, *, fields: tuple[str, ...]) -> str:
+        """An address with fields in braces; empty: not set."""
+        text = self.text(name)
+        try:
+            text.format(**dict.fromkeys(fields, ""))
+            known = {field for _, field, _, _ in Formatter().parse(text) if field} <= set(fields)
+        except (ValueError, LookupError, AttributeError):
+            known = False
+        if text and not (known and text.startswith(("https://", "http://"))):
+            self._wrong(
+                "E006",
+                f"{name}={text!r} cannot be used: set it to an http(s) address with the fields"
+                f" {', '.join(f'{{{field}}}' for field in fields)}.",
+            )
+            return ""
+        return text
 
     def secret_key(self, name: str, *, file: Path, needed: bool) -> str:
         """The key that signs sessions and tokens: the variable, else the file of `make run`."""

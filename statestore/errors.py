@@ -9,6 +9,7 @@ StateStoreError
 ├── NotAuthenticatedError        no credentials, or not valid ones
 ├── ForbiddenError               the credentials lack a right
 ├── TooLargeError                more bytes than the limit
+├── TooLateError                 its deadline had passed when it arrived
 ├── BusyError                    the server has no place for it now
 └── BatchError                   one operation of a batch was refused, and so all of them
 
@@ -82,6 +83,12 @@ class TooLargeError(StateStoreError):
     """The body is too large."""
 
     code = ErrorCode.TOO_LARGE
+
+
+class TooLateError(StateStoreError):
+    """The deadline of this request had passed when it arrived: it was not carried out."""
+
+    code = ErrorCode.TOO_LATE
 
 
 class BusyError(StateStoreError):

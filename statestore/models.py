@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 
 from statestore.protocol import (
     ASSET_NAME_MAX,
+    AUDIT_REASON_MAX,
     ID_MAX,
     KEY_MAX,
     MAP_INDEX_NONE,
@@ -113,10 +114,16 @@ class StoredEntry(models.Model):
         null=True, blank=True, help_text="attempt that wrote last, where it said so"
     )
     session = models.CharField(  # noqa: DJ001 - null takes no room in the row
-        max_length=16, null=True, editable=False, help_text="client that numbers its writes"
+        max_length=16,
+        null=True,
+        editable=False,
+        help_text="client whose numbered write overwrote it last",
     )
     sequence = models.BigIntegerField(
-        null=True, editable=False, help_text="number that the client gave its last write"
+        null=True, editable=False, help_text="number that the client gave that write"
+    )
+    changes = models.BigIntegerField(
+        default=1, db_default=1, editable=False, help_text="counts the values that it has had"
     )
 
     class Meta:
@@ -130,6 +137,9 @@ class Entry(StoredEntry):
 
     task_instance = models.ForeignKey(
         TaskInstance, on_delete=models.CASCADE, db_index=False, related_name="entries"
+    )
+    sampled_at = models.DateTimeField(
+        null=True, editable=False, help_text="when its progress was last kept as a sample"
     )
 
     class Meta:
@@ -207,6 +217,99 @@ class AssetEntry(StoredEntry):
         return f"{self.asset} · {self.key}"
 
 
+class StoredVersion(models.Model):
+    """A value that an entry has had, and who wrote it last.
+
+    The entry's changes are kept in 20 slots, over and over: there is nothing to prune, and
+    a change writes a row that is there already. A version is found through its entry; there is no
+    foreign key, for none is checked at every write: whoever deletes an entry deletes its versions.
+    """
+
+    pk = models.CompositePrimaryKey("entry_id", "slot")
+    entry_id = models.BigIntegerField()
+    slot = models.SmallIntegerField()
+    version = models.BigIntegerField()
+    value = models.TextField()
+    at = models.DateTimeField()
+    writer = models.CharField(max_length=200)
+    attempt = models.IntegerField(null=True)
+
+    class Meta:
+        """No table of its own."""
+
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"version {self.version} of entry {self.entry_id}"
+
+
+class EntryVersion(StoredVersion):
+    """A value that a key of a task instance has had; `progress` has samples instead."""
+
+
+class AssetEntryVersion(StoredVersion):
+    """A value that a key of an asset has had."""
+
+
+class ProgressSample(models.Model):
+    """What was done at a time: at most one in 10 s, for a day."""
+
+    task_instance = models.ForeignKey(
+        TaskInstance, on_delete=models.CASCADE, db_index=False, related_name="samples"
+    )
+    at = models.DateTimeField()
+    attempt = models.IntegerField()
+    done = models.FloatField()
+    total = models.FloatField(null=True)
+
+    class Meta:
+        """Read by task instance, newest first; swept by id, which grows with the time."""
+
+        indexes = [models.Index(fields=["task_instance", "-at"], name="sample_of_task_instance")]
+
+    def __str__(self) -> str:
+        return f"{self.done:g} at {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class SecretFinding(models.Model):
+    """A place in an entry that looks like a secret. It counts while it is open and its entry exists."""
+
+    of_asset = models.BooleanField(default=False)
+    entry_id = models.BigIntegerField(help_text="of the table that of_asset names")
+    owner_id = models.BigIntegerField(help_text="number of the task instance, or of the asset")
+    key = CodepointField(max_length=KEY_MAX)
+    rule = models.CharField(max_length=100)
+    place = models.CharField(max_length=500, blank=True, help_text="where in the value: /a/b/0")
+    found_at = models.DateTimeField(db_default=Now())
+    dismissed_at = models.DateTimeField(null=True, blank=True, help_text="found to be no secret")
+    dismissed_by = models.CharField(max_length=200, default="", blank=True)
+
+    class Meta:
+        """Few rows, each named once."""
+
+        constraints = [
+            # also read where values are shown: what of these task instances is hidden
+            models.UniqueConstraint(
+                fields=["of_asset", "owner_id", "entry_id", "rule", "place"],
+                name="secret_finding_once_per_place",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule} in {self.key}{self.place}"
+
+
+class SecretScan(models.Model):
+    """How far the scan for secrets has come: one row."""
+
+    changed_until = models.DateTimeField(help_text="what was written before this has been scanned")
+    entry_id = models.BigIntegerField(default=0, help_text="where the round over all entries is")
+    asset_entry_id = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"scanned until {self.changed_until:%Y-%m-%d %H:%M:%S}"
+
+
 class ApiToken(models.Model):
     """A worker's credentials: what they may do, and until when. Stored as a hash, shown once."""
 
@@ -257,6 +360,45 @@ class GroupReach(models.Model):
 
     def __str__(self) -> str:
         return f"{self.group}: {self.dag_patterns}"
+
+
+class AuditEntry(models.Model):
+    """What somebody did by hand: who, when, from where, to what, and why."""
+
+    at = models.DateTimeField(db_default=Now())
+    who = CodepointField(max_length=200, help_text="user, token or shell that did it")
+    action = models.CharField(max_length=32)
+    address = models.CharField(
+        max_length=64, default="", blank=True, help_text="network address, or the host of a shell"
+    )
+    dag_id = CodepointField(max_length=ID_MAX, default="", blank=True)
+    run_id = CodepointField(max_length=ID_MAX, default="", blank=True)
+    task_id = CodepointField(max_length=ID_MAX, default="", blank=True)
+    map_index = models.IntegerField(default=MAP_INDEX_NONE)
+    asset = CodepointField(max_length=ASSET_NAME_MAX, default="", blank=True)
+    key = CodepointField(max_length=KEY_MAX, default="", blank=True)
+    detail = models.TextField(default="", blank=True)
+    reason = models.CharField(
+        max_length=AUDIT_REASON_MAX, default="", blank=True, help_text="why, where they said so"
+    )
+
+    class Meta:
+        """Newest first; its page reads by id, and by what it filters on."""
+
+        ordering = ["-id"]
+        verbose_name_plural = "audit entries"
+        indexes = [
+            models.Index(fields=["who", "-id"], name="audit_by_who"),
+            models.Index(fields=["action", "-id"], name="audit_by_action"),
+            models.Index(fields=["dag_id", "run_id"], name="audit_by_run"),
+            models.Index(fields=["run_id"], name="audit_by_run_alone"),
+            models.Index(fields=["task_id"], name="audit_by_task"),
+            # read by sweep_audit, and by filters on the time
+            models.Index(fields=["at"], name="audit_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.who}: {self.action}"
 
 
 class SweepRun(models.Model):

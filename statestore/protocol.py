@@ -2,6 +2,7 @@
 
 import enum
 import hashlib
+import re
 import unicodedata
 from dataclasses import dataclass, replace
 from typing import Final
@@ -16,11 +17,18 @@ BATCH_MAX: Final = 1000  # operations
 ATTEMPT_MAX: Final = 10**9 - 1
 VERSION_MAX: Final = 10**18 - 1
 ASSET_ID_MAX: Final = 10**18 - 1
+AUDIT_REASON_MAX: Final = 500  # characters
 PROGRESS_KEY: Final = "progress"
 
 ATTEMPT_HEADER: Final = "Statestore-Attempt"
 WRITE_HEADER: Final = "Statestore-Write"
 """`SESSION-NUMBER`: a client's name for itself, and the number that it gives each of its writes."""
+TIME_HEADER: Final = "Statestore-Time"
+"""The server's clock, in every answer: seconds since 1970, with decimals."""
+DEADLINE_HEADER: Final = "Statestore-Deadline"
+"""Until when, by the server's clock, a request may begin to be carried out."""
+LOCK_SECONDS: Final = 5
+"""How long a request that has begun waits at most for another that holds what it needs."""
 
 
 class ErrorCode(enum.StrEnum):
@@ -38,6 +46,7 @@ class ErrorCode(enum.StrEnum):
     STALE_ATTEMPT = "stale_attempt"
     NOT_A_NUMBER = "not_a_number"
     PRECONDITION_FAILED = "precondition_failed"
+    TOO_LATE = "too_late"
     THROTTLED = "throttled"
     UNAVAILABLE = "unavailable"
     INTERNAL = "internal"
@@ -119,6 +128,7 @@ Scope = TaskScope | AssetScope
 
 # An id must not hold the words that divide a URL path: web servers decode %2F before routing.
 _PATH_WORDS: Final = ("/dagRuns/", "/taskInstances/", "/state-store/", "/attempts/")
+_path_word = re.compile("|".join(_PATH_WORDS)).search
 
 
 def check_scope(scope: TaskScope, *, where: Place = ("path",)) -> TaskScope:
@@ -128,8 +138,8 @@ def check_scope(scope: TaskScope, *, where: Place = ("path",)) -> TaskScope:
         InvalidInput: an id is empty, too long, or holds characters that it may not.
     """
     for name in ("dag_id", "run_id", "task_id"):
-        _check_name(getattr(scope, name), (*where, name), ID_MAX)
-        if any(word in f"{getattr(scope, name)}/" for word in _PATH_WORDS):
+        text = _check_name(getattr(scope, name), (*where, name), ID_MAX)
+        if _path_word(f"{text}/"):
             words = ", ".join(_PATH_WORDS)
             raise InvalidInput(
                 (*where, name), f"{name} must not contain any of {words}", "string_pattern"
@@ -162,12 +172,18 @@ def check_map_index(map_index: int, *, where: Place) -> int:
 def check_key(key: str, *, where: Place = ("path",)) -> str:
     """Return the key: 1 to 512 characters, not `.` or `..`, no control characters.
 
-    HTTP clients drop the path segments `.` and `..`: deleting such a key would become a clear.
+    HTTP clients drop the path segments `.` and `..`: deleting such a key would become a clear. And in
+    a path, a key with `state-store/` is not to be told from a key of a task whose id ends with that.
 
     Raises:
         InvalidInput: the key is none of that.
     """
-    return _check_name(key, (*where, "key"), KEY_MAX)
+    _check_name(key, (*where, "key"), KEY_MAX)
+    if "/state-store/" in f"/{key}":
+        raise InvalidInput(
+            (*where, "key"), "key must not contain 'state-store/' as a part", "string_pattern"
+        )
+    return key
 
 
 def check_asset_text(text: str, loc: Place) -> str:

@@ -7,7 +7,7 @@ from csp.constants import SELF
 
 from statestore import __version__
 from statestore.env import Environment
-from statestore.protocol import VALUE_MAX_BYTES
+from statestore.protocol import LOCK_SECONDS, VALUE_MAX_BYTES
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _env = Environment()
@@ -30,6 +30,9 @@ STATESTORE_SWEEP_SECONDS = _env.number(
 STATESTORE_STALLED_SECONDS = _env.number(
     "STATESTORE_STALLED_SECONDS", 300, least=60, most=30 * 86400, unit="seconds"
 )
+STATESTORE_TASK_URL = _env.template(
+    "STATESTORE_TASK_URL", fields=("dag_id", "run_id", "task_id", "map_index")
+)
 STATESTORE_WAITERS = _env.number(
     "STATESTORE_WAITERS", 2, least=0, most=1000, unit="requests that may wait in a process"
 )
@@ -39,6 +42,16 @@ STATESTORE_RATE_LIMIT = _env.number(
 STATESTORE_LOGIN_LIMIT = _env.number(
     "STATESTORE_LOGIN_LIMIT", 10, least=1, most=10_000, unit="failed log-ins a minute and address"
 )
+STATESTORE_PROXIES = _env.number(
+    "STATESTORE_PROXIES", 0, least=0, most=10, unit="proxies in front of the server"
+)
+STATESTORE_AUDIT_DAYS = _env.number(
+    "STATESTORE_AUDIT_DAYS", 365, least=0, most=36500, unit="days (0: for ever)"
+)
+STATESTORE_SCAN_SECONDS = _env.number(
+    "STATESTORE_SCAN_SECONDS", 30, least=1, most=86400, unit="seconds"
+)
+STATESTORE_REFUSE_SECRETS = _env.flag("STATESTORE_REFUSE_SECRETS", default=False)
 STATESTORE_TOKEN_CACHE_SECONDS = _env.number(
     "STATESTORE_TOKEN_CACHE_SECONDS", 5, least=0, most=300, unit="seconds"
 )
@@ -68,6 +81,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "statestore.origin.remember_request",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -91,8 +105,6 @@ TEMPLATES = [
 ]
 
 # --- database ---
-# A client gives a try up after 10 seconds and sends it again: no try may wait for a row for longer.
-LOCK_SECONDS = 8
 _database = _env.database("DATABASE_URL", f"sqlite:///{VAR_DIR}/statestore.sqlite3")
 if _database["ENGINE"].endswith("postgresql"):
     _pgbouncer = _env.flag("STATESTORE_PGBOUNCER", default=False)
@@ -167,7 +179,7 @@ STATICFILES_FINDERS = [
 REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "EXCEPTION_HANDLER": "statestore.api.errors.answer_exception",
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],  # of OPTIONS
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "statestore.api.openapi.generator.Described",
 }
 SPECTACULAR_SETTINGS = {
@@ -204,6 +216,26 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=STATESTORE_SWEEP_SECONDS),
         # A sweep that waited for longer than this is not run: the next one does its work.
         "options": {"expires": 2 * STATESTORE_SWEEP_SECONDS},
+    },
+    "scan-secrets": {
+        "task": "statestore.tasks.scan_secrets",
+        "schedule": timedelta(seconds=STATESTORE_SCAN_SECONDS),
+        "options": {"expires": 2 * STATESTORE_SCAN_SECONDS},
+    },
+    "sweep-samples": {
+        "task": "statestore.tasks.sweep_samples",
+        "schedule": timedelta(minutes=10),
+        "options": {"expires": 600},
+    },
+    "sweep-versions": {
+        "task": "statestore.tasks.sweep_versions",
+        "schedule": timedelta(days=1),
+        "options": {"expires": 86400},
+    },
+    "sweep-audit": {
+        "task": "statestore.tasks.sweep_audit",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 3600},
     },
 }
 

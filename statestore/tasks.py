@@ -9,3 +9,27 @@ from statestore import services
 def sweep_expired() -> int:
     """Delete expired entries; how many."""
     return services.sweep_expired().deleted
+
+
+@shared_task  # type: ignore[untyped-decorator]  # Celery has no types
+def scan_secrets() -> int:
+    """Look for secrets in what was written since the last time; how many entries were looked at."""
+    return services.scan_secrets()
+
+
+@shared_task  # type: ignore[untyped-decorator]  # Celery has no types
+def sweep_samples() -> int:
+    """Delete samples of progress that are older than a day; how many."""
+    return services.sweep_samples()
+
+
+@shared_task  # type: ignore[untyped-decorator]  # Celery has no types
+def sweep_versions() -> int:
+    """Delete versions of entries that are gone; how many."""
+    return services.sweep_versions()
+
+
+@shared_task  # type: ignore[untyped-decorator]  # Celery has no types
+def sweep_audit() -> int:
+    """Delete what the audit need not keep any longer; how many entries."""
+    return services.sweep_audit()

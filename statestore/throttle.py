@@ -14,6 +14,7 @@ from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
 from statestore.access import Principal
+from statestore.origin import address_of
 
 View = Callable[..., HttpResponseBase]
 _MINUTE = 60
@@ -48,7 +49,7 @@ class LoginThrottle(SimpleRateThrottle):
 
     def get_cache_key(self, request: Request | HttpRequest, view: APIView | None) -> str:
         """One bucket for each address."""
-        return f"login-{request.META.get('REMOTE_ADDR')}"
+        return f"login-{address_of(request)}"
 
     def throttle_success(self) -> bool:
         """Let in; only what fails is counted."""

@@ -32,8 +32,15 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
     except UnicodeDecodeError:
         start_response("400 Bad Request", [("Content-Type", "application/json")])
         return [b'{"detail": "The path is not UTF-8.", "code": "malformed_request"}']
-    answer: Iterable[bytes] = _site(environ, start_response)
-    _read_what_is_left(environ)
+    statuses: list[str] = []
+
+    def start(status: str, headers: Any, exc_info: Any = None) -> Any:
+        statuses.append(status)
+        return start_response(status, headers, exc_info)
+
+    answer: Iterable[bytes] = _site(environ, start)
+    if not statuses[-1].startswith("401"):  # nobody may hold a thread who is not known
+        _read_what_is_left(environ)
     return answer
 
 

@@ -6,12 +6,11 @@ from typing import Any
 from django.contrib.auth import authenticate
 from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
-from statestore import queries
+from statestore import services
 from statestore.access import Right
 from statestore.api import answer, bodies
-from statestore.api.base import ApiView
+from statestore.api.base import ApiView, TimedView
 from statestore.errors import NotAuthenticatedError
 from statestore.throttle import LoginThrottle
 
@@ -19,7 +18,7 @@ USER_TOKEN_LIFE = timedelta(hours=24)
 TASK_TOKEN_LIFE_MAX = timedelta(days=30)
 
 
-class UserToken(APIView):
+class UserToken(TimedView):
     """The token of a user."""
 
     authentication_classes: list[Any] = []  # noqa: RUF012 - DRF's interface
@@ -36,7 +35,7 @@ class UserToken(APIView):
         user = authenticate(request, username=username, password=password)
         if user is None:
             raise NotAuthenticatedError("There is no user of this name and password.")
-        token = queries.sign_user_token(user, datetime.now(UTC) + USER_TOKEN_LIFE)
+        token = services.user_token_create(user=user, life=USER_TOKEN_LIFE)
         return answer.data({"access_token": token}, status=201)
 
 
@@ -50,5 +49,5 @@ class TaskTokens(ApiView):
             self.principal.require(scope, right)
         expires_at = datetime.now(UTC) + timedelta(seconds=ttl)
         expires_at = min(expires_at, self.principal.expires_at or expires_at)
-        token = queries.sign_task_token(scope, expires_at, maker=self.principal)
+        token = services.task_token_create(scope=scope, expires_at=expires_at, maker=self.principal)
         return answer.data({"token": token, "expires_at": answer.iso(expires_at)}, status=201)

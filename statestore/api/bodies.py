@@ -6,21 +6,19 @@ Read by hand, because a value must reach the database as the text that was sent.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
 from django.http import HttpRequest
 
+from statestore.api import fields
 from statestore.errors import StateStoreError, TooLargeError
-from statestore.jsontext import Member, read_object, split_array, split_object
+from statestore.jsontext import Member, Reader, read_body, read_object, read_value
 from statestore.protocol import (
     ASSET_ID_MAX,
     ATTEMPT_MAX,
     BATCH_MAX,
-    MAP_INDEX_MAX,
-    MAP_INDEX_NONE,
-    NEVER_EXPIRE,
+    PROGRESS_KEY,
     VERSION_MAX,
     AssetScope,
     ErrorCode,
@@ -30,12 +28,10 @@ from statestore.protocol import (
     TaskScope,
     check_asset_text,
     check_key,
-    check_scope,
 )
 from statestore.services import Expiry, Operation, Precondition
 
 BODY_SLACK: Final = 16 * 1024  # bytes that a body may have beside its value
-EXPIRES_IN_MAX: Final = 100 * 366 * 86400  # seconds
 BATCH_MAX_BYTES: Final = 16 * 1024 * 1024
 MERGE_PATCH: Final = "application/merge-patch+json"
 
@@ -58,13 +54,13 @@ class EntryInput:
 def entry_put(request: HttpRequest, scope: Scope) -> EntryInput:
     """`{"value": …}`; for tasks with `expires_at` (a time, null or "default") or `expires_in`."""
     members = _object(request, {"value", *_expiry_fields(scope)})
-    value = _value(members)
-    return EntryInput(value.text, value.value, _expiry(members))
+    value = fields.value(members)
+    return EntryInput(value.text, value.value, fields.expiry(members))
 
 
 def entry_patch(request: HttpRequest) -> EntryInput:
     """`{"value": …}`."""
-    value = _value(_object(request, {"value"}))
+    value = fields.value(_object(request, {"value"}))
     return EntryInput(value.text, value.value)
 
 
@@ -75,9 +71,10 @@ def is_merge_patch(request: HttpRequest) -> bool:
 
 def merge_patch(request: HttpRequest) -> str:
     """The patch itself (RFC 7396): an object."""
-    text = _bytes(request, settings.STATESTORE_VALUE_MAX_BYTES + BODY_SLACK)
-    read_object(text)
-    return text.decode().strip()
+    patch = read_value(_bytes(request, settings.STATESTORE_VALUE_MAX_BYTES + BODY_SLACK))
+    if not isinstance(patch.value, dict):
+        raise InvalidInput(("body",), "this must be a JSON object", "dict_type")
+    return patch.text
 
 
 def increment(request: HttpRequest, scope: Scope) -> tuple[str, Expiry]:
@@ -86,14 +83,14 @@ def increment(request: HttpRequest, scope: Scope) -> tuple[str, Expiry]:
     by = members.get("by", Member("1", 1))
     if isinstance(by.value, bool) or not isinstance(by.value, int | float):
         raise InvalidInput(("body", "by"), "by must be a number", "float_type")
-    return by.text, _expiry(members)
+    return by.text, fields.expiry(members)
 
 
 def asset(request: HttpRequest) -> tuple[str, str]:
     """`{"name": …, "uri": …}`; the uri is the name where it is left out."""
     members = _object(request, {"name", "uri"})
-    name = _text(members, "name")
-    uri = _text(members, "uri") if "uri" in members else name
+    name = fields.text(members, "name")
+    uri = fields.text(members, "uri") if "uri" in members else name
     for field, text in (("name", name), ("uri", uri)):
         check_asset_text(text, ("body", field))
     return name, uri
@@ -102,56 +99,86 @@ def asset(request: HttpRequest) -> tuple[str, str]:
 def login(request: HttpRequest) -> tuple[str, str]:
     """`{"username": …, "password": …}`."""
     members = _object(request, {"username", "password"})
-    username = _text(members, "username")
+    username = fields.text(members, "username")
     if "\0" in username:
         loc = ("body", "username")
         raise InvalidInput(loc, "username must not contain U+0000", "string_pattern")
-    return username, _text(members, "password")
+    return username, fields.text(members, "password")
 
 
 def task_token(request: HttpRequest, *, ttl_most: int) -> tuple[TaskScope, int]:
     """`{"dag_id", "run_id", "task_id", "map_index", "ttl"}`; the time to live is in seconds."""
     members = _object(request, {"dag_id", "run_id", "task_id", "map_index", "ttl"})
-    ttl = _number(members, "ttl", default=3600, least=1, most=ttl_most)
-    return _task_scope(members, ("body",)), ttl
+    ttl = fields.number(members, "ttl", default=3600, least=1, most=ttl_most)
+    return fields.task_scope(members, ("body",)), ttl
 
 
 def batch(request: HttpRequest) -> list[Operation]:
     """`{"operations": [{"op", …}, …]}`."""
-    members = _object(request, {"operations"}, limit=BATCH_MAX_BYTES)
-    if "operations" not in members:
+    _require_json(request)
+    reader = read_body(_bytes(request, BATCH_MAX_BYTES))
+    operations = None
+    for name in reader.members(("body",)):
+        if name != "operations":
+            fields.unknown(name, {"operations"}, ("body",))
+        operations = _operations(reader, ("body", name))
+    reader.end()
+    if operations is None:
         raise InvalidInput(("body", "operations"), "operations is required", "missing")
-    loc = ("body", "operations")
-    elements = split_array(members["operations"].text, loc)
-    if len(elements) > BATCH_MAX:
-        raise InvalidInput(loc, f"a batch may have at most {BATCH_MAX} operations", "too_long")
-    return [_operation(element, (*loc, place)) for place, element in enumerate(elements)]
+    return operations
 
 
-_TASK: Final = frozenset({"dag_id", "run_id", "task_id", "map_index"})
-_OPERATION: Final = frozenset({"op", "key", "attempt", "asset_id", *_TASK})
+def _operations(reader: Reader, loc: Place) -> list[Operation]:
+    """Each is read and checked before the next one, and none after the last that may be."""
+    operations = []
+    for place in reader.elements(loc):
+        if place == BATCH_MAX:
+            raise InvalidInput(loc, f"a batch may have at most {BATCH_MAX} operations", "too_long")
+        operations.append(_operation(reader, (*loc, place)))
+    return operations
+
+
+_OPERATION: Final = frozenset({"op", "key"})
+_OF_TASK: Final = frozenset({"dag_id", "run_id", "task_id", "map_index", "attempt"})
+_EXPIRY: Final = frozenset({"expires_at", "expires_in"})
 _MORE: Final = {
     "get": frozenset[str](),
     "delete": frozenset({"if_version"}),
-    "set": frozenset({"value", "expires_at", "expires_in", "if_version", "if_absent"}),
+    "set": frozenset({"value", "if_version", "if_absent"}),
 }
+_ANY_FIELD: Final = _OPERATION.union(*_MORE.values(), _OF_TASK, _EXPIRY, {"asset_id"})
 
 
-def _operation(element: Member, loc: Place) -> Operation:
-    members = split_object(element.text, loc)
+def _fields(op: str, *, of_asset: bool) -> frozenset[str]:
+    """What an operation may say."""
+    scope = frozenset({"asset_id"}) if of_asset else _OF_TASK
+    expiry = _EXPIRY if op == "set" and not of_asset else frozenset[str]()
+    return _OPERATION | _MORE[op] | scope | expiry
+
+
+def _operation(reader: Reader, loc: Place) -> Operation:
+    members: dict[str, Member] = {}
+    for name in reader.members(loc):
+        if name not in _ANY_FIELD:
+            fields.unknown(name, _ANY_FIELD, loc)
+        members[name] = reader.member((*loc, name))
     op = members["op"].value if "op" in members else None
     if not isinstance(op, str) or op not in _MORE:
         raise InvalidInput((*loc, "op"), 'op must be "get", "set" or "delete"', "literal_error")
-    _allow(members, _OPERATION | _MORE[op], loc)
+    fields.allow(members, _fields(op, of_asset="asset_id" in members), loc)
     scope = _scope(members, loc)
-    key = check_key(_text(members, "key", loc), where=loc)
-    attempt = _number(members, "attempt", default=0, least=1, most=ATTEMPT_MAX, loc=loc) or None
+    key = check_key(fields.text(members, "key", loc), where=loc)
+    attempt = (
+        fields.number(members, "attempt", default=0, least=1, most=ATTEMPT_MAX, loc=loc) or None
+    )
     if op != "set":
         return Operation(op, scope, key, attempt, precondition=_precondition(members, loc))
-    value = _value(members, loc)
-    expiry = _expiry(members, loc) if isinstance(scope, TaskScope) else None
+    value = fields.value(members, loc)
+    expiry = fields.expiry(members, loc) if isinstance(scope, TaskScope) else None
     precondition = _precondition(members, loc)
-    return Operation(op, scope, key, attempt, value.text, value.value, expiry, precondition)
+    # Only progress is looked into: of a long batch no other value stays in memory decoded.
+    decoded = value.value if key == PROGRESS_KEY else None
+    return Operation(op, scope, key, attempt, value.text, decoded, expiry, precondition)
 
 
 def _precondition(members: Mapping[str, Member], loc: Place) -> Precondition:
@@ -159,25 +186,19 @@ def _precondition(members: Mapping[str, Member], loc: Place) -> Precondition:
         if members["if_absent"].value is not True or "if_version" in members:
             raise InvalidInput((*loc, "if_absent"), "if_absent must be true, alone", "value_error")
         return Precondition(absent=True)
-    version = _number(members, "if_version", default=0, least=1, most=VERSION_MAX, loc=loc)
+    version = fields.number(members, "if_version", default=0, least=1, most=VERSION_MAX, loc=loc)
     return Precondition(version=version or None)
 
 
 def _scope(members: Mapping[str, Member], loc: Place) -> Scope:
     if "asset_id" not in members:
-        return _task_scope(members, loc)
-    return AssetScope(_number(members, "asset_id", default=0, least=1, most=ASSET_ID_MAX, loc=loc))
-
-
-def _task_scope(members: Mapping[str, Member], loc: Place) -> TaskScope:
-    dag, run, task = (_text(members, name, loc) for name in ("dag_id", "run_id", "task_id"))
-    map_index = _number(
-        members, "map_index", default=MAP_INDEX_NONE, least=-1, most=MAP_INDEX_MAX, loc=loc
+        return fields.task_scope(members, loc)
+    return AssetScope(
+        fields.number(members, "asset_id", default=0, least=1, most=ASSET_ID_MAX, loc=loc)
     )
-    return check_scope(TaskScope(dag, run, task, map_index), where=loc)
 
 
-# --- parts of bodies ---
+# --- the body of a request ---
 
 
 def _expiry_fields(scope: Scope) -> set[str]:
@@ -195,57 +216,16 @@ def _media_type(request: HttpRequest) -> str:
     return media_type.strip()
 
 
-def _object(
-    request: HttpRequest, allowed: set[str], *, limit: int | None = None
-) -> dict[str, Member]:
-    if _media_type(request) != "application/json":
-        raise MediaTypeError
-    members = read_object(
-        _bytes(request, limit or settings.STATESTORE_VALUE_MAX_BYTES + BODY_SLACK)
-    )
-    _allow(members, allowed, ("body",))
+def _object(request: HttpRequest, allowed: set[str]) -> dict[str, Member]:
+    _require_json(request)
+    members = read_object(_bytes(request, settings.STATESTORE_VALUE_MAX_BYTES + BODY_SLACK))
+    fields.allow(members, allowed, ("body",))
     return members
 
 
-def _allow(members: Mapping[str, Member], allowed: set[str] | frozenset[str], loc: Place) -> None:
-    for name in members:
-        if name not in allowed:
-            fields = ", ".join(sorted(allowed))
-            raise InvalidInput(
-                (*loc, name), f"unknown field; there may be {fields}", "extra_forbidden"
-            )
-
-
-def _text(members: Mapping[str, Member], name: str, loc: Place = ("body",)) -> str:
-    if name not in members:
-        raise InvalidInput((*loc, name), f"{name} is required", "missing")
-    text = members[name].value
-    if not isinstance(text, str):
-        raise InvalidInput((*loc, name), f"{name} must be a string", "string_type")
-    return text
-
-
-def _number(
-    members: Mapping[str, Member],
-    name: str,
-    *,
-    default: int,
-    least: int,
-    most: int,
-    loc: Place = ("body",),
-) -> int:
-    if name not in members:
-        return default
-    number = members[name].value
-    if isinstance(number, float) and number.is_integer():
-        number = int(number)  # JSON knows no integers, and 3.0 is one to JSON Schema
-    if isinstance(number, bool) or not isinstance(number, int):
-        raise InvalidInput((*loc, name), f"{name} must be an integer", "int_type")
-    if not least <= number <= most:
-        raise InvalidInput(
-            (*loc, name), f"{name} must be between {least} and {most}", "value_error"
-        )
-    return number
+def _require_json(request: HttpRequest) -> None:
+    if _media_type(request) != "application/json":
+        raise MediaTypeError
 
 
 def _bytes(request: HttpRequest, limit: int) -> bytes:
@@ -261,68 +241,3 @@ def _bytes(request: HttpRequest, limit: int) -> bytes:
         allowed = settings.STATESTORE_VALUE_MAX_BYTES
         raise TooLargeError(f"The body has more than {limit} bytes: a value may have {allowed}.")
     return body
-
-
-def _value(members: Mapping[str, Member], loc: Place = ("body",)) -> Member:
-    if "value" not in members:
-        raise InvalidInput((*loc, "value"), "value is required", "missing")
-    value = members["value"]
-    if value.value is None:
-        raise InvalidInput(
-            (*loc, "value"), "value must not be null: DELETE removes a key", "none_not_allowed"
-        )
-    size = len(value.text.encode())
-    if size > settings.STATESTORE_VALUE_MAX_BYTES:
-        raise InvalidInput(
-            (*loc, "value"),
-            f"value has {size} bytes of JSON, and may have {settings.STATESTORE_VALUE_MAX_BYTES}:"
-            " keep large data elsewhere and store where it is",
-            "value_too_large",
-        )
-    return value
-
-
-def _expiry(members: Mapping[str, Member], loc: Place = ("body",)) -> Expiry:
-    if "expires_in" in members:
-        if "expires_at" in members:
-            raise InvalidInput(
-                (*loc, "expires_in"), "send expires_at or expires_in, not both", "value_error"
-            )
-        return _expires_in(members["expires_in"].value, (*loc, "expires_in"))
-    if "expires_at" not in members:
-        return None
-    expires_at = members["expires_at"].value
-    if expires_at is None:
-        return NEVER_EXPIRE
-    if expires_at == "default":
-        return None
-    return _expires_at(expires_at, (*loc, "expires_at"))
-
-
-def _expires_in(seconds: Any, loc: Place) -> timedelta:
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise InvalidInput(loc, "expires_in must be a number of seconds", "float_type")
-    if not 0 <= seconds <= EXPIRES_IN_MAX:
-        raise InvalidInput(
-            loc, f"expires_in must be between 0 and {EXPIRES_IN_MAX} seconds", "value_error"
-        )
-    return timedelta(seconds=seconds)
-
-
-def _expires_at(text: Any, loc: Place) -> datetime:
-    form = (
-        'expires_at must be "default", null, or a time with an offset such as 2026-12-31T12:00:00Z'
-    )
-    if not isinstance(text, str) or not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]", text):
-        raise InvalidInput(loc, form, "datetime_type")
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(loc, form, "datetime_parsing") from None
-    if time.tzinfo is None:
-        raise InvalidInput(loc, f"expires_at needs an offset: {text}Z for UTC", "timezone_aware")
-    try:
-        return time.astimezone(UTC)
-    except OverflowError:
-        years = "expires_at is outside of the years 1 to 9999"
-        raise InvalidInput(loc, years, "datetime_parsing") from None

@@ -65,7 +65,7 @@ class EntryDetail(ScopeView):
 
     def _merge(self, request: HttpRequest, key: str, ids: dict[str, str]) -> HttpResponse:
         changed = services.entry_merge(
-            scope=self.scope(request, ids, Right.WRITE),
+            scope=self.seen_scope(request, ids),
             key=check_key(key),
             patch=bodies.merge_patch(request),
             writer=self.writer(request),
@@ -89,7 +89,8 @@ class EntryIncrement(EntryDetail):
 
     def post(self, request: HttpRequest, key: str, **ids: str) -> HttpResponse:
         """Add to the number under the key."""
-        scope = self.scope(request, ids, Right.WRITE)
+        params.refuse_precondition(request)
+        scope = self.seen_scope(request, ids)
         by, expiry = bodies.increment(request, scope)
         changed = services.entry_increment(
             scope=scope,
@@ -134,6 +135,7 @@ class EntryList(ScopeView):
             scope=self.scope(request, ids, Right.CLEAR),
             writer=self.writer(request),
             all_map_indices=self._all_map_indices(request, ids),
+            of_any="map_index" not in request.GET,
         )
         return answer.nothing()
 
@@ -149,10 +151,19 @@ class Batch(ScopeView):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         """Carry all of them out, or none."""
+        params.refuse_precondition(request)
         operations = bodies.batch(request)
         self._require(operations)
         outcomes = services.batch_apply(operations=operations, writer=self.writer(request))
-        return answer.batch(operations, outcomes)
+        return answer.batch(
+            operations, [self._seen(*pair) for pair in zip(operations, outcomes, strict=True)]
+        )
+
+    def _seen(self, operation: services.Operation, outcome: services.Outcome) -> services.Outcome:
+        """What is out of reach is read as if it were not there."""
+        scope = operation.scope
+        hidden = isinstance(scope, TaskScope) and not self.principal.reaches(scope)
+        return services.Outcome() if hidden else outcome
 
     def _require(self, operations: list[services.Operation]) -> None:
         asset = cache(queries.asset_get)
@@ -168,6 +179,7 @@ class Batch(ScopeView):
         rights = RIGHTS[operation.op]
         match operation.scope:
             case TaskScope() as scope:
-                self.principal.require(scope, *rights)
+                if operation.op != "get" or self.principal.reaches(scope):
+                    self.principal.require(scope, *rights)
             case AssetScope(asset_id):
                 self.principal.require_asset(asset_id, asset(asset_id).name, *rights)

@@ -1,27 +1,32 @@
 """Whether the server works: for load balancers, for orchestrators, for Prometheus."""
 
+import logging
 from typing import Any
 
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from statestore import queries
 from statestore.access import Principal, Right
 from statestore.api import answer
-from statestore.api.base import ApiView
+from statestore.api.base import VERBS, ApiView, TimedView
 from statestore.errors import BusyError, NotFoundError
+from statestore.queries import TaskState
+
+logger = logging.getLogger(__name__)
 
 OVERDUE_COUNTED = 100_000  # more are shown as this
+EVERY = 2**40  # no count stops before
 
 
-class Open(APIView):
+class Open(TimedView):
     """Needs no credentials, and tells nothing that needs any."""
 
     authentication_classes: list[Any] = []  # noqa: RUF012 - DRF's interface
     permission_classes: list[Any] = []  # noqa: RUF012
+    http_method_names = VERBS
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Nothing to check."""
@@ -42,8 +47,9 @@ class Readiness(Open):
         """503 where it does not; a late sweep is told, and no reason to send requests elsewhere."""
         try:
             return answer.data(queries.readiness())
-        except DatabaseError as error:
-            raise BusyError(f"The database cannot be used: {error}") from error
+        except DatabaseError:
+            logger.exception("the database cannot be used")
+            raise BusyError("The database cannot be used: the server's log says why.") from None
 
 
 class Metrics(ApiView):
@@ -65,8 +71,9 @@ def _measured(principal: Principal) -> CollectorRegistry:
         ["state"],
         registry=registry,
     )
-    for state, count in queries.task_instance_counts(principal).items():
-        states.labels(state).set(count)
+    counted = queries.task_instance_counts(principal, at_most=EVERY)
+    for state in (TaskState.RUNNING, TaskState.STALLED, TaskState.FAILED, TaskState.DONE):
+        states.labels(state).set(getattr(counted, state))
     overdue = Gauge(
         "statestore_entries_overdue",
         f"Expired entries that wait for the sweep, counted up to {OVERDUE_COUNTED}.",

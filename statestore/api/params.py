@@ -1,21 +1,28 @@
 """What a request's path, query and headers mean; a refusal names the place."""
 
 import re
+import time
 
 from django.http import HttpRequest
 
+from statestore.errors import TooLateError
 from statestore.protocol import (
     ATTEMPT_HEADER,
     BATCH_MAX,
+    DEADLINE_HEADER,
+    ID_MAX,
     MAP_INDEX_NONE,
+    TIME_HEADER,
     WRITE_HEADER,
     InvalidInput,
     TaskScope,
     check_map_index,
     check_scope,
 )
-from statestore.queries import ASSET_ORDERS, AssetQuery, TaskQuery, TaskState
+from statestore.queries import ASSET_ORDERS, WORDS_MAX, AssetQuery, TaskQuery, TaskState
 from statestore.services import Precondition
+
+ALTERNATIVES_MAX = 50  # of one pattern
 
 
 def scope_of(request: HttpRequest, dag_id: str, run_id: str, task_id: str) -> TaskScope:
@@ -85,6 +92,25 @@ def write_of(request: HttpRequest) -> tuple[str | None, int | None]:
     return write[1], int(write[2]) * BATCH_MAX
 
 
+def refuse_late(request: HttpRequest) -> None:
+    """Refuse what its sender has given up meanwhile, and perhaps sent again.
+
+    Raises:
+        TooLateError: its deadline has passed.
+    """
+    text = request.headers.get(DEADLINE_HEADER)
+    if text is None:
+        return
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?", text):
+        raise InvalidInput(
+            ("header", DEADLINE_HEADER),
+            f"{DEADLINE_HEADER} must be seconds since 1970, by the clock of {TIME_HEADER}",
+            "float_parsing",
+        )
+    if time.time() > float(text):
+        raise TooLateError
+
+
 def precondition_of(request: HttpRequest) -> Precondition:
     """If-Match and If-None-Match (RFC 9110, section 13.1)."""
     match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
@@ -117,8 +143,16 @@ def refuse_precondition(request: HttpRequest) -> None:
     for name in ("If-Match", "If-None-Match"):
         if name in request.headers:
             raise InvalidInput(
-                ("header", name), f"{name} is for one key: many have many versions", "value_error"
+                ("header", name), f"{name} is for reading and writing one key", "value_error"
             )
+
+
+def refuse_attempt(request: HttpRequest) -> None:
+    """Refuse an attempt where none is judged."""
+    if ATTEMPT_HEADER in request.headers:
+        raise InvalidInput(
+            ("header", ATTEMPT_HEADER), "an asset has no attempts", "extra_forbidden"
+        )
 
 
 def task_query(request: HttpRequest) -> TaskQuery:
@@ -134,8 +168,18 @@ def task_query(request: HttpRequest) -> TaskQuery:
         run_id=text(request, "run_id"),
         task_id=text(request, "task_id"),
         state=None if status is None else TaskState(status),
-        words=tuple((text(request, "q") or "").split()),
+        words=_words(request),
     )
+
+
+def _words(request: HttpRequest) -> tuple[str, ...]:
+    words = tuple((text(request, "q") or "").split())
+    if len(words) > WORDS_MAX:
+        raise InvalidInput(("query", "q"), f"q may have at most {WORDS_MAX} words", "too_long")
+    if any(len(word) > ID_MAX for word in words):
+        long = f"a word of q may have at most {ID_MAX} characters, as an id"
+        raise InvalidInput(("query", "q"), long, "string_too_long")
+    return words
 
 
 def asset_query(request: HttpRequest) -> AssetQuery:
@@ -147,10 +191,33 @@ def asset_query(request: HttpRequest) -> AssetQuery:
         if word.removeprefix("-") not in ASSET_ORDERS:
             known = ", ".join(ASSET_ORDERS)
             raise InvalidInput(("query", "order_by"), f"order_by must be some of {known}", "enum")
+    flag(request, "only_active")  # all are
     return AssetQuery(
-        name_pattern=text(request, "name_pattern") or "",
-        uri_pattern=text(request, "uri_pattern") or "",
-        name_prefix=text(request, "name_prefix_pattern") or "",
-        uri_prefix=text(request, "uri_prefix_pattern") or "",
+        names=_alternatives(request, "name_pattern"),
+        uris=_alternatives(request, "uri_pattern"),
+        name_beginnings=_beginnings(request, "name_prefix_pattern"),
+        uri_beginnings=_beginnings(request, "uri_prefix_pattern"),
+        dag_ids=tuple(request.GET.getlist("dag_ids")),
         order_by=tuple(orders),
     )
+
+
+def _alternatives(request: HttpRequest, name: str) -> tuple[str, ...]:
+    """What Airflow's patterns mean: `a|b` is a or b, and `~` is everything (no pattern at all)."""
+    words = (text(request, name) or "").split("|")
+    if len(words) > ALTERNATIVES_MAX:
+        most = f"{name} may have at most {ALTERNATIVES_MAX} alternatives"
+        raise InvalidInput(("query", name), most, "too_long")
+    found = tuple(filter(None, map(str.strip, words) if len(words) > 1 else words))
+    return () if "~" in found else found
+
+
+def _beginnings(request: HttpRequest, name: str) -> tuple[str, ...]:
+    """Airflow leaves out what is neither letter nor digit at the end: `s3://` begins as `s3` does."""
+    found = tuple(map(_to_last_letter, _alternatives(request, name)))
+    return () if "" in found else found
+
+
+def _to_last_letter(word: str) -> str:
+    end = next((end for end in range(len(word), 0, -1) if word[end - 1].isalnum()), 0)
+    return word[:end]

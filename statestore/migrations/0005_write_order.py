@@ -13,28 +13,34 @@ class Migration(migrations.Migration):
             model_name="assetentry",
             name="sequence",
             field=models.BigIntegerField(
-                editable=False, help_text="number that the client gave its last write", null=True
+                editable=False, help_text="number that the client gave that write", null=True
             ),
         ),
         migrations.AddField(
             model_name="assetentry",
             name="session",
             field=models.CharField(
-                editable=False, help_text="client that numbers its writes", max_length=16, null=True
+                editable=False,
+                help_text="client whose numbered write overwrote it last",
+                max_length=16,
+                null=True,
             ),
         ),
         migrations.AddField(
             model_name="entry",
             name="sequence",
             field=models.BigIntegerField(
-                editable=False, help_text="number that the client gave its last write", null=True
+                editable=False, help_text="number that the client gave that write", null=True
             ),
         ),
         migrations.AddField(
             model_name="entry",
             name="session",
             field=models.CharField(
-                editable=False, help_text="client that numbers its writes", max_length=16, null=True
+                editable=False,
+                help_text="client whose numbered write overwrote it last",
+                max_length=16,
+                null=True,
             ),
         ),
     ]

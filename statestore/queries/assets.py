@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Q
+
 from statestore.access import Principal
 from statestore.errors import NotFoundError
 from statestore.models import Asset as AssetRow
@@ -42,12 +44,15 @@ def asset_get(asset_id: int) -> Asset:
 
 @dataclass(frozen=True, slots=True)
 class AssetQuery:
-    """Which assets: parts of name and uri (with the wildcards % and _), beginnings of them."""
+    """Which assets; of several alternatives one must fit, and where there are none anything does."""
 
-    name_pattern: str = ""
-    uri_pattern: str = ""
-    name_prefix: str = ""
-    uri_prefix: str = ""
+    names: tuple[str, ...] = ()
+    """Parts of the name, with the wildcards % and _."""
+    uris: tuple[str, ...] = ()
+    name_beginnings: tuple[str, ...] = ()
+    uri_beginnings: tuple[str, ...] = ()
+    dag_ids: tuple[str, ...] = ()
+    """Dags that schedule or produce them. None is known to, so nothing fits."""
     order_by: tuple[str, ...] = ()
 
 
@@ -60,13 +65,16 @@ def asset_page(
 ) -> AssetPage:
     """The assets that the principal reaches, by id where nothing else is asked for."""
     conditions = {
-        "name__holds": wanted.name_pattern,
-        "uri__holds": wanted.uri_pattern,
-        "name__begins": wanted.name_prefix,
-        "uri__begins": wanted.uri_prefix,
+        "name__holds": wanted.names,
+        "uri__holds": wanted.uris,
+        "name__begins": wanted.name_beginnings,
+        "uri__begins": wanted.uri_beginnings,
     }
-    asked = {condition: text for condition, text in conditions.items() if text}
-    rows = AssetRow.objects.filter(reached_assets(principal), **asked)
+    rows = AssetRow.objects.filter(reached_assets(principal))
+    for condition, words in conditions.items():
+        rows = rows.filter(Q(*((condition, word) for word in words), _connector=Q.OR))
+    if wanted.dag_ids:
+        rows = rows.none()
     columns = [
         f"{'-' * name.startswith('-')}{ASSET_ORDERS[name.removeprefix('-')]}"
         for name in wanted.order_by

@@ -20,6 +20,7 @@ from statestore.access import (
     Right,
     parse_patterns,
     parse_rights,
+    user_name,
 )
 from statestore.errors import NotAuthenticatedError
 from statestore.models import ApiToken, GroupReach
@@ -89,7 +90,7 @@ def principal_of_user(user: Any) -> Principal:
     if not user.is_active or user.is_anonymous:
         raise NotAuthenticatedError
     rights = frozenset(right for right, name in USER_PERMISSIONS.items() if user.has_perm(name))
-    name, origin = f"user {user.get_username()}", f"user {user.pk}"
+    name, origin = user_name(user), f"user {user.pk}"
     reaches = [] if user.is_superuser else list(GroupReach.objects.filter(group__user=user))
     grants = _grants_within(user, rights, reaches) if reaches else (Grant(rights),)
     return Principal(name, grants, origin=origin)

@@ -1,12 +1,13 @@
 """Entries of task instances and of assets."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from statestore.errors import NotFoundError
-from statestore.models import Asset
-from statestore.protocol import AssetScope, Scope
+from statestore.models import Asset, TaskInstance
+from statestore.protocol import AssetScope, Scope, TaskScope
 from statestore.sql.entries import entries_of, owner_of
 from statestore.sql.statement import first, read_time
 
@@ -56,6 +57,34 @@ def entry_get(*, scope: Scope, key: str) -> Entry:
     if row is None:
         raise NotFoundError(f"There is no key {key!r} in {scope}.")
     return _entry(row)
+
+
+def entries_get(*, named: Sequence[tuple[Scope, str]]) -> list[Entry | None]:
+    """Many entries by scope and key; None for one that is not there.
+
+    Those of task instances are read as they stood at one moment, and so are those of assets.
+    """
+    found: dict[tuple[Scope, str], Entry] = {}
+    for kind in (TaskScope, AssetScope):
+        scopes = {scope for scope, _ in named if isinstance(scope, kind)}
+        rows_of = _rows_of(scopes)
+        wanted = [{"owner": rows_of[scope], "key": key} for scope, key in named if scope in rows_of]
+        if not wanted:
+            continue
+        scope_of = {row: scope for scope, row in rows_of.items()}
+        get_many = entries_of(next(iter(scopes))).get_many
+        for *columns, row in get_many.rows(rows=wanted, now=datetime.now(UTC)):
+            entry = _entry(tuple(columns))
+            found[scope_of[row], entry.key] = entry
+    return [found.get(one) for one in named]
+
+
+def _rows_of(scopes: set[Scope]) -> dict[Scope, int]:
+    """The ids of the rows of scopes of one kind, where there are any."""
+    by_digest = {scope.digest: scope for scope in scopes if isinstance(scope, TaskScope)}
+    instances = TaskInstance.objects.filter(scope_digest__in=by_digest) if by_digest else []
+    rows = {by_digest[bytes(one.scope_digest)]: one.pk for one in instances}
+    return rows | {scope: scope.asset_id for scope in scopes if isinstance(scope, AssetScope)}
 
 
 def entry_page(*, scope: Scope, limit: int = 50, offset: int = 0) -> EntryPage:

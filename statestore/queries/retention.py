@@ -43,6 +43,22 @@ def expired_oldest(*, limit: int) -> list[ExpiredEntry]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One run of the sweep."""
+
+    started_at: datetime
+    seconds: float
+    deleted: int
+    overdue: int
+
+
+def last_sweeps(limit: int) -> list[Sweep]:
+    """The newest runs of the sweep, newest first."""
+    rows = SweepRun.objects.order_by("-started_at")[:limit]
+    return [Sweep(row.started_at, row.seconds, row.deleted, row.overdue) for row in rows]
+
+
 def last_sweep() -> SweepRun | None:
     """The newest run of the sweep."""
     return SweepRun.objects.order_by("-started_at").first()

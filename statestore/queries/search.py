@@ -12,7 +12,10 @@ from statestore.models import TaskInstance
 from statestore.protocol import InvalidInput
 from statestore.queries.entries import PAGE_MAX
 from statestore.queries.patterns import reached
-from statestore.queries.tasks import TaskState, TaskSummary, in_state, summaries
+from statestore.queries.states import TaskState, in_state
+from statestore.queries.tasks import TaskSummary, summaries
+
+WORDS_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,13 @@ def task_search(
 ) -> TaskSearch:
     """The task instances that the principal reaches, by their last write, newest first.
 
+    The order is that of `active_at`, which may be ACTIVE_AT_LAG older than the last write.
+
     Raises:
         InvalidInput: the cursor is none of this search.
     """
-    limit = min(limit, PAGE_MAX)
-    found = TaskInstance.objects.filter(_wanted(wanted), reached(principal))
+    limit, now = min(limit, PAGE_MAX), datetime.now(UTC)
+    found = TaskInstance.objects.filter(_wanted(wanted, now), reached(principal))
     if cursor is not None:
         active_at, pk = _read_cursor(cursor)
         found = found.filter(Q(active_at__lt=active_at) | Q(active_at=active_at, pk__lt=pk))
@@ -52,7 +57,7 @@ def task_search(
     return TaskSearch(summaries(rows[:limit]), _cursor(rows[limit - 1]) if more else None)
 
 
-def _wanted(wanted: TaskQuery) -> Q:
+def _wanted(wanted: TaskQuery, now: datetime) -> Q:
     ids = {"dag_id": wanted.dag_id, "run_id": wanted.run_id, "task_id": wanted.task_id}
     condition = Q(**{name: text for name, text in ids.items() if text is not None})
     for word in wanted.words:
@@ -60,7 +65,7 @@ def _wanted(wanted: TaskQuery) -> Q:
             Q(dag_id__icontains=word) | Q(run_id__icontains=word) | Q(task_id__icontains=word)
         )
     if wanted.state is not None:
-        condition &= in_state(wanted.state, datetime.now(UTC))
+        condition &= in_state(wanted.state, now)
     return condition
 
 

@@ -1,38 +1,19 @@
 """Task instances as people look at them: what each last reported, and when."""
 
-import enum
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from django.conf import settings
-from django.db.models import Count, Max, Q, Window
+from django.db.models import Case, Count, F, Max, Min, Q, When, Window
 from django.db.models.functions import RowNumber
 
 from statestore.access import Principal
 from statestore.errors import NotFoundError
 from statestore.models import Entry as EntryRow
 from statestore.models import TaskInstance
-from statestore.protocol import PROGRESS_KEY, Status, TaskScope
+from statestore.protocol import MAP_INDEX_NONE, PROGRESS_KEY, TaskScope
 from statestore.queries.entries import Entry
 from statestore.queries.patterns import reached
-
-
-class TaskState(enum.StrEnum):
-    """What a task last reported, and whether it has been silent since."""
-
-    RUNNING = "running"
-    STALLED = "stalled"
-    DONE = "done"
-    FAILED = "failed"
-    NONE = "none"  # it keeps keys, and reports no progress
-
-
-_STATUS_OF = {
-    TaskState.DONE: Status.DONE,
-    TaskState.FAILED: Status.FAILED,
-    TaskState.NONE: Status.NONE,
-}
-ACTIVE_AT_LAG = timedelta(seconds=30)
+from statestore.queries.states import TaskState, state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,73 +31,42 @@ class TaskSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Siblings:
+    """Where a map index stands among those of its task."""
+
+    place: int
+    """From 1."""
+    total: int
+    previous_id: int | None
+    next_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class TaskDetail:
-    """A task instance with all its entries, by key."""
+    """A task instance with its entries, by key."""
 
     summary: TaskSummary
     created_at: datetime
     entries: list[Entry]
+    siblings: Siblings | None
+    """None where the task is not mapped."""
+    next_key: str
+    """The page of entries that follows begins after this key; empty: there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaskFilter:
-    """Which task instances: beginnings of ids, a key they keep, words anywhere in their ids."""
-
-    state: TaskState | None = None
-    dag: str = ""
-    run: str = ""
-    task: str = ""
-    key: str = ""
-    words: tuple[str, ...] = ()
+KEYS_SHOWN = 200
 
 
-@dataclass(frozen=True, slots=True)
-class TaskPage:
-    """Some of the task instances that a filter lets through, and how many there are."""
-
-    rows: list[TaskSummary]
-    total: int
-
-
-def task_page(
-    *, where: TaskFilter, principal: Principal, limit: int = 50, offset: int = 0
-) -> TaskPage:
-    """Those that the principal reaches, newest first; without a state, those in trouble come first."""
-    now = datetime.now(UTC)
-    found = TaskInstance.objects.filter(reached(principal), _matches(where, now))
-    found = found.order_by("-active_at", "-id")
-    if where.state is not None:
-        found = found.filter(_in_tab(where.state, now))
-        return TaskPage(summaries(list(found[offset : offset + limit])), found.count())
-    urgent = _in_tab(TaskState.FAILED, now) | _in_tab(TaskState.STALLED, now)
-    # Two index scans instead of a sort of the whole table by urgency.
-    rows = list(found.filter(urgent)[offset : offset + limit])
-    if len(rows) < limit:
-        skip = max(0, offset - found.filter(urgent).count())
-        rows += found.exclude(urgent)[skip : skip + limit - len(rows)]
-    return TaskPage(summaries(rows), found.count())
-
-
-def task_instance_counts(principal: Principal) -> dict[TaskState, int]:
-    """How many that the principal reaches are in each state; done and failed ones of 24 hours."""
-    found = TaskInstance.objects.filter(reached(principal))
-    now = datetime.now(UTC)
-    states = (TaskState.RUNNING, TaskState.STALLED, TaskState.FAILED, TaskState.DONE)
-    return {state: found.filter(_in_tab(state, now)).count() for state in states}
-
-
-def task_detail(task_instance_id: int, principal: Principal) -> TaskDetail:
-    """One task instance, by the number in its page's URL.
+def task_detail(task_instance_id: int, principal: Principal, *, after_key: str = "") -> TaskDetail:
+    """One task instance, by the number in its page's URL, with its first entries after a key.
 
     Raises:
         NotFoundError: there is none with this number that the principal reaches.
     """
-    row = TaskInstance.objects.filter(reached(principal), pk=task_instance_id).first()
-    if row is None:
-        raise NotFoundError("This task instance is not there: it never was, or it was deleted.")
-    entries = EntryRow.objects.filter(_unexpired(datetime.now(UTC)), task_instance=row).order_by(
-        "key"
-    )
+    row = _reached_row(task_instance_id, principal)
+    entries = EntryRow.objects.filter(
+        unexpired(datetime.now(UTC)), task_instance=row, key__gt=after_key
+    ).order_by("key")[: KEYS_SHOWN + 1]
     snapshots = [
         Entry(
             e.key,
@@ -132,91 +82,88 @@ def task_detail(task_instance_id: int, principal: Principal) -> TaskDetail:
         for e in entries
     ]
     (summary,) = summaries([row])
-    return TaskDetail(summary, row.created_at, snapshots)
+    next_key = snapshots[KEYS_SHOWN - 1].key if len(snapshots) > KEYS_SHOWN else ""
+    return TaskDetail(summary, row.created_at, snapshots[:KEYS_SHOWN], _siblings(row), next_key)
 
 
-def _unexpired(now: datetime) -> Q:
-    return Q(expires_at__isnull=True) | Q(expires_at__gt=now)
+def task_scope(task_instance_id: int, principal: Principal) -> TaskScope:
+    """The ids of the task instance with this number.
+
+    Raises:
+        NotFoundError: there is none with this number that the principal reaches.
+    """
+    return _reached_row(task_instance_id, principal).scope
 
 
-def _matches(where: TaskFilter, now: datetime) -> Q:
-    fields = {"dag_id": where.dag, "run_id": where.run, "task_id": where.task}
-    condition = Q(**{f"{name}__startswith": text for name, text in fields.items() if text})
-    for word in where.words:
-        ids = ("dag_id", "run_id", "task_id")
-        condition &= Q(*((f"{name}__icontains", word) for name in ids), _connector=Q.OR)
-    if where.key:
-        keeping = EntryRow.objects.filter(_unexpired(now), key__startswith=where.key)
-        condition &= Q(pk__in=keeping.values("task_instance_id"))
-    return condition
+def _reached_row(task_instance_id: int, principal: Principal) -> TaskInstance:
+    row = TaskInstance.objects.filter(reached(principal), pk=task_instance_id).first()
+    if row is None:
+        raise NotFoundError("This task instance is not there: it never was, or it was deleted.")
+    return row
 
 
-def _in_tab(state: TaskState, now: datetime) -> Q:
-    """The condition of a state; tasks that have ended count for 24 hours."""
-    ended = state in {TaskState.DONE, TaskState.FAILED}
-    recent = Q(active_at__gte=now - timedelta(hours=24)) if ended else Q()
-    return in_state(state, now) & recent
-
-
-def in_state(state: TaskState, now: datetime) -> Q:
-    """The condition of a state over the coarse `active_at`, which lags the last write."""
-    silent = Q(
-        active_at__lt=now - timedelta(seconds=settings.STATESTORE_STALLED_SECONDS) - ACTIVE_AT_LAG
+def _siblings(row: TaskInstance) -> Siblings | None:
+    if row.map_index == MAP_INDEX_NONE:
+        return None
+    others = TaskInstance.objects.filter(
+        dag_id=row.dag_id, run_id=row.run_id, task_id=row.task_id, map_index__gte=0
     )
-    if state is TaskState.STALLED:
-        return Q(status=Status.RUNNING.value) & silent
-    if state is TaskState.RUNNING:
-        return Q(status=Status.RUNNING.value) & ~silent
-    return Q(status=_STATUS_OF[state].value)
+    found = others.aggregate(
+        total=Count("pk"),
+        before=Count("pk", filter=Q(map_index__lt=row.map_index)),
+        previous=Max("map_index", filter=Q(map_index__lt=row.map_index)),
+        next=Min("map_index", filter=Q(map_index__gt=row.map_index)),
+    )
+    beside = [index for index in (found["previous"], found["next"]) if index is not None]
+    ids = dict(others.filter(map_index__in=beside).values_list("map_index", "pk"))
+    return Siblings(
+        found["before"] + 1, found["total"], ids.get(found["previous"]), ids.get(found["next"])
+    )
 
 
-def _state(status: Status, last_write: datetime | None, now: datetime) -> TaskState:
-    if status is Status.RUNNING:
-        silent = last_write is None or now - last_write > timedelta(
-            seconds=settings.STATESTORE_STALLED_SECONDS
-        )
-        return TaskState.STALLED if silent else TaskState.RUNNING
-    return {
-        Status.NONE: TaskState.NONE,
-        Status.DONE: TaskState.DONE,
-        Status.FAILED: TaskState.FAILED,
-    }[status]
+def unexpired(now: datetime) -> Q:
+    """Entries that exist for readers."""
+    return Q(expires_at__isnull=True) | Q(expires_at__gt=now)
 
 
 OTHER_KEYS_SHOWN = 3
 
 
 def summaries(rows: list[TaskInstance]) -> list[TaskSummary]:
-    """What Live and the search show of task instances, in three queries."""
-    now = datetime.now(UTC)
-    entries = EntryRow.objects.filter(_unexpired(now), task_instance__in=[row.pk for row in rows])
-    totals = {
-        pk: (count, last)
-        for pk, count, last in entries.values_list("task_instance_id").annotate(
-            n=Count("pk"), last=Max("updated_at")
+    """What Live and the search show of task instances, in one query."""
+    if not rows:
+        return []
+    now, each = datetime.now(UTC), F("task_instance_id")
+    entries = (
+        EntryRow.objects.filter(unexpired(now), task_instance__in=[row.pk for row in rows])
+        .annotate(
+            place=Window(RowNumber(), each, order_by="key"),
+            keys=Window(Count("pk"), each),
+            last=Window(Max("updated_at"), each),
+            progress=Case(When(key=PROGRESS_KEY, then="value")),
         )
-    }
-    progress = dict(entries.filter(key=PROGRESS_KEY).values_list("task_instance_id", "value"))
-    numbered = (
-        entries.exclude(key=PROGRESS_KEY)
-        .annotate(place=Window(RowNumber(), partition_by="task_instance_id", order_by="key"))
-        .filter(place__lte=OTHER_KEYS_SHOWN)
+        .filter(Q(place__lte=OTHER_KEYS_SHOWN + 1) | Q(key=PROGRESS_KEY))
+        .order_by("task_instance_id", "key")
+        .values_list("task_instance_id", "key", "keys", "last", "progress")
     )
-    others: dict[int, list[str]] = {}
-    for pk, key in numbered.order_by("task_instance_id", "key").values_list(
-        "task_instance_id", "key"
-    ):
-        others.setdefault(pk, []).append(key)
-    return [
-        TaskSummary(
-            id=row.pk,
-            scope=row.scope,
-            attempt=row.attempt,
-            state=_state(Status(row.status), totals.get(row.pk, (0, None))[1], now),
-            progress=progress.get(row.pk),
-            key_count=totals.get(row.pk, (0, None))[0],
-            other_keys=others.get(row.pk, []),
-            last_write=totals.get(row.pk, (0, None))[1],
-        )
-        for row in rows
-    ]
+    found: dict[int, list[tuple[str, int, datetime, str | None]]] = {}
+    for pk, *entry in entries:
+        found.setdefault(pk, []).append(tuple(entry))
+    return [_summary(row, found.get(row.pk, []), now) for row in rows]
+
+
+def _summary(
+    row: TaskInstance, entries: list[tuple[str, int, datetime, str | None]], now: datetime
+) -> TaskSummary:
+    _, count, last_write, _ = entries[0] if entries else ("", 0, None, None)
+    progress = next((progress for key, _, _, progress in entries if key == PROGRESS_KEY), None)
+    return TaskSummary(
+        id=row.pk,
+        scope=row.scope,
+        attempt=row.attempt,
+        state=state_of(row, progress, now),
+        progress=progress,
+        key_count=count,
+        other_keys=[key for key, *_ in entries if key != PROGRESS_KEY][:OTHER_KEYS_SHOWN],
+        last_write=last_write,
+    )

@@ -35,8 +35,10 @@ def entry_wait(*, scope: Scope, key: str, newer_than: int, seconds: float) -> No
 
 
 def _version(scope: Scope, key: str) -> int:
-    row = first(entries_of(scope).get.rows(owner=owner_of(scope), key=key, now=datetime.now(UTC)))
-    return 0 if row is None else int(row[2])
+    """The version alone: whoever waits looks five times a second, and a value may be long."""
+    now = datetime.now(UTC)
+    row = first(entries_of(scope).obstacle.rows(owner=owner_of(scope), key=key, now=now))
+    return 0 if row is None else int(row[1] or 0)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from statestore.services.assets import asset_register
 from statestore.services.attempts import attempt_start
+from statestore.services.audit import Action, audit_record, sweep_audit
 from statestore.services.batch import Operation, Outcome, batch_apply
 from statestore.services.changes import Changed, entry_increment, entry_merge
 from statestore.services.entries import (
@@ -14,11 +15,20 @@ from statestore.services.entries import (
     entry_patch,
     entry_set,
 )
+from statestore.services.history import entry_restore, sweep_samples, sweep_versions
+from statestore.services.runs import run_clear
+from statestore.services.secrets import scan_secrets, secret_dismiss, secret_reveal
 from statestore.services.sweep import sweep_expired
-from statestore.services.tokens import api_token_create, api_token_revoke
+from statestore.services.tokens import (
+    api_token_create,
+    api_token_revoke,
+    task_token_create,
+    user_token_create,
+)
 
 __all__ = [
     "ALWAYS",
+    "Action",
     "Changed",
     "Expiry",
     "Operation",
@@ -29,12 +39,23 @@ __all__ = [
     "api_token_revoke",
     "asset_register",
     "attempt_start",
+    "audit_record",
     "batch_apply",
     "entries_clear",
     "entry_delete",
     "entry_increment",
     "entry_merge",
     "entry_patch",
+    "entry_restore",
     "entry_set",
+    "run_clear",
+    "scan_secrets",
+    "secret_dismiss",
+    "secret_reveal",
+    "sweep_audit",
     "sweep_expired",
+    "sweep_samples",
+    "sweep_versions",
+    "task_token_create",
+    "user_token_create",
 ]

@@ -18,8 +18,8 @@ def attempt_start(*, scope: TaskScope) -> int:
     return int(attempt)
 
 
-def hold(scope: Scope, attempt: int | None) -> bool:
-    """Hold a scope until the transaction ends; whether it is there.
+def hold(scope: Scope, attempt: int | None) -> int | None:
+    """Hold a scope until the transaction ends; its row's id, or None where there is none.
 
     Whoever locks more than one row in a transaction holds their scopes first, by digest: so two of
     them never wait for each other. Meanwhile no newer attempt starts.
@@ -28,9 +28,11 @@ def hold(scope: Scope, attempt: int | None) -> bool:
         StaleAttemptError: a newer attempt has started.
     """
     row = first(entries_of(scope).hold_owner.rows(owner=owner_of(scope)))
-    if row is not None:
-        refuse_stale(attempt, newest=row[0])
-    return row is not None
+    if row is None:
+        return None
+    newest, row_id = row
+    refuse_stale(attempt, newest=newest)
+    return int(row_id)
 
 
 def refuse_stale(attempt: int | None, *, newest: int) -> None:

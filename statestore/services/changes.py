@@ -77,7 +77,7 @@ def _create(scope: Scope, key: str, value: str, writer: Writer, expiry: Expiry) 
         scope=scope, key=key, value=value, decoded=decode(value),
         writer=writer, expiry=expiry, precondition=Precondition(absent=True),
     )  # fmt: skip
-    return Changed(value, version)
+    return Changed(value, version or 1)
 
 
 @transaction.atomic
@@ -93,7 +93,12 @@ def _change(
     row = first(held)
     if row is None:
         raise NotFoundError(f"There is no key {key!r} in {scope}: PUT creates one.")
-    value = change(row[0])
+    present, version = row
+    try:
+        value = change(present)
+    except NotANumberError as refusal:
+        refusal.extra["version"] = version
+        raise
     if len(value.encode()) > settings.STATESTORE_VALUE_MAX_BYTES:
         most = settings.STATESTORE_VALUE_MAX_BYTES
         raise InvalidInput(

@@ -6,6 +6,7 @@ A write of an attempt is refused once a newer one has started.
 
 import json
 import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,8 +15,11 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
+from statestore.access import is_person
 from statestore.errors import NotFoundError, PreconditionFailedError
+from statestore.jsontext import decode
 from statestore.models import Entry, TaskInstance
+from statestore.progress import sample_of
 from statestore.protocol import (
     NEVER_EXPIRE,
     PROGRESS_KEY,
@@ -28,11 +32,15 @@ from statestore.protocol import (
 )
 from statestore.queries import ACTIVE_AT_LAG
 from statestore.services.attempts import hold, refuse_stale, scope_parameters
-from statestore.sql import task_instances
-from statestore.sql.entries import clear_all_map_indices, entries_of, owner_of
+from statestore.services.audit import Action, audit_record
+from statestore.services.refusal import refuse_secret
+from statestore.sql import samples, task_instances
+from statestore.sql.entries import clear_all_map_indices, entries_of, owner_of, writes_of
 from statestore.sql.statement import first, read_time
 
 logger = logging.getLogger(__name__)
+
+SAMPLE_EVERY = timedelta(seconds=10)
 
 Expiry = datetime | timedelta | NeverExpire | None
 """When an entry ends: at a time, so long after this write, never, or (None) by the default."""
@@ -47,9 +55,11 @@ class Writer:
     task: TaskScope | None = None
     """The task instance that a task token speaks for."""
     session: str | None = None
-    """The client that numbers its writes, so that none takes effect after a later one."""
+    """The client that numbers its overwrites, so that one that is sent twice is one write."""
     sequence: int | None = None
     """The number of this write."""
+    reason: str = ""
+    """Why, for the audit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,37 +83,103 @@ def entry_set(
     writer: Writer,
     expiry: Expiry = None,
     precondition: Precondition = ALWAYS,
-) -> int:
+) -> int | None:
     """Create or overwrite an entry, and its task instance where that is new; the entry's version.
 
-    `value` is JSON text and is stored as it is; `decoded` is what it means.
+    `value` is JSON text and is stored as it is; `decoded` is what it means. None: nothing was
+    written, for this very write, or a later one of the same client, came first.
 
     Raises:
         StaleAttemptError: a newer attempt has started.
         PreconditionFailedError: the entry is not as the precondition says.
+        InvalidInput: the value looks like a secret, and STATESTORE_REFUSE_SECRETS is set.
     """
+    refuse_secret(scope, key, value)
     now = datetime.now(UTC)
-    expires_at = _expires_at(expiry, now) if isinstance(scope, TaskScope) else None
     parameters = {
-        **_write_parameters(scope, key, writer, now, ordered=precondition == ALWAYS),
+        **_write_parameters(scope, key, writer, now),
         "value": value,
-        "expires_at": expires_at,
-        "expires_hour": None if expires_at is None else int(expires_at.timestamp() // 3600),
+        **_expiry_columns(scope, expiry, now),
     }
-    entries = entries_of(scope)
+    writes = writes_of(scope, key)
     if precondition.present or precondition.version is not None:
-        row = first(entries.replace.rows(version=precondition.version, **parameters))
+        row = first(writes.replace.rows(version=precondition.version, **parameters))
     else:
-        statement = entries.create if precondition.absent else entries.set
+        statement = writes.create if precondition.absent else writes.set
+        numbered = precondition == ALWAYS
+        parameters["session"] = writer.session if numbered else None
+        parameters["sequence"] = writer.sequence if numbered else None
         row = first(statement.rows(**parameters))
         if row is None and isinstance(scope, TaskScope):
             # a new task instance, unless another writer was first, or it is refused
             task_instances.create.count(**scope_parameters(scope), now=now)
             row = first(statement.rows(**parameters))
     if row is None:
-        return _version_or_refusal(scope, key, writer, now, ordered=precondition == ALWAYS)
-    _touch(row, key, decoded, now)
+        version = _version_now(scope, key, writer, now)
+        if precondition == ALWAYS and writer.session is not None:
+            return None
+        raise _not_so(key, version)
+    _touch(row, key, decoded, now, writer.attempt)
     return int(row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Overwrite:
+    """A key that is written whatever is there."""
+
+    scope: Scope
+    owner: int
+    """The row of its scope, which the transaction holds (`attempts.hold`)."""
+    key: str
+    value: str
+    decoded: Any
+    expiry: Expiry
+    attempt: int | None
+    sequence: int | None
+
+
+def entries_overwrite(*, overwrites: Sequence[Overwrite], writer: Writer) -> list[int | None]:
+    """Create or overwrite different entries of one kind; as `entry_set` for each, but the caller has
+    called `refuse_secret`. One statement writes all progress, and one everything else."""
+    now = datetime.now(UTC)
+    reports = [one for one in overwrites if one.key == PROGRESS_KEY]
+    others = [one for one in overwrites if one.key != PROGRESS_KEY]
+    written = _set_many(reports, writer, now) | _set_many(others, writer, now)
+    changed = [(one, row) for one in overwrites if (row := written.get((one.owner, one.key)))]
+    _take_samples([(row, one.decoded, one.attempt) for one, row in changed], now)
+    touched = set[int]()
+    for one, row in changed:
+        if one.owner not in touched or one.key == PROGRESS_KEY:
+            _summarize(row, one.key, one.decoded, now)
+            touched.add(one.owner)
+    rows_of_all = (written.get((one.owner, one.key)) for one in overwrites)
+    return [None if row is None else int(row[0]) for row in rows_of_all]
+
+
+def _set_many(
+    overwrites: Sequence[Overwrite], writer: Writer, now: datetime
+) -> dict[tuple[int, str], tuple[Any, ...]]:
+    """Overwrite keys of which all leave samples, or all versions; the rows by owner and key."""
+    if not overwrites:
+        return {}
+    rows = writes_of(overwrites[0].scope, overwrites[0].key).set_many.rows(
+        rows=[
+            {
+                "owner": one.owner,
+                "key": one.key,
+                "value": one.value,
+                "attempt": one.attempt,
+                "sequence": one.sequence,
+                **_expiry_columns(one.scope, one.expiry, now),
+            }
+            for one in overwrites
+        ],
+        now=now,
+        sampled_before=now - SAMPLE_EVERY,
+        session=writer.session,
+        **_writer_columns(writer),
+    )
+    return {(row[1], row[6]): row for row in rows}
 
 
 def entry_patch(
@@ -122,37 +198,52 @@ def entry_patch(
         StaleAttemptError: a newer attempt has started.
         PreconditionFailedError: the entry is in another version.
     """
+    refuse_secret(scope, key, value)
     now = datetime.now(UTC)
-    parameters = {
-        **_write_parameters(scope, key, writer, now, ordered=False),
-        "value": value,
-    }
+    parameters = {**_write_parameters(scope, key, writer, now), "value": value}
     row = None
     if not precondition.absent:  # of an entry that must not exist, nothing can be changed
-        statement = entries_of(scope).replace_value
+        statement = writes_of(scope, key).replace_value
         row = first(statement.rows(version=precondition.version, **parameters))
     if row is None:
-        try:
-            return _version_or_refusal(scope, key, writer, now, ordered=False)
-        except PreconditionFailedError as refusal:
-            if refusal.extra["version"] is None:
-                raise NotFoundError(
-                    f"There is no key {key!r} in {scope}: PUT creates one."
-                ) from None
-            raise
-    _touch(row, key, decoded, now)
+        version = _version_now(scope, key, writer, now)
+        if version is None:
+            raise NotFoundError(f"There is no key {key!r} in {scope}: PUT creates one.")
+        if precondition == ALWAYS:  # it was created meanwhile
+            return entry_patch(scope=scope, key=key, value=value, decoded=decoded, writer=writer)
+        raise _not_so(key, version)
+    _touch(row, key, decoded, now, writer.attempt)
     return int(row[0])
 
 
 def entry_delete(
     *, scope: Scope, key: str, writer: Writer, precondition: Precondition = ALWAYS
 ) -> bool:
-    """Delete an entry; whether there was one.
+    """Delete an entry; whether there was one. What a person deletes is in the audit.
 
     Raises:
         StaleAttemptError: a newer attempt has started.
         PreconditionFailedError: a version was asked for, and the entry is not in it.
     """
+    reports, by_hand = key == PROGRESS_KEY and isinstance(scope, TaskScope), is_person(writer.name)
+    if not (reports or by_hand):
+        return _delete(scope, key, writer, precondition)
+    with transaction.atomic():
+        if reports:  # its status goes with it
+            hold(scope, writer.attempt)
+        deleted = _delete(scope, key, writer, precondition)
+        if deleted and by_hand:
+            audit_record(
+                action=Action.CLEARED_KEY,
+                who=writer.name,
+                scope=scope,
+                key=key,
+                reason=writer.reason,
+            )
+    return deleted
+
+
+def _delete(scope: Scope, key: str, writer: Writer, precondition: Precondition) -> bool:
     now = datetime.now(UTC)
     row = None
     if not precondition.absent:
@@ -163,35 +254,36 @@ def entry_delete(
                 now=now,
                 attempt=writer.attempt,
                 version=precondition.version,
-                in_order_of=writer.session if precondition == ALWAYS else None,
-                sequence=writer.sequence,
             )
         )
     if row is None:
-        try:
-            _version_or_refusal(scope, key, writer, now, ordered=precondition == ALWAYS)
-        except PreconditionFailedError as refusal:
-            missing = refusal.extra["version"] is None
-            if not (precondition == ALWAYS or (precondition.absent and missing)):
-                raise
+        version = _version_now(scope, key, writer, now)
+        fits = precondition == ALWAYS or (precondition.absent and version is None)
+        if not fits:
+            raise _not_so(key, version)
         return False
     if isinstance(scope, TaskScope):
-        forget_progress([(row[0], key)])
+        forget_progress([row])
     logger.info("%s deleted key %r of %s", writer.name, key, scope)
     return True
 
 
 @transaction.atomic
-def entries_clear(*, scope: Scope, writer: Writer, all_map_indices: bool = False) -> int:
-    """Delete every entry of a scope, or of all map indices of a task; how many.
+def entries_clear(
+    *, scope: Scope, writer: Writer, all_map_indices: bool = False, of_any: bool = False
+) -> int:
+    """Delete every entry of a scope, or of all map indices of a task; how many. It is in the audit.
 
-    The task instance itself, and so its attempt number, stays.
+    The task instance itself, and so its attempt number, stays. `of_any` says that it is not known
+    which map index the writer's attempt is of: then none of them may have a newer one.
 
     Raises:
         StaleAttemptError: a newer attempt has started.
     """
     if isinstance(scope, TaskScope) and all_map_indices:
-        task_instances.hold_all_map_indices.rows(**scope_parameters(scope))
+        for (newest,) in task_instances.hold_all_map_indices.rows(**scope_parameters(scope)):
+            if of_any:
+                refuse_stale(writer.attempt, newest=newest)
     hold(scope, writer.attempt)
     if isinstance(scope, TaskScope) and all_map_indices:
         rows = clear_all_map_indices.rows(**scope_parameters(scope))
@@ -202,37 +294,57 @@ def entries_clear(*, scope: Scope, writer: Writer, all_map_indices: bool = False
     if rows:
         every = " (all map indices)" if all_map_indices else ""
         logger.info("%s cleared %s keys of %s%s", writer.name, len(rows), scope, every)
+        audit_record(
+            action=Action.CLEARED_ALL_MAP_INDICES if all_map_indices else Action.CLEARED,
+            who=writer.name,
+            scope=scope.at(-1) if isinstance(scope, TaskScope) and all_map_indices else scope,
+            detail=cleared_keys(rows),
+            reason=writer.reason,
+        )
     return len(rows)
 
 
-def forget_progress(deleted: list[tuple[int, str]]) -> None:
+def cleared_keys(deleted: list[tuple[Any, ...]]) -> str:
+    """How many entries were deleted, and the keys that they had, for the audit."""
+    return f"{len(deleted)} keys: " + ", ".join(sorted({row[1] for row in deleted}))
+
+
+def forget_progress(deleted: list[tuple[Any, ...]]) -> None:
     """A task instance whose progress is among the deleted entries no longer reports a status."""
-    ids = [task_instance_id for task_instance_id, key in deleted if key == PROGRESS_KEY]
+    ids = [task_instance_id for task_instance_id, key, *_ in deleted if key == PROGRESS_KEY]
     if ids:
         written_again = Entry.objects.filter(task_instance=OuterRef("pk"), key=PROGRESS_KEY)
         silent = TaskInstance.objects.filter(~Exists(written_again), pk__in=ids)
         silent.update(status=Status.NONE.value)
+        samples.forget.count(ids=json.dumps(ids))
 
 
 # --- shared by the writes above ---
 
 
-def _write_parameters(
-    scope: Scope, key: str, writer: Writer, now: datetime, *, ordered: bool
-) -> dict[str, Any]:
+def _write_parameters(scope: Scope, key: str, writer: Writer, now: datetime) -> dict[str, Any]:
     return {
         "owner": owner_of(scope),
         "key": key,
         "now": now,
-        "writer": writer.name[:200],
-        "writer_task": writer.task and json.dumps(astuple(writer.task)),
+        "sampled_before": now - SAMPLE_EVERY,
         "attempt": writer.attempt,
         "by_attempt": writer.attempt,
-        # A write that depends on what was there is no place to count from.
-        "session": writer.session if ordered else None,
-        "sequence": writer.sequence if ordered else None,
-        "in_order_of": writer.session if ordered else None,
+        **_writer_columns(writer),
     }
+
+
+def _writer_columns(writer: Writer) -> dict[str, Any]:
+    return {
+        "writer": writer.name[:200],
+        "writer_task": writer.task and json.dumps(astuple(writer.task)),
+    }
+
+
+def _expiry_columns(scope: Scope, expiry: Expiry, now: datetime) -> dict[str, Any]:
+    expires_at = _expires_at(expiry, now) if isinstance(scope, TaskScope) else None
+    hour = None if expires_at is None else int(expires_at.timestamp() // 3600)
+    return {"expires_at": expires_at, "expires_hour": hour}
 
 
 def _expires_at(expiry: Expiry, now: datetime) -> datetime | None:
@@ -246,36 +358,72 @@ def _expires_at(expiry: Expiry, now: datetime) -> datetime | None:
     return expiry
 
 
-def _version_or_refusal(
-    scope: Scope, key: str, writer: Writer, now: datetime, *, ordered: bool
-) -> int:
-    """Why a write changed nothing: the version, where a later write of the same client was first.
+def _version_now(scope: Scope, key: str, writer: Writer, now: datetime) -> int | None:
+    """The version of an entry that a write did not change (None: there is none).
 
     Raises:
-        StaleAttemptError: a newer attempt has started.
-        PreconditionFailedError: the entry is not as the precondition says.
-        NotFoundError: there is no such asset.
+        StaleAttemptError: it did not, because a newer attempt has started.
+        NotFoundError: it did not, because there is no such asset.
     """
     row = first(entries_of(scope).obstacle.rows(owner=owner_of(scope), key=key, now=now))
     if row is None and isinstance(scope, AssetScope):
         raise NotFoundError(f"There is no {scope}.")
     attempt, version = row or (0, None)
     refuse_stale(writer.attempt, newest=attempt)
-    if ordered and writer.session is not None:
-        return int(version or 1)  # a later write of the same client was first, whatever came since
-    raise PreconditionFailedError(
-        f"The key {key!r} does not exist."
-        if version is None
-        else f"The key {key!r} is in version {version}.",
-        version=version,
-    )
+    return None if version is None else int(version)
 
 
-def _touch(row: tuple[Any, ...], key: str, decoded: Any, now: datetime) -> None:
-    """Update the task instance's summary where it is too old or wrong: rarely a statement."""
-    _, task_instance_id, active_at, status = row
+def _not_so(key: str, version: int | None) -> PreconditionFailedError:
+    state = "does not exist" if version is None else f"is in version {version}"
+    return PreconditionFailedError(f"The key {key!r} {state}.", version=version)
+
+
+def _touch(
+    row: tuple[Any, ...], key: str, decoded: Any, now: datetime, attempt: int | None
+) -> None:
+    """Update the task instance's summary where it is too old or wrong, and take a sample of its
+    progress where that is due: rarely a statement.
+    """
+    _take_samples([(row, decoded, attempt)], now)
+    _summarize(row, key, decoded, now)
+
+
+def _take_samples(
+    written: Iterable[tuple[tuple[Any, ...], Any, int | None]], now: datetime
+) -> None:
+    """Keep what was reported, of those of the written rows where a sample is due."""
+    rows = [
+        {"id": row[1], "attempt": attempt, "done": sample[0], "total": sample[1]}
+        for row, decoded, attempt in written
+        if row[4] and (sample := sample_of(decoded))
+    ]
+    if rows:
+        samples.take.count(rows=rows, now=now)
+
+
+def _summarize(row: tuple[Any, ...], key: str, decoded: Any, now: datetime) -> None:
+    version, task_instance_id, active_at, status = row[:4]
     if active_at is None:
         return  # an asset has no summary
-    reported = progress_status(decoded).value if key == PROGRESS_KEY else status
-    if reported != status or now - read_time(active_at) >= ACTIVE_AT_LAG:
-        task_instances.touch.count(id=task_instance_id, now=now, status=reported)
+    # The status was read before the write took effect: where the entry is new, it may have been
+    # deleted meanwhile, and the status with it.
+    if key == PROGRESS_KEY and (version == 1 or progress_status(decoded).value != status):
+        _settle_status(task_instance_id, now)
+    elif now - read_time(active_at) >= ACTIVE_AT_LAG:
+        task_instances.touch.count(id=task_instance_id, now=now)
+
+
+def _settle_status(task_instance_id: int, now: datetime) -> None:
+    """Take over the status that the progress reports which is there now.
+
+    Whoever deletes progress holds the task instance. Whoever overwrites it does not: so look again.
+    """
+    progress = {"id": task_instance_id, "key": PROGRESS_KEY, "now": now}
+    while True:
+        with transaction.atomic():
+            task_instances.hold_by_id.rows(id=task_instance_id)
+            found = first(task_instances.progress_now.rows(**progress))
+            status = progress_status(decode(found[0])) if found else Status.NONE
+            task_instances.report.count(id=task_instance_id, now=now, status=status.value)
+        if first(task_instances.progress_now.rows(**progress)) == found:
+            return

@@ -4,10 +4,15 @@ import logging
 import time
 from datetime import UTC, datetime, timedelta
 
+from django.db import transaction
+
 from statestore.models import SweepRun
+from statestore.origin import SERVER, origin
+from statestore.protocol import PROGRESS_KEY
 from statestore.queries import expired_count
+from statestore.services.audit import Action, audit_record
 from statestore.services.entries import forget_progress
-from statestore.sql.sweep import delete_batch
+from statestore.sql import sweep as sql
 
 logger = logging.getLogger(__name__)
 
@@ -19,14 +24,13 @@ def sweep_expired(*, seconds: float = 50.0, batch: int = SWEEP_BATCH) -> SweepRu
     """Delete expired entries in small transactions, until none is left or the time is up.
 
     An entry that is renewed meanwhile is not deleted: every delete checks the expiry again.
+    A sweep by hand is in the audit.
     """
     started_at, clock = datetime.now(UTC), time.monotonic()
     deleted, full = 0, True
     while full and time.monotonic() - clock < seconds:
-        now = datetime.now(UTC)
-        rows = delete_batch.rows(now=now, hour=int(now.timestamp() // 3600), limit=batch)
-        forget_progress(rows)
-        deleted, full = deleted + len(rows), len(rows) == batch
+        count = _sweep_batch(batch)
+        deleted, full = deleted + count, count == batch
     run = SweepRun.objects.create(
         started_at=started_at,
         seconds=time.monotonic() - clock,
@@ -34,6 +38,25 @@ def sweep_expired(*, seconds: float = 50.0, batch: int = SWEEP_BATCH) -> SweepRu
         overdue=expired_count(at_most=OVERDUE_COUNTED) if full else 0,
     )
     SweepRun.objects.filter(started_at__lt=started_at - timedelta(days=7)).delete()
+    if origin() is not SERVER:
+        audit_record(action=Action.SWEPT, detail=f"{deleted} expired entries")
     if deleted:
         logger.info("the sweep deleted %s expired entries in %.2f s", deleted, run.seconds)
     return run
+
+
+@transaction.atomic
+def _sweep_batch(limit: int) -> int:
+    """Delete one batch; how many.
+
+    A task instance that loses its progress loses its status with it. Who writes both holds the task
+    instance first; the sweep waits for nobody, and leaves what is held for its next run.
+    """
+    now = datetime.now(UTC)
+    found = sql.expired.rows(now=now, hour=int(now.timestamp() // 3600), limit=limit)
+    reporting = {owner for _, owner, key in found if key == PROGRESS_KEY}
+    held = {row[0] for row in sql.hold_free.rows(rows=[{"id": owner} for owner in reporting])}
+    free = [row for row, owner, key in found if key != PROGRESS_KEY or owner in held]
+    deleted = sql.delete.rows(rows=[{"id": row} for row in free], now=now)
+    forget_progress(deleted)
+    return len(deleted)

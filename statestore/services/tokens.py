@@ -1,17 +1,29 @@
-"""Creating and revoking API tokens."""
+"""Creating and revoking tokens."""
 
 import logging
 import secrets
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from statestore.access import Right
+from django.db import transaction
+
+from statestore.access import Principal, Right, is_person, user_name
 from statestore.models import ApiToken
-from statestore.queries import API_TOKEN, forget_principals, token_digest
+from statestore.protocol import TaskScope
+from statestore.queries import (
+    API_TOKEN,
+    forget_principals,
+    sign_task_token,
+    sign_user_token,
+    token_digest,
+)
+from statestore.services.audit import Action, audit_record
 
 logger = logging.getLogger(__name__)
 
 
+@transaction.atomic
 def api_token_create(
     *,
     name: str,
@@ -34,13 +46,36 @@ def api_token_create(
         expires_at=expires_at,
     )
     logger.info("API token %r was created", name)
+    until = "never" if expires_at is None else f"{expires_at:%Y-%m-%d %H:%M}"
+    reach = f"dags {dag_patterns}; assets {asset_patterns}"
+    audit_record(
+        action=Action.TOKEN_CREATED, detail=f"{token}: {token.rights}; {reach}; expires {until}"
+    )
     return token, secret
 
 
 def api_token_revoke(*, token_id: int) -> bool:
     """Revoke an API token; whether it was valid until now."""
-    revoked = ApiToken.objects.filter(pk=token_id, revoked_at=None).update(
-        revoked_at=datetime.now(UTC)
-    )
+    found = ApiToken.objects.filter(pk=token_id)
+    with transaction.atomic():
+        revoked = found.filter(revoked_at=None).update(revoked_at=datetime.now(UTC))
+        if revoked:
+            audit_record(action=Action.TOKEN_REVOKED, detail=str(found.get()))
     forget_principals()
     return revoked > 0
+
+
+def user_token_create(*, user: Any, life: timedelta) -> str:
+    """Log a user in over the API: a token that is the user for so long."""
+    token = sign_user_token(user, datetime.now(UTC) + life)
+    audit_record(action=Action.LOGGED_IN, who=user_name(user), detail="over the API")
+    return token
+
+
+def task_token_create(*, scope: TaskScope, expires_at: datetime, maker: Principal) -> str:
+    """A token that reaches one task instance until then. One that a person makes is in the audit."""
+    token = sign_task_token(scope, expires_at, maker=maker)
+    if is_person(maker.name):
+        until = f"task token, expires {expires_at:%Y-%m-%d %H:%M}"
+        audit_record(action=Action.TOKEN_CREATED, who=maker.name, scope=scope, detail=until)
+    return token

@@ -1,11 +1,13 @@
 """A named SQL statement, written once for PostgreSQL and SQLite.
 
-`{at}` marks a parameter that is a time, `{int}` a number, `{text}` a text (PostgreSQL must be told),
+`{at}` marks a parameter that is a time, `{int}` and `{real}` a number, `{text}` a text (PostgreSQL must
+be told), `{ids}` stands for the numbers in the parameter `ids`, a JSON array,
 `{share}` locks a task instance's row against a newer attempt that starts at the same moment, `{hold}`
 locks a row until the transaction ends, and `{skip}` keeps sweepers out of each other's way; SQLite has
 one writer at a time and needs none of the locks.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -17,19 +19,31 @@ _FRAGMENTS: Final = {
         "at": "::timestamptz",
         "int": "::bigint",
         "text": "::text",
+        "real": "::double precision",
+        "ids": "SELECT json_array_elements_text(%(ids)s::json)::bigint",
         "share": "FOR SHARE",
         "hold": "FOR NO KEY UPDATE",
         "skip": "FOR UPDATE SKIP LOCKED",
     },
-    "sqlite": {"at": "", "int": "", "text": "", "share": "", "hold": "", "skip": ""},
+    "sqlite": {
+        **dict.fromkeys(("at", "int", "text", "real", "share", "hold", "skip"), ""),
+        "ids": "SELECT value FROM json_each(%(ids)s)",
+    },
 }
 
 
 class Statement:
-    """One named SQL statement with named parameters."""
+    """One named SQL statement with named parameters.
 
-    def __init__(self, text: str) -> None:
-        self._texts = {vendor: text.format(**fragments) for vendor, fragments in _FRAGMENTS.items()}
+    `{rows}` in it is a table of the parameter `rows`, a list of records with the columns given here.
+    """
+
+    def __init__(self, text: str, columns: Mapping[str, str] | None = None) -> None:
+        rows = _tables(columns or {})
+        self._texts = {
+            vendor: text.format(rows=rows[vendor], **fragments)
+            for vendor, fragments in _FRAGMENTS.items()
+        }
 
     def rows(self, **parameters: Any) -> list[tuple[Any, ...]]:
         """Run it and fetch what it returns."""
@@ -44,15 +58,26 @@ class Statement:
             return int(cursor.rowcount)
 
 
-def _adapted(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    if connection.vendor == "postgresql":
-        return parameters
+def _tables(columns: Mapping[str, str]) -> dict[str, str]:
+    types = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    members = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name in columns)
     return {
-        name: connection.ops.adapt_datetimefield_value(value)
-        if isinstance(value, datetime)
-        else value
-        for name, value in parameters.items()
+        "postgresql": f"json_to_recordset(%(rows)s::json) AS r ({types})",
+        "sqlite": f"(SELECT {members} FROM json_each(%(rows)s)) AS r",  # noqa: S608 - our own names
     }
+
+
+def _adapted(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _parameter(value) for name, value in parameters.items()}
+
+
+def _parameter(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return connection.ops.adapt_datetimefield_value(value)
+    if isinstance(value, list):
+        records = [_adapted(record) for record in value]
+        return json.dumps(records, ensure_ascii=False, default=str)
+    return value
 
 
 def read_time(value: Any) -> Any:

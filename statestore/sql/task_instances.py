@@ -24,13 +24,28 @@ RETURNING attempt
 
 # Every map index of a task, held in the order in which everybody holds several scopes.
 hold_all_map_indices: Final = Statement("""
-SELECT id FROM statestore_taskinstance
+SELECT attempt FROM statestore_taskinstance
 WHERE dag_id = %(dag_id)s AND run_id = %(run_id)s AND task_id = %(task_id)s
 ORDER BY scope_digest {hold}
 """)
 
 # Keep the task instance's summary near the truth; guarded, so that concurrent writers do it once.
 touch: Final = Statement("""
+UPDATE statestore_taskinstance SET active_at = %(now)s{at}
+WHERE id = %(id)s AND active_at < %(now)s{at}
+""")
+
+# A task instance that nobody else holds or changes until the transaction ends.
+hold_by_id: Final = Statement("SELECT id FROM statestore_taskinstance WHERE id = %(id)s {hold}")
+
+# The progress that is there, and has not expired.
+progress_now: Final = Statement("""
+SELECT value, version FROM statestore_entry
+WHERE task_instance_id = %(id)s AND key = %(key)s
+    AND (expires_at IS NULL OR expires_at > %(now)s{at})
+""")
+
+report: Final = Statement("""
 UPDATE statestore_taskinstance SET active_at = %(now)s{at}, status = %(status)s
-WHERE id = %(id)s AND (active_at < %(now)s{at} OR status <> %(status)s)
+WHERE id = %(id)s AND status <> %(status)s
 """)

@@ -53,7 +53,7 @@ class Described(AutoSchema):
         if name not in OPERATIONS:
             error(f"{name} is in no record of statestore/api/openapi/operations.py")
             return None
-        return OPERATIONS[name].described(re.findall(r"{(\w+)}", path))
+        return OPERATIONS[name].described(re.findall(r"{(\w+)}", path), method)
 
 
 class Generator(SchemaGenerator):

@@ -5,11 +5,12 @@ from typing import Any, Final
 
 from statestore.api.openapi.json_schema import Schema, ref
 from statestore.api.openapi.parts import ETAG, refused
-from statestore.api.openapi.shapes import BODY_EXAMPLES
+from statestore.api.openapi.shapes import ANSWER_EXAMPLES, BODY_EXAMPLES
 
 JSON: Final = "application/json"
+_ANY: Final = (400, 405)
 _FOR_WHO_IS_KNOWN: Final = (401, 429, 503)
-_WITH_BODY: Final = (400, 413, 415)
+_WITH_BODY: Final = (413, 415)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +35,16 @@ class Operation:
     more: dict[int, Schema] = field(default_factory=dict)
     """Other answers of success."""
 
-    def described(self, in_path: list[str]) -> dict[str, Any]:
+    def described(self, in_path: list[str], method: str) -> dict[str, Any]:
         """The same as OpenAPI's operation object."""
-        names = [*in_path, *self.parameters.split()]
+        writes = method != "GET" and not self.open
+        names = [*in_path, *self.parameters.split(), *(["deadline"] if writes else [])]
         said: dict[str, Any] = {
             "operationId": self.id,
             "tags": [self.tag],
             "summary": self.summary,
             "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in names],
-            "responses": self._responses(),
+            "responses": self._responses(writes),
             "security": [] if self.open else [{"bearer": []}, {"session": []}],
         }
         if self.description:
@@ -55,9 +57,10 @@ class Operation:
             said["requestBody"] = {"required": True, "content": content}
         return said
 
-    def _responses(self) -> dict[str, Schema]:
+    def _responses(self, writes: bool) -> dict[str, Schema]:
         status, shape = self.answer
-        refusals = {*self.refusals, *(() if self.open else _FOR_WHO_IS_KNOWN)}
+        refusals = {*_ANY, *self.refusals, *(() if self.open else _FOR_WHO_IS_KNOWN)}
+        refusals |= {408, 422} if writes else set()
         refusals |= set(_WITH_BODY if self.body else ())
         answers = {status: self._success(shape), **self.more}
         answers |= {status: refused(status) for status in refusals}
@@ -68,7 +71,7 @@ class Operation:
         if self.etag:
             answer["headers"] = {"ETag": ETAG}
         if isinstance(shape, str):
-            answer["content"] = {JSON: {"schema": ref(shape)}}
+            answer["content"] = {JSON: {"schema": ref(shape), "example": ANSWER_EXAMPLES[shape]}}
         elif shape is not None:
             answer["content"] = shape
         return answer

@@ -9,7 +9,7 @@ from statestore.api.openapi.operation import JSON, Operation
 TASK: Final = "/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}"
 ASSET: Final = "/assets/{asset_id}"
 _ONE: Final = "/state-store/{key}"
-_FENCED: Final = "if_match if_none_match attempt write"
+_FENCED: Final = "if_match if_none_match attempt"
 _CREATES: Final = "Creates the task instance where it is new. Each PUT replaces the expiry."
 
 _TASK_ENTRIES: Final = {
@@ -46,7 +46,7 @@ _TASK_ENTRIES: Final = {
         "set_task_entry",
         "Create or overwrite a key",
         (204, None),
-        f"map_index {_FENCED}",
+        f"map_index {_FENCED} write",
         (403, 409, 412, 422),
         {JSON: "TaskEntryInput"},
         description=_CREATES,
@@ -68,7 +68,7 @@ _TASK_ENTRIES: Final = {
         "delete_task_entry",
         "Delete a key, if it is there",
         (204, None),
-        f"map_index {_FENCED}",
+        f"map_index {_FENCED} write",
         (403, 409, 412, 422),
     ),
     f"POST {TASK}{_ONE}/increment": Operation(
@@ -76,7 +76,7 @@ _TASK_ENTRIES: Final = {
         "increment_task_entry",
         "Add to the number under a key, atomically",
         (200, "Changed"),
-        "map_index attempt write",
+        "map_index attempt",
         (403, 409, 422),
         {JSON: "TaskIncrement"},
         description="A key that is not there counts as 0. The expiry is for such a new key.",
@@ -98,7 +98,8 @@ _ASSETS: Final = {
         "list_assets",
         "A page of the assets, by id",
         (200, "AssetPage"),
-        "name_pattern uri_pattern name_prefix_pattern uri_prefix_pattern order_by limit offset",
+        "name_pattern uri_pattern name_prefix_pattern uri_prefix_pattern dag_ids only_active order_by"
+        " limit offset",
         (403, 422),
     ),
     "POST /assets": Operation(
@@ -130,7 +131,7 @@ _ASSETS: Final = {
         "clear_asset_entries",
         "Clear all keys of an asset",
         (204, None),
-        "",
+        "write",
         (403, 404, 422),
     ),
     f"GET {ASSET}{_ONE}": Operation(
@@ -147,7 +148,7 @@ _ASSETS: Final = {
         "set_asset_entry",
         "Create or overwrite a key",
         (204, None),
-        "if_match if_none_match",
+        "if_match if_none_match write",
         (403, 404, 412, 422),
         {JSON: "EntryInput"},
         etag=True,
@@ -157,7 +158,7 @@ _ASSETS: Final = {
         "delete_asset_entry",
         "Delete a key, if it is there",
         (204, None),
-        "if_match if_none_match",
+        "if_match if_none_match write",
         (403, 404, 412, 422),
     ),
     f"POST {ASSET}{_ONE}/increment": Operation(

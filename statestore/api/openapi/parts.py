@@ -13,8 +13,15 @@ from statestore.api.openapi.json_schema import (
     number,
     ref,
 )
-from statestore.protocol import ASSET_ID_MAX, ATTEMPT_HEADER, ATTEMPT_MAX, WRITE_HEADER
-from statestore.queries import ASSET_ORDERS, TaskState
+from statestore.protocol import (
+    ASSET_ID_MAX,
+    ATTEMPT_HEADER,
+    ATTEMPT_MAX,
+    DEADLINE_HEADER,
+    ID_MAX,
+    WRITE_HEADER,
+)
+from statestore.queries import ASSET_ORDERS, WORDS_MAX, TaskState
 
 _ENCODED: Final = (
     " Percent-encode it, slashes too (%2F). It must not contain the words"
@@ -39,7 +46,13 @@ def _header(name: str, schema: Schema, description: str) -> Schema:
 
 _STRING: Final[Schema] = {"type": "string"}
 _WORDS: Final[Schema] = {"type": "string", "pattern": NO_NUL}
-_WILDCARDS: Final = "Upper and lower case are the same; % stands for any text, _ for one character."
+_WILDCARDS: Final = (
+    "Upper and lower case are the same; % stands for any text, _ for one character, | for or, ~ for"
+    " everything."
+)
+_BEGINNING: Final = (
+    "What is neither letter nor digit at its end does not count; | stands for or, ~ for everything."
+)
 _ANY_LENGTH: Final = number(0, 10**18 - 1)
 
 PARAMETERS: Final[dict[str, Schema]] = {
@@ -91,13 +104,29 @@ PARAMETERS: Final[dict[str, Schema]] = {
             "anyOf": [{"pattern": "^[0-9A-Za-z]{1,16}-[0-9]{1,15}$"}],
             "examples": ["5f3a9c-17"],
         },
-        "The client's name for itself, and the number of this write: it changes nothing where this"
-        " client's write of that or a higher number has changed the entry.",
+        "The client's name for itself, and the number of this overwrite: it changes nothing where an"
+        " overwrite of this client with that or a higher number was the last one of the entry.",
+    ),
+    "deadline": _header(
+        DEADLINE_HEADER,
+        {"type": "number", "minimum": 0, "examples": [4102444800.25]},
+        "Until when this may begin to be carried out, by the clock of Statestore-Time: seconds since"
+        " 1970. Whoever sends again after that need not fear the first one.",
     ),
     "name_pattern": _query("name_pattern", _WORDS, f"A part of the name. {_WILDCARDS}"),
     "uri_pattern": _query("uri_pattern", _WORDS, f"A part of the uri. {_WILDCARDS}"),
-    "name_prefix_pattern": _query("name_prefix_pattern", _WORDS, "The beginning of the name."),
-    "uri_prefix_pattern": _query("uri_prefix_pattern", _WORDS, "The beginning of the uri."),
+    "name_prefix_pattern": _query(
+        "name_prefix_pattern", _WORDS, f"The beginning of the name. {_BEGINNING}"
+    ),
+    "uri_prefix_pattern": _query(
+        "uri_prefix_pattern", _WORDS, f"The beginning of the uri. {_BEGINNING}"
+    ),
+    "dag_ids": _query(
+        "dag_ids",
+        {"type": "array", "items": _STRING},
+        "Dags of the asset; none is known, so nothing is found.",
+    ),
+    "only_active": _query("only_active", {"type": "boolean"}, "All assets are active."),
     "order_by": _query(
         "order_by",
         {
@@ -110,7 +139,11 @@ PARAMETERS: Final[dict[str, Schema]] = {
     "find_run_id": _query("run_id", _WORDS, "This run alone."),
     "find_task_id": _query("task_id", _WORDS, "This task alone."),
     "status": _query("status", {"enum": [state.value for state in TaskState]}, "In this state."),
-    "q": _query("q", _WORDS, "Words that the ids contain, all of them."),
+    "q": _query(
+        "q",
+        _WORDS,
+        f"Words that the ids contain, all of them; at most {WORDS_MAX} of {ID_MAX} characters.",
+    ),
     "cursor": _query("cursor", {"type": "string", "format": "cursor"}, "A page's next_cursor."),
     "format": _query("format", {"enum": ["json", "yaml"]}, "Instead of Accept."),
 }
@@ -138,6 +171,12 @@ _REFUSED: Final = {
     ),
     403: ("Forbidden", "The credentials lack the right, or do not reach it.", {}),
     404: ("NotFound", "Not there, expired, or not to be seen with these credentials.", {}),
+    405: (
+        "MethodNotAllowed",
+        "The path has no such verb.",
+        {"Allow": _always(_STRING, "Those that it has.")},
+    ),
+    408: ("TooLate", "Statestore-Deadline had passed: it was not carried out.", {}),
     409: ("Conflict", "A newer attempt has started, or the value is no number.", {}),
     412: ("PreconditionFailed", "If-Match or If-None-Match does not hold.", {}),
     413: ("TooLarge", "The body is longer than any value may be.", {}),

@@ -4,7 +4,7 @@ from typing import Final
 
 from django.conf import settings
 
-from statestore.api.bodies import EXPIRES_IN_MAX
+from statestore.api.fields import EXPIRES_IN_MAX
 from statestore.api.openapi.json_schema import (
     DAG_ID,
     KEY,
@@ -68,13 +68,13 @@ def _entry(*, required: str, **more: Schema) -> Schema:
 
 def _operation(op: str, required: str, optional: str, **properties: Schema) -> Schema:
     """An operation of a batch, on a task instance or on an asset."""
-    common = {"op": {"const": op}, "key": KEY, "attempt": number(1, ATTEMPT_MAX), **properties}
-    optional = f"attempt {optional}"
+    common = {"op": {"const": op}, "key": KEY, **properties}
     of_task = fields(
         f"op key dag_id run_id task_id {required}",
-        f"map_index {optional}",
+        f"map_index attempt {optional}",
         **_TASK_FIELDS,
         map_index=MAP_INDEX,
+        attempt=number(1, ATTEMPT_MAX),
         **common,
     )
     of_asset = fields(
@@ -126,11 +126,13 @@ def _error_schemas() -> dict[str, Schema]:
         "NotAuthenticatedError": _error(ErrorCode.NOT_AUTHENTICATED),
         "ForbiddenError": _error(ErrorCode.FORBIDDEN, **_IN_BATCH),
         "NotFoundError": _error(ErrorCode.NOT_FOUND, **_IN_BATCH),
+        "MethodNotAllowedError": _error(ErrorCode.METHOD_NOT_ALLOWED),
         "PreconditionFailedError": _error(
             ErrorCode.PRECONDITION_FAILED,
             version=or_null(number(1, description="The current version; null: not there.")),
             **_IN_BATCH,
         ),
+        "TooLateError": _error(ErrorCode.TOO_LATE),
         "TooLargeError": _error(ErrorCode.TOO_LARGE),
         "UnsupportedMediaTypeError": _error(ErrorCode.UNSUPPORTED_MEDIA_TYPE),
         "InvalidError": _error(
@@ -309,3 +311,43 @@ BODY_EXAMPLES: Final = {
         ]
     },
 }
+
+_NOW: Final = "2026-11-20T06:00:00.000000Z"
+_TASK_ENTRY: Final[Schema] = {
+    "key": "last_page", "value": 7, "updated_at": _NOW, "expires_at": "2026-12-20T06:00:00.000000Z"
+}  # fmt: skip
+_ASSET_ENTRY: Final[Schema] = {
+    "key": "watermark", "value": "2026-11-20", "updated_at": _NOW,
+    "last_updated_by": {"kind": "task", **_TASK, "map_index": -1},
+}  # fmt: skip
+_ASSET: Final[Schema] = {
+    "id": 1, "name": "orders", "uri": "s3://lake/orders", "group": "asset", "extra": {},
+    "created_at": _NOW, "updated_at": _NOW, "scheduled_dags": [], "producing_tasks": [],
+    "consuming_tasks": [], "aliases": [], "watchers": [], "last_asset_event": None,
+}  # fmt: skip
+ANSWER_EXAMPLES: Final[dict[str, Schema]] = {
+    "TaskEntry": _TASK_ENTRY,
+    "TaskEntryPage": {"task_state_store": [_TASK_ENTRY], "total_entries": 1},
+    "AssetEntry": _ASSET_ENTRY,
+    "AssetEntryPage": {"asset_state_store": [_ASSET_ENTRY], "total_entries": 1},
+    "Changed": {"value": 12},
+    "Attempt": {"attempt": 2},
+    "Asset": _ASSET,
+    "AssetPage": {"assets": [_ASSET], "total_entries": 1},
+    "BatchResults": {
+        "results": [{"version": 3}, {"version": 1}, {"entry": _TASK_ENTRY, "version": 3}, {}]
+    },
+    "TaskInstancePage": {
+        "task_instances": [
+            {
+                "id": 17, **_TASK, "map_index": -1, "attempt": 2, "status": "running", "keys": 2,
+                "last_write": _NOW, "progress": {"current": 11, "total": 50},
+            }
+        ],
+        "next_cursor": None,
+    },
+    "UserToken": {"access_token": "stu_…"},
+    "TaskToken": {"token": "stt_…", "expires_at": _NOW},
+    "Health": {"status": "ok"},
+    "Readiness": {"status": "ready", "sweep": "ok", "last_sweep_seconds_ago": 12},
+}  # fmt: skip

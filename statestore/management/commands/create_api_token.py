@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from statestore.access import Right, parse_rights
+from statestore.origin import at_shell
 from statestore.services import api_token_create
 
 
@@ -31,6 +32,7 @@ class Command(BaseCommand):
         parser.add_argument("--owner", default="", help="who answers for it: a person or a team")
         parser.add_argument("--days", type=int, help="days until it expires (default: never)")
 
+    @at_shell()
     def handle(self, *_: Any, **options: Any) -> None:
         """Create it."""
         try:

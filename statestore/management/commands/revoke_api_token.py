@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from statestore.origin import at_shell
 from statestore.queries import api_tokens_called
 from statestore.services import api_token_revoke
 
@@ -18,6 +19,7 @@ class Command(BaseCommand):
         """Which one."""
         parser.add_argument("token", help="its ID, its first characters, or the whole secret")
 
+    @at_shell()
     def handle(self, *_: Any, **options: Any) -> None:
         """Revoke it."""
         found = api_tokens_called(options["token"])

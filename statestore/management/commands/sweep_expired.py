@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from statestore.origin import at_shell
 from statestore.queries import expired_count, expired_oldest
 from statestore.services import sweep_expired
 
@@ -23,6 +24,7 @@ class Command(BaseCommand):
             "--dry-run", action="store_true", help="show what would be deleted, and delete nothing"
         )
 
+    @at_shell()
     def handle(self, *_: Any, **options: Any) -> None:
         """Sweep, or show."""
         if options["dry_run"]:

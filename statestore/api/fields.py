@@ -1,0 +1,147 @@
+"""The fields of a body; a refusal names the place."""
+
+import re
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NoReturn
+
+from django.conf import settings
+
+from statestore.jsontext import Member
+from statestore.protocol import (
+    MAP_INDEX_MAX,
+    MAP_INDEX_NONE,
+    NEVER_EXPIRE,
+    InvalidInput,
+    Place,
+    TaskScope,
+    check_scope,
+)
+from statestore.services import Expiry
+
+EXPIRES_IN_MAX: Final = 100 * 366 * 86400  # seconds
+
+
+def allow(members: Mapping[str, Member], allowed: AbstractSet[str], loc: Place) -> None:
+    """Refuse a field beside those that are allowed."""
+    if not members.keys() <= allowed:
+        unknown(next(name for name in members if name not in allowed), allowed, loc)
+
+
+def unknown(name: str, allowed: AbstractSet[str], loc: Place) -> NoReturn:
+    """Refuse this field."""
+    fields = ", ".join(sorted(allowed))
+    raise InvalidInput((*loc, name), f"unknown field; there may be {fields}", "extra_forbidden")
+
+
+def text(members: Mapping[str, Member], name: str, loc: Place = ("body",)) -> str:
+    """A string that must be there."""
+    if name not in members:
+        raise InvalidInput((*loc, name), f"{name} is required", "missing")
+    text = members[name].value
+    if not isinstance(text, str):
+        raise InvalidInput((*loc, name), f"{name} must be a string", "string_type")
+    return text
+
+
+def number(
+    members: Mapping[str, Member],
+    name: str,
+    *,
+    default: int,
+    least: int,
+    most: int,
+    loc: Place = ("body",),
+) -> int:
+    """A whole number between two others."""
+    if name not in members:
+        return default
+    number = members[name].value
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)  # JSON knows no integers, and 3.0 is one to JSON Schema
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise InvalidInput((*loc, name), f"{name} must be an integer", "int_type")
+    if not least <= number <= most:
+        raise InvalidInput(
+            (*loc, name), f"{name} must be between {least} and {most}", "value_error"
+        )
+    return number
+
+
+def value(members: Mapping[str, Member], loc: Place = ("body",)) -> Member:
+    """The value of an entry, with its text: anything but null, and not too long."""
+    if "value" not in members:
+        raise InvalidInput((*loc, "value"), "value is required", "missing")
+    value = members["value"]
+    if value.value is None:
+        raise InvalidInput(
+            (*loc, "value"), "value must not be null: DELETE removes a key", "none_not_allowed"
+        )
+    size = len(value.text.encode())
+    if size > settings.STATESTORE_VALUE_MAX_BYTES:
+        raise InvalidInput(
+            (*loc, "value"),
+            f"value has {size} bytes of JSON, and may have {settings.STATESTORE_VALUE_MAX_BYTES}:"
+            " keep large data elsewhere and store where it is",
+            "value_too_large",
+        )
+    return value
+
+
+def expiry(members: Mapping[str, Member], loc: Place = ("body",)) -> Expiry:
+    """What `expires_at` or `expires_in` says."""
+    if "expires_in" in members:
+        if "expires_at" in members:
+            raise InvalidInput(
+                (*loc, "expires_in"), "send expires_at or expires_in, not both", "value_error"
+            )
+        return _expires_in(members["expires_in"].value, (*loc, "expires_in"))
+    if "expires_at" not in members:
+        return None
+    expires_at = members["expires_at"].value
+    if expires_at is None:
+        return NEVER_EXPIRE
+    if expires_at == "default":
+        return None
+    return _expires_at(expires_at, (*loc, "expires_at"))
+
+
+def _expires_in(seconds: Any, loc: Place) -> timedelta:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise InvalidInput(loc, "expires_in must be a number of seconds", "float_type")
+    if not 0 <= seconds <= EXPIRES_IN_MAX:
+        raise InvalidInput(
+            loc, f"expires_in must be between 0 and {EXPIRES_IN_MAX} seconds", "value_error"
+        )
+    return timedelta(seconds=seconds)
+
+
+def _expires_at(text: Any, loc: Place) -> datetime:
+    form = (
+        'expires_at must be "default", null, or a time with an offset such as 2026-12-31T12:00:00Z'
+    )
+    if not isinstance(text, str) or not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]", text):
+        raise InvalidInput(loc, form, "datetime_type")
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(loc, form, "datetime_parsing") from None
+    if time.tzinfo is None:
+        raise InvalidInput(loc, f"expires_at needs an offset: {text}Z for UTC", "timezone_aware")
+    if re.search(r"[.,][0-9]{6}[0-9]*[1-9]", text):
+        raise InvalidInput(loc, "expires_at is kept to the microsecond", "datetime_parsing")
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        years = "expires_at is outside of the years 1 to 9999"
+        raise InvalidInput(loc, years, "datetime_parsing") from None
+
+
+def task_scope(members: Mapping[str, Member], loc: Place) -> TaskScope:
+    """The task instance that the four ids name."""
+    dag, run, task = (text(members, name, loc) for name in ("dag_id", "run_id", "task_id"))
+    map_index = number(
+        members, "map_index", default=MAP_INDEX_NONE, least=-1, most=MAP_INDEX_MAX, loc=loc
+    )
+    return check_scope(TaskScope(dag, run, task, map_index), where=loc)

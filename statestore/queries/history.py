@@ -1,0 +1,96 @@
+"""What progress was, and what keys have been."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.db.models import Q
+
+from statestore.access import Principal
+from statestore.errors import NotFoundError
+from statestore.models import Entry as EntryRow
+from statestore.models import EntryVersion, ProgressSample
+from statestore.protocol import TaskScope
+from statestore.queries.entries import Entry
+from statestore.queries.patterns import reached
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How much an attempt had done at a time, and of how much, where it said so."""
+
+    at: datetime
+    attempt: int
+    done: float
+    total: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A value that a key has had: who wrote it last, when, and as which attempt."""
+
+    version: int
+    value: str
+    at: datetime
+    writer: str
+    attempt: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHistory:
+    """A key with its newest values, the present one first (none of a progress key)."""
+
+    task_instance_id: int
+    scope: TaskScope
+    entry: Entry
+    versions: list[Version]
+
+
+def samples_of(ids: Iterable[int], *, since: datetime) -> dict[int, list[Sample]]:
+    """The samples of task instances from a time on, oldest first."""
+    found: dict[int, list[Sample]] = {}
+    rows = ProgressSample.objects.filter(task_instance__in=list(ids), at__gte=since)
+    fields = ("task_instance_id", "at", "attempt", "done", "total")
+    for pk, *sample in rows.order_by("task_instance_id", "at").values_list(*fields):
+        found.setdefault(pk, []).append(Sample(*sample))
+    return found
+
+
+def key_history(task_instance_id: int, key: str, principal: Principal) -> KeyHistory:
+    """A key of the task instance with this number.
+
+    Raises:
+        NotFoundError: there is none that the principal reaches; it may have been cleared or expired.
+    """
+    alive = Q(expires_at__isnull=True) | Q(expires_at__gt=datetime.now(UTC))
+    row = (
+        EntryRow.objects.filter(reached(principal, prefix="task_instance__"), alive)
+        .filter(task_instance=task_instance_id, key=key)
+        .select_related("task_instance")
+        .first()
+    )
+    if row is None:
+        raise NotFoundError("This key is not there: it never was, was cleared, or has expired.")
+    return KeyHistory(
+        task_instance_id=task_instance_id,
+        scope=row.task_instance.scope,
+        entry=Entry(
+            row.key,
+            row.value,
+            row.version,
+            row.created_at,
+            row.updated_at,
+            row.expires_at,
+            row.writer,
+            row.writer_task,
+            row.attempt,
+        ),
+        versions=_versions(row),
+    )
+
+
+def _versions(row: EntryRow) -> list[Version]:
+    """Those since the entry was created; what stood under the key before it expired is gone."""
+    rows = EntryVersion.objects.filter(entry_id=row.pk, at__gte=row.created_at)
+    fields = ("version", "value", "at", "writer", "attempt")
+    return [Version(*values) for values in rows.order_by("-version").values_list(*fields)]

@@ -1,0 +1,209 @@
+"""Runs: the task instances of one dag that share a run id."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.db.models import (
+    Case,
+    CharField,
+    Count,
+    Func,
+    IntegerField,
+    Max,
+    Min,
+    OuterRef,
+    Q,
+    Subquery,
+    Sum,
+    Value,
+    When,
+)
+from django.db.models.functions import JSONObject
+
+from statestore.access import Principal
+from statestore.errors import NotFoundError
+from statestore.models import Entry as EntryRow
+from statestore.models import TaskInstance
+from statestore.queries.keyset import after, decode, encode
+from statestore.queries.live import StateCounts, TaskFilter, matching
+from statestore.queries.patterns import reached
+from statestore.queries.states import TaskState, in_state
+from statestore.queries.tasks import unexpired
+
+_COLUMNS: Final = ("-active_at", "-id")
+_BATCH: Final = 1000  # task instances looked at to find the next runs
+_BATCHES: Final = 4
+STRIP_MAX: Final = 1000  # map indices that a run's page draws
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A run: what its tasks report, and what it keeps."""
+
+    id: int
+    """The number of its first task instance; in the URL of its page."""
+    dag_id: str
+    run_id: str
+    counts: StateCounts
+    first_write: datetime
+    last_write: datetime
+    """At most 30 seconds older than the true one."""
+    key_count: int
+    bytes_stored: int
+    expires_at: datetime | None
+    """By when the last of its keys that expires will have done so, to the hour; None: none does."""
+    never_expire: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """Some runs, newest first. `next_after` begins the next page; empty: there is none."""
+
+    runs: list[RunSummary]
+    next_after: str
+
+
+@dataclass(frozen=True, slots=True)
+class MapIndex:
+    """One index of a mapped task, as a cell of its strip."""
+
+    id: int
+    map_index: int
+    state: TaskState
+
+
+class _Bytes(Func):
+    """How long a text is in UTF-8."""
+
+    function, template, output_field = (
+        "OCTET_LENGTH",
+        "%(function)s(%(expressions)s)",
+        IntegerField(),
+    )
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """Older ones know it of blobs alone."""
+        template = "LENGTH(CAST(%(expressions)s AS BLOB))"
+        return self.as_sql(compiler, connection, template=template, **context)
+
+
+def run_page(
+    *, where: TaskFilter, principal: Principal, limit: int = 15, position: str = ""
+) -> RunPage:
+    """The runs that the principal reaches, by their last write; `position` is a `next_after`."""
+    _, values = decode(position, _COLUMNS)
+    found: dict[tuple[str, str], None] = {}
+    last, more = values, True
+    indexed, slow, window = matching(where, principal)
+    for _ in range(_BATCHES):
+        ahead = indexed.exclude(_any_of(found)).order_by(*_COLUMNS)
+        if last is not None:
+            ahead = ahead.filter(after(_COLUMNS, last))
+        rows = ahead
+        if window:
+            looked_at = ahead[:window].values("pk")
+            rows = TaskInstance.objects.filter(slow, pk__in=looked_at).order_by(*_COLUMNS)
+        batch = list(rows.values_list("dag_id", "run_id", "active_at", "pk")[:_BATCH])
+        for dag_id, run_id, active_at, pk in batch:
+            if (dag_id, run_id) not in found and len(found) == limit:
+                break
+            found[dag_id, run_id] = None
+            last = (active_at, pk)
+        else:
+            if len(batch) == _BATCH:
+                continue
+            beyond = ahead[window - 1 : window].first() if window else None
+            more = beyond is not None
+            last = (beyond.active_at, beyond.pk) if beyond else last
+        break
+    shown = Q(pk__in=[]) if values is None else slow & ~after(_COLUMNS, values)
+    summaries = _summaries(found, shown)
+    runs = [summaries[run] for run in found if run in summaries]
+    return RunPage(runs, encode(0, last) if more and last else "")
+
+
+def run_detail(task_instance_id: int, principal: Principal) -> RunSummary:
+    """The run that a task instance belongs to.
+
+    Raises:
+        NotFoundError: there is none with this number that the principal reaches.
+    """
+    row = TaskInstance.objects.filter(reached(principal), pk=task_instance_id).first()
+    if row is None:
+        raise NotFoundError("This run is not there: it never was, or it was deleted.")
+    return _summaries([(row.dag_id, row.run_id)], Q(pk__in=[]))[row.dag_id, row.run_id]
+
+
+def run_strips(run: RunSummary) -> dict[str, list[MapIndex]]:
+    """The map indices of a run's mapped tasks, by task; the first ones of very many."""
+    now = datetime.now(UTC)
+    rows = TaskInstance.objects.filter(dag_id=run.dag_id, run_id=run.run_id, map_index__gte=0)
+    states = (When(in_state(state, now), then=Value(state.value)) for state in TaskState)
+    cells = rows.annotate(state=Case(*states, output_field=CharField()))
+    strips: dict[str, list[MapIndex]] = {}
+    for pk, task_id, index, state in cells.order_by("task_id", "map_index").values_list(
+        "pk", "task_id", "map_index", "state"
+    )[:STRIP_MAX]:
+        strips.setdefault(task_id, []).append(MapIndex(pk, index, TaskState(state)))
+    return strips
+
+
+def _any_of(runs: Iterable[tuple[str, str]]) -> Q:
+    each = [Q(dag_id=dag, run_id=run) for dag, run in runs]
+    return Q(*each, _connector=Q.OR) if each else Q(pk__in=[])
+
+
+def _summaries(runs: Iterable[tuple[str, str]], shown: Q) -> dict[tuple[str, str], RunSummary]:
+    """Those of which no task instance is among those that a page before has shown."""
+    now = datetime.now(UTC)
+    states: Any = {s.value: Count("pk", filter=in_state(s, now)) for s in TaskState}
+    by_run = TaskInstance.objects.filter(_any_of(runs)).values("dag_id", "run_id")
+    tasks: Any = by_run.annotate(
+        **states,
+        first=Min("created_at"),
+        last=Max("active_at"),
+        number=Min("pk"),
+        earlier=Count("pk", filter=shown),
+    )
+    found_rows = {row["number"]: row for row in tasks if not row["earlier"]}
+    kept = _entries_of(list(found_rows), now)
+    found = {}
+    for number, row in found_rows.items():
+        figures = kept.get(number) or {}
+        until = figures.get("until")
+        found[row["dag_id"], row["run_id"]] = RunSummary(
+            id=number,
+            dag_id=row["dag_id"],
+            run_id=row["run_id"],
+            counts=StateCounts(**{s.value: row[s.value] for s in TaskState}),
+            first_write=row["first"],
+            last_write=row["last"],
+            key_count=figures.get("keys", 0),
+            bytes_stored=figures.get("size", 0),
+            expires_at=None if until is None else datetime.fromtimestamp((until + 1) * 3600, UTC),
+            never_expire=figures.get("never", 0),
+        )
+    return found
+
+
+def _entries_of(numbers: list[int], now: datetime) -> dict[int, dict[str, Any]]:
+    """Figures of the entries of the runs that these task instances belong to.
+
+    A subquery for each run: joined at once, PostgreSQL would read the whole table of entries.
+    """
+    of_run = EntryRow.objects.filter(
+        unexpired(now),
+        task_instance__dag_id=OuterRef("dag_id"),
+        task_instance__run_id=OuterRef("run_id"),
+    )
+    figures = JSONObject(
+        keys=Count("pk"),
+        size=Sum(_Bytes("value")),
+        until=Max("expires_hour"),
+        never=Count("pk", filter=Q(expires_at=None)),
+    )
+    by_run: Any = of_run.order_by().values("task_instance__dag_id").annotate(figures=figures)
+    rows = TaskInstance.objects.filter(pk__in=numbers)
+    return dict(rows.values_list("pk", Subquery(by_run.values("figures"))))

@@ -1,0 +1,179 @@
+"""Looking for secrets in what was written, and what people say of what was found.
+
+The scan reads the task instances that have been active since the last time (their `active_at` has an
+index, and is at most 30 s older than their last write), and of these the entries written since. Beside
+that it goes round all entries, some at a time: so it finds what an older version of it did not know, and
+what a crash between a write and its `active_at` has hidden from it. Asset entries, which are few, are
+only gone round.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+
+from statestore.errors import NotFoundError
+from statestore.jsontext import decode
+from statestore.models import (
+    AssetEntry,
+    AssetEntryVersion,
+    Entry,
+    EntryVersion,
+    SecretFinding,
+    SecretScan,
+)
+from statestore.protocol import AssetScope, Scope
+from statestore.queries import ACTIVE_AT_LAG
+from statestore.secrets_scan import Secret, secrets_in
+from statestore.services.audit import Action, audit_record
+from statestore.services.entries import Writer
+
+logger = logging.getLogger(__name__)
+
+OVERLAP = timedelta(seconds=60)  # a write is seen when it is committed, later than its time
+ROUND = 2000  # entries of the round over all of them, each time
+BATCH = 100  # entries whose values are held in memory at once
+
+Row = Entry | AssetEntry
+
+
+def scan_secrets() -> int:
+    """Scan what was written since the last time, and the next part of all entries; how many."""
+    now = datetime.now(UTC)
+    scan, _ = SecretScan.objects.get_or_create(pk=1, defaults={"changed_until": now})
+    since = scan.changed_until - OVERLAP
+    changed = Entry.objects.filter(
+        task_instance__active_at__gte=since - ACTIVE_AT_LAG, updated_at__gte=since
+    )
+    entries = Entry.objects.filter(pk__gt=scan.entry_id).order_by("pk")[:ROUND]
+    asset_entries = AssetEntry.objects.filter(pk__gt=scan.asset_entry_id).order_by("pk")[:ROUND]
+    seen, _ = _scan(changed.iterator(BATCH))
+    count, entry_id = _scan(entries.iterator(BATCH))
+    asset_count, asset_entry_id = _scan(asset_entries.iterator(BATCH))
+    _forget_gone()
+    SecretScan.objects.filter(pk=scan.pk).update(
+        changed_until=now,
+        entry_id=entry_id if count == ROUND else 0,
+        asset_entry_id=asset_entry_id if asset_count == ROUND else 0,
+    )
+    return seen + count + asset_count
+
+
+def _scan(rows: Iterable[Row]) -> tuple[int, int]:
+    """How many there were, and the last one's number."""
+    count, last = 0, 0
+    for part in _parts(rows):
+        versions = _versions_of(part)
+        for row in part:
+            _settle(row, [row.value, *versions.get(row.pk, ())])
+        count, last = count + len(part), part[-1].pk
+    return count, last
+
+
+def _parts(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    part: list[Row] = []
+    for row in rows:
+        part.append(row)
+        if len(part) == BATCH:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _versions_of(rows: list[Row]) -> dict[int, set[str]]:
+    """The values that are kept of these entries: a secret in one of them is still readable."""
+    table = AssetEntryVersion if isinstance(rows[0], AssetEntry) else EntryVersion
+    found: dict[int, set[str]] = {}
+    kept = table.objects.filter(entry_id__in=[row.pk for row in rows if row.version > 1])
+    for entry_id, value in kept.values_list("entry_id", "value"):
+        found.setdefault(entry_id, set()).add(value)
+    return found
+
+
+def _settle(row: Row, values: list[str]) -> None:
+    """Keep what is found in an entry, and forget what is there no longer."""
+    found = {secret for text in set(values) for secret in secrets_in(row.key, decode(text))}
+    known = _findings_of(row)
+    if not found and not known.exists():
+        return
+    kept = {Secret(rule, place): pk for pk, rule, place in known.values_list("pk", "rule", "place")}
+    SecretFinding.objects.filter(pk__in=[kept[gone] for gone in kept.keys() - found]).delete()
+    new = [
+        SecretFinding(**_identity(row), key=row.key, rule=secret.rule, place=secret.place)
+        for secret in found - kept.keys()
+    ]
+    SecretFinding.objects.bulk_create(new, ignore_conflicts=True)
+    if new:
+        logger.warning("a possible secret was found: %s", row)
+
+
+def _findings_of(row: Row) -> Any:
+    return SecretFinding.objects.filter(**_identity(row))
+
+
+def _identity(row: Row) -> dict[str, Any]:
+    of_asset = isinstance(row, AssetEntry)
+    owner = row.asset_id if isinstance(row, AssetEntry) else row.task_instance_id
+    return {"of_asset": of_asset, "owner_id": owner, "entry_id": row.pk}
+
+
+def _forget_gone() -> None:
+    """Findings of entries that were deleted."""
+    for of_asset, table in ((False, Entry), (True, AssetEntry)):
+        alive = Exists(table.objects.filter(pk=OuterRef("entry_id")))
+        SecretFinding.objects.filter(~alive, of_asset=of_asset).delete()
+
+
+@transaction.atomic
+def secret_dismiss(*, scope: Scope, key: str, writer: Writer) -> int:
+    """Say that what was found in an entry is no secret: it is shown again. It is in the audit.
+
+    Raises:
+        NotFoundError: nothing is found there that is still open.
+    """
+    found = _open(scope, key)
+    rules = ", ".join(sorted(set(found.values_list("rule", flat=True))))
+    count = int(found.update(dismissed_at=datetime.now(UTC), dismissed_by=writer.name[:200]))
+    if not count:
+        raise NotFoundError(f"Nothing is found under {key!r} that is still open.")
+    _record(Action.NOT_A_SECRET, scope, key, writer, rules)
+    return count
+
+
+@transaction.atomic
+def secret_reveal(*, scope: Scope, key: str, writer: Writer) -> str:
+    """The hidden value of an entry, as JSON text, for this once. It is in the audit.
+
+    Raises:
+        NotFoundError: the entry is gone.
+    """
+    value = _entries(scope).filter(key=key).values_list("value", flat=True).first()
+    if value is None:
+        raise NotFoundError(f"There is no key {key!r} in {scope}.")
+    _record(Action.REVEALED, scope, key, writer, "")
+    return str(value)
+
+
+def _record(action: Action, scope: Scope, key: str, writer: Writer, detail: str) -> None:
+    audit_record(
+        action=action, who=writer.name, scope=scope, key=key, detail=detail, reason=writer.reason
+    )
+
+
+def _entries(scope: Scope) -> Any:
+    alive = Q(expires_at__isnull=True) | Q(expires_at__gt=datetime.now(UTC))
+    if isinstance(scope, AssetScope):
+        return AssetEntry.objects.filter(asset=scope.asset_id)
+    return Entry.objects.filter(alive, task_instance__scope_digest=scope.digest)
+
+
+def _open(scope: Scope, key: str) -> Any:
+    return SecretFinding.objects.filter(
+        of_asset=isinstance(scope, AssetScope),
+        entry_id__in=_entries(scope).filter(key=key).values("pk"),
+        dismissed_at=None,
+    )

@@ -1,0 +1,33 @@
+"""Samples of progress."""
+
+from typing import Final
+
+from statestore.sql.statement import Statement
+
+# Samples of some task instances; of the writer's attempt, or else of the newest.
+take: Final = Statement(
+    """
+INSERT INTO statestore_progresssample (task_instance_id, at, attempt, done, total)
+SELECT t.id, %(now)s{at}, COALESCE(r.attempt, t.attempt), r.done, r.total
+FROM {rows} JOIN statestore_taskinstance t ON t.id = r.id
+""",
+    {
+        "id": "bigint",
+        "attempt": "integer",
+        "done": "double precision",
+        "total": "double precision",
+    },
+)
+
+# Those of task instances whose progress was deleted.
+forget: Final = Statement("""
+DELETE FROM statestore_progresssample AS s WHERE task_instance_id IN ({ids})
+    AND NOT EXISTS (SELECT 1 FROM statestore_entry e
+        WHERE e.task_instance_id = s.task_instance_id AND e.key = 'progress')
+""")
+
+# The oldest ones, up to a limit: ids grow with the time, so no index on it is needed.
+delete_batch: Final = Statement("""
+DELETE FROM statestore_progresssample WHERE at < %(end)s{at} AND id IN (
+    SELECT id FROM statestore_progresssample ORDER BY id LIMIT %(limit)s)
+""")

@@ -1,0 +1,74 @@
+"""Figures of the whole store that cost next to nothing: what the database knows of itself."""
+
+from typing import Any, Final
+
+from django.db import connection
+
+# A value that differs once anything was committed. It may differ without cause, never the other way
+# round; PostgreSQL moves it a moment before the commit can be seen.
+_PULSE: Final = {
+    "postgresql": """
+SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
+    ELSE pg_current_wal_insert_lsn() END::text
+""",
+    "sqlite": "SELECT data_version FROM pragma_data_version",
+}
+
+# Writes of entries since some time in the past: by name, each of which only grows while it is there.
+_WRITES: Final = {
+    "postgresql": """
+SELECT relname::text, n_tup_ins + n_tup_upd FROM pg_stat_user_tables
+WHERE relname IN ('statestore_entry', 'statestore_assetentry')
+""",
+    "sqlite": """
+SELECT task_instance_id, SUM(version) FROM statestore_entry WHERE task_instance_id IN (
+    SELECT id FROM statestore_taskinstance ORDER BY active_at DESC LIMIT 500)
+GROUP BY task_instance_id
+""",
+}
+
+# Bytes on disk, with indexes; SQLite says it of the whole file alone.
+_SIZE: Final = {
+    "postgresql": """
+SELECT SUM(pg_total_relation_size(name::regclass)) FROM (VALUES
+    ('statestore_entry'), ('statestore_assetentry'), ('statestore_taskinstance')) AS tables (name)
+""",
+    "sqlite": "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+}
+
+# Entries, and the part of them that never expires, as the last ANALYZE has seen them.
+_ESTIMATE: Final = """
+SELECT c.reltuples, s.null_frac FROM pg_class c
+LEFT JOIN pg_stats s ON s.tablename = c.relname AND s.attname = 'expires_hour'
+    AND s.schemaname = c.relnamespace::regnamespace::text
+WHERE c.oid = 'statestore_entry'::regclass
+"""
+
+
+def pulse() -> object:
+    """See _PULSE; of SQLite it differs for each connection."""
+    return _rows(_PULSE[connection.vendor])[0][0]
+
+
+def writes() -> dict[object, int]:
+    """See _WRITES."""
+    return {name: int(count) for name, count in _rows(_WRITES[connection.vendor])}
+
+
+def size() -> int:
+    """Bytes on disk."""
+    return int(_rows(_SIZE[connection.vendor])[0][0])
+
+
+def estimate() -> tuple[int, float] | None:
+    """About how many entries there are, and the part that never expires; None: it is not known."""
+    if connection.vendor != "postgresql":
+        return None
+    ((entries, never),) = _rows(_ESTIMATE)
+    return None if entries < 0 or never is None else (int(entries), float(never))
+
+
+def _rows(text: str) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(text)
+        return list(cursor.fetchall())
