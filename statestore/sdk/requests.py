@@ -37,6 +37,8 @@ class Request:
     content: bytes | None = None
     repeatable: bool = True
     """Whether carrying it out twice is the same as once."""
+    numbered: bool = False
+    """Whether it only overwrites: sent twice, it is then carried out once."""
     waits: float = 0.0
     """Seconds that the server may take on purpose."""
 
@@ -76,7 +78,8 @@ def entry_set(
     path = _entry_path(scope, key)
     content = f'{{"value":{_value(value)}{_expiry(retention)}}}'.encode()
     headers = {**_JSON, **_attempt(attempt), **(precondition or {})}
-    return Request("PUT", path, _map_index(scope), headers, content)
+    numbered = precondition is None
+    return Request("PUT", path, _map_index(scope), headers, content, numbered=numbered)
 
 
 def entry_update(
@@ -197,7 +200,7 @@ def _ids(scope: Scope) -> str:
 
 def _batch(operations: Iterable[str]) -> Request:
     content = f'{{"operations":[{",".join(operations)}]}}'.encode()
-    return Request("POST", "/state-store/batch", {}, _JSON, content)
+    return Request("POST", "/state-store/batch", {}, _JSON, content, numbered=True)
 
 
 def _map_index(scope: Scope) -> dict[str, str]:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import MutableMapping
 from typing import Any, Final
 
+from statestore.sdk import telemetry
 from statestore.sdk.accessors import TaskStore
 from statestore.sdk.errors import JobActiveError, JobFailedError, UnknownSubmissionError
 from statestore.sdk.records import SubmissionState
@@ -196,6 +197,7 @@ class ResumableJob:
 
     def _event(self, event: str, job: Any, context: Context) -> None:
         event_counts[event] += 1
+        telemetry.decision(event, self, job)
         logger.info("%s: %s (%s)", type(self).__name__, event, job)
         self.on_submission_event(event, context)
 
@@ -225,11 +227,13 @@ class ResumableJobMixin(ResumableJob):
             UnknownSubmissionError: on_unknown is "fail", and a dead attempt may have submitted.
             ConcurrentSubmissionError: another attempt holds the reservation.
         """
-        return drive(self._execute(context))
+        with telemetry.execution(self):
+            return drive(self._execute(context))
 
     def on_kill(self, context: Context) -> None:
         """Cancel the job of a task that is killed for good, where the class has `cancel_job`."""
-        drive(self._kill(context))
+        with telemetry.execution(self):
+            drive(self._kill(context))
 
 
 class DeferrableJobMixin(ResumableJobMixin):
@@ -266,11 +270,13 @@ class AsyncResumableJobMixin(ResumableJob):
 
     async def execute_resumable(self, context: Context) -> Any:
         """As `ResumableJobMixin.execute_resumable`."""
-        return await adrive(self._execute(context))
+        with telemetry.execution(self):
+            return await adrive(self._execute(context))
 
     async def on_kill(self, context: Context) -> None:
         """As `ResumableJobMixin.on_kill`."""
-        await adrive(self._kill(context))
+        with telemetry.execution(self):
+            await adrive(self._kill(context))
 
 
 def _one(step: Step) -> Steps[Any]:

@@ -9,6 +9,8 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from statestore.sdk import telemetry
+
 T = TypeVar("T")
 
 
@@ -31,7 +33,8 @@ def drive(steps: Steps[T]) -> T:
         step = next(steps)
         while True:
             try:
-                result = getattr(step.target, step.method)(*step.args, **step.kwargs)
+                with telemetry.call(step.method):
+                    result = getattr(step.target, step.method)(*step.args, **step.kwargs)
             except Exception as error:  # noqa: BLE001 - the generator decides what it means
                 step = steps.throw(error)
             else:
@@ -47,9 +50,12 @@ async def adrive(steps: Steps[T]) -> T:
         while True:
             try:
                 method = getattr(step.target, f"a{step.method}", None)
-                result = (method or getattr(step.target, step.method))(*step.args, **step.kwargs)
-                if inspect.isawaitable(result):
-                    result = await result
+                with telemetry.call(step.method):
+                    result = (method or getattr(step.target, step.method))(
+                        *step.args, **step.kwargs
+                    )
+                    if inspect.isawaitable(result):
+                        result = await result
             except Exception as error:  # noqa: BLE001 - the generator decides what it means
                 step = steps.throw(error)
             else:

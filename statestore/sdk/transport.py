@@ -2,13 +2,18 @@
 
 import asyncio
 import importlib
+import itertools
 import logging
 import os
 import random
+import secrets
 import time
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from statestore import __version__
+from statestore.protocol import DEADLINE_HEADER, LOCK_SECONDS, TIME_HEADER, WRITE_HEADER
 from statestore.sdk.answers import Answer
 from statestore.sdk.errors import ConfigurationError, UnreachableError
 from statestore.sdk.requests import Request
@@ -20,10 +25,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_RETRIED: Final = frozenset({429, 502, 503, 504})
-# Of this it is known that the request was not carried out, so that any may be sent again. Not of 503:
+_TOO_LATE: Final = 408
+_RETRIED: Final = frozenset({_TOO_LATE, 429, 502, 503, 504})
+# Of these it is known that the request was not carried out, so that any may be sent again. Not of 503:
 # the database may have been lost while it committed.
-_NOT_CARRIED_OUT: Final = frozenset({429})
+_NOT_CARRIED_OUT: Final = frozenset({_TOO_LATE, 429})
 _FIRST_PAUSE: Final = 0.1  # seconds
 _LONGEST_PAUSE: Final = 5.0
 _CONNECTIONS: Final = 100  # of a process
@@ -64,6 +70,9 @@ class HttpTransport:
     A request is sent again while the server cannot be reached or says that it is busy, for
     `retry_seconds`. A request that must not be carried out twice is sent again only where it is
     known that it was not carried out at all.
+
+    A write that got no answer may still be on its way, and must not come after what is written next.
+    So each has a deadline, after which the server refuses it, and is not sent again before that.
     """
 
     def __init__(
@@ -85,6 +94,8 @@ class HttpTransport:
         self._timeout = timeout
         self._retry_seconds = retry_seconds
         self._http = http
+        self._numbers = _Numbers()
+        self._clock = _ServerClock()
         self._verify = _certificates()  # read here: a fork must not meet a thread that reads them
         self._clients: dict[int, httpx.Client] = {}  # by process: a fork must not share sockets
         self._async_clients: dict[
@@ -93,64 +104,99 @@ class HttpTransport:
 
     def send(self, request: Request, *, retry_seconds: float | None = None) -> Answer:
         """Send it, again and again where that helps."""
-        tries = self._tries(request, retry_seconds)
+        tries, request = self._tries(request, retry_seconds), self._numbers.on(request)
         while True:
-            outcome = self._try(request)
+            deadline, outcome = self._try(request)
             if isinstance(outcome, Answer) and outcome.status not in _RETRIED:
                 return outcome
-            time.sleep(tries.pause_after(outcome))
+            pause, error = tries.after(outcome, deadline)
+            time.sleep(pause)
+            if error is not None:
+                raise error
 
     async def asend(self, request: Request, *, retry_seconds: float | None = None) -> Answer:
         """Send it, again and again where that helps."""
         if self._http is not None:  # one that has no twin for asyncio
             return await asyncio.to_thread(self.send, request, retry_seconds=retry_seconds)
-        tries = self._tries(request, retry_seconds)
+        tries, request = self._tries(request, retry_seconds), self._numbers.on(request)
         while True:
-            outcome = await self._atry(request)
+            deadline, outcome = await self._atry(request)
             if isinstance(outcome, Answer) and outcome.status not in _RETRIED:
                 return outcome
-            await asyncio.sleep(tries.pause_after(outcome))
+            pause, error = tries.after(outcome, deadline)
+            await asyncio.sleep(pause)
+            if error is not None:
+                raise error
+
+    def _must_learn_the_time(self, request: Request) -> bool:
+        return request.method != "GET" and not self._clock.known
+
+    def _deadline(self, request: Request) -> tuple[float, Request]:
+        """Until when (monotonic; 0: at any time) a try may begin, and the try that says so."""
+        if request.method == "GET" or not self._clock.known:
+            return 0.0, request
+        # What has begun by then and had to wait has ended when this side stops waiting.
+        deadline = time.monotonic() + min(self._timeout / 2, LOCK_SECONDS)
+        says = {DEADLINE_HEADER.lower(): f"{self._clock.server_time(deadline):.6f}"}
+        return deadline, replace(request, headers={**request.headers, **says})
 
     def _tries(self, request: Request, retry_seconds: float | None) -> "_Tries":
         seconds = self._retry_seconds if retry_seconds is None else retry_seconds
         return _Tries(self._url, seconds, repeatable=request.repeatable)
 
-    def _try(self, request: Request) -> "Answer | _Failure":
-        """One try: the answer, or what went wrong."""
+    def _try(self, request: Request) -> "tuple[float, Answer | _Failure]":
+        """One try: its deadline, and the answer or what went wrong."""
+        if self._must_learn_the_time(request):
+            failure = _no_time(self._send(_LOOK_AT_THE_CLOCK))
+            if failure is not None:
+                return 0.0, failure
+        deadline, stamped = self._deadline(request)
+        return deadline, self._send(stamped)
+
+    async def _atry(self, request: Request) -> "tuple[float, Answer | _Failure]":
+        """The same for asyncio."""
+        client, turn = self._async_client()
+        # A queue before the pool: its own slows down with every waiter, and gives up on them.
+        async with turn:
+            if self._must_learn_the_time(request):
+                failure = _no_time(await self._asend(client, _LOOK_AT_THE_CLOCK))
+                if failure is not None:
+                    return 0.0, failure
+            deadline, stamped = self._deadline(request)
+            return deadline, await self._asend(client, stamped)
+
+    def _send(self, request: Request) -> "Answer | _Failure":
         import httpx  # noqa: PLC0415 - an import of the SDK should not cost what only its use needs
 
         try:
-            response = self._client().request(
-                request.method,
-                self._base + request.path,
-                params=request.params,
-                headers=request.headers,
-                content=request.content,
-                timeout=self._timeout + request.waits,
-            )
+            response = self._client().request(**self._arguments(request))
         except (httpx.TransportError, httpx.InvalidURL) as error:
             return self._failure(error)
-        return Answer(response.status_code, dict(response.headers), response.content)
+        return self._answer(response)
 
-    async def _atry(self, request: Request) -> "Answer | _Failure":
-        """The same for asyncio."""
+    async def _asend(self, client: "httpx.AsyncClient", request: Request) -> "Answer | _Failure":
         import httpx  # noqa: PLC0415 - see above
 
-        client, turn = self._async_client()
         try:
-            # A queue before the pool: its own slows down with every waiter, and gives up on them.
-            async with turn:
-                response = await client.request(
-                    request.method,
-                    self._base + request.path,
-                    params=request.params,
-                    headers=request.headers,
-                    content=request.content,
-                    timeout=self._timeout + request.waits,
-                )
+            response = await client.request(**self._arguments(request))
         except (httpx.TransportError, httpx.InvalidURL) as error:
             return self._failure(error)
-        return Answer(response.status_code, dict(response.headers), response.content)
+        return self._answer(response)
+
+    def _answer(self, response: "httpx.Response") -> Answer:
+        answer = Answer(response.status_code, dict(response.headers), response.content)
+        self._clock.learn(answer)
+        return answer
+
+    def _arguments(self, request: Request) -> dict[str, Any]:
+        return {
+            "method": request.method,
+            "url": self._base + request.path,
+            "params": request.params,
+            "headers": request.headers,
+            "content": request.content,
+            "timeout": self._timeout + request.waits,
+        }
 
     def _failure(self, error: Exception) -> "_Failure":
         import httpx  # noqa: PLC0415 - see above
@@ -244,6 +290,55 @@ def _limits(connections: int) -> "httpx.Limits":
     return httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
 
 
+class _Numbers:
+    """Numbers the overwrites of a process: one that is carried out twice is one write."""
+
+    def __init__(self) -> None:
+        self._next = itertools.count(1)
+        self._sessions: dict[int, str] = {}  # by process: a fork counts on from the same number
+
+    def on(self, request: Request) -> Request:
+        """The request with its number, where it takes one; every try of it has the same."""
+        if not request.numbered:
+            return request
+        session = self._sessions.setdefault(os.getpid(), secrets.token_hex(8))
+        number = {WRITE_HEADER.lower(): f"{session}-{next(self._next)}"}
+        return replace(request, headers={**request.headers, **number})
+
+
+_LOOK_AT_THE_CLOCK: Final = Request("GET", "/healthz")
+
+
+class _ServerClock:
+    """What the server's clock shows at least, from the time in its last answer."""
+
+    def __init__(self) -> None:
+        self._ahead: float | None = None  # of this process's monotonic clock, in seconds
+
+    @property
+    def known(self) -> bool:
+        """Whether any answer has told the time."""
+        return self._ahead is not None
+
+    def learn(self, answer: Answer) -> None:
+        """Take the time from an answer; it has been on its way since, so that it is a little later."""
+        with suppress(KeyError, ValueError):
+            self._ahead = float(answer.headers[TIME_HEADER.lower()]) - time.monotonic()
+
+    def server_time(self, monotonic: float) -> float:
+        """The server's time at a moment of the monotonic clock."""
+        return monotonic + (self._ahead or 0.0)
+
+
+def _no_time(outcome: "Answer | _Failure") -> "_Failure | None":
+    """Why a write cannot be sent yet: it would have no deadline."""
+    if isinstance(outcome, _Failure):
+        return _Failure(outcome.problem, never_sent=True)
+    if outcome.status in _RETRIED:
+        return _Failure(f"it answered {outcome.status}", never_sent=True)
+    return None
+
+
 class _Failure:
     """A try that brought no answer."""
 
@@ -262,38 +357,43 @@ class _Tries:
         self._give_up_at = time.monotonic() + seconds
         self._count = 0
 
-    def pause_after(self, outcome: Answer | _Failure) -> float:
-        """Seconds until the next try.
+    def after(
+        self, outcome: Answer | _Failure, deadline: float
+    ) -> tuple[float, UnreachableError | None]:
+        """Seconds until the next try; or until there is none, and why.
 
-        Raises:
-            UnreachableError: there is none.
+        Neither comes before `deadline`, where this try may still be on its way.
         """
         if isinstance(outcome, Answer):
-            problem = f"it answered {outcome.status}"
-            certain, wanted = outcome.status in _NOT_CARRIED_OUT, _retry_after(outcome)
+            problem, wanted = f"it answered {outcome.status}", _retry_after(outcome)
+            ended = TIME_HEADER.lower() in outcome.headers  # else a proxy answered
+            certain = ended and outcome.status in _NOT_CARRIED_OUT
         else:
-            problem, certain, wanted = outcome.problem, outcome.never_sent, 0.0
+            problem, wanted = outcome.problem, 0.0
+            ended = certain = outcome.never_sent
+        at_least = 0.0 if ended else max(0.0, deadline - time.monotonic())
         pause = min(max(wanted, _FIRST_PAUSE * 2.0 ** min(self._count, 10)), _LONGEST_PAUSE)
-        pause *= random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        pause = max(pause * random.uniform(0.5, 1.0), at_least)  # noqa: S311 - no secret
         self._count += 1
         if not (self._repeatable or certain):
-            raise UnreachableError(
+            return at_least, UnreachableError(
                 f"The state store at {self._url} gave no answer ({problem}), and it is not known whether"
                 " this request, which must not be carried out twice, was: read the key."
             )
         if time.monotonic() + pause > self._give_up_at:
-            raise UnreachableError(
+            return at_least, UnreachableError(
                 f"The state store at {self._url} cannot be reached ({problem}); tried {self._count}"
                 f" times in {self._seconds:.0f} s. Is it running, and is STATESTORE_URL right?"
             )
-        if self._count == 1:
+        slow = isinstance(outcome, Answer) and outcome.status == _TOO_LATE
+        if self._count == 1 and not slow:  # this side, or the way, was slow: nothing is wrong there
             logger.warning(
                 "the state store at %s cannot be reached (%s): trying for up to %.0f s",
                 self._url,
                 problem,
                 self._seconds,
             )
-        return pause
+        return pause, None
 
 
 def _retry_after(answer: Answer) -> float:

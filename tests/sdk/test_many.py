@@ -120,7 +120,7 @@ def proxy(server: Server) -> Iterator[Proxy]:
 @pytest.fixture
 def behind(proxy: Proxy, server: Server, scope: TaskScope) -> Iterator[TaskStore]:
     """The same task's keys, as they are reached through the proxy."""
-    with StateStore(proxy.url, server.token, timeout=5, retry_seconds=1) as store:
+    with StateStore(proxy.url, server.token, timeout=1, retry_seconds=2) as store:
         yield store.task(scope.dag_id, scope.run_id, scope.task_id).task_store
 
 
