@@ -1,4 +1,4 @@
-"""What a query string asks of Live: `?state=failed&q=dag:sales key:job_id invoices&page=2`."""
+"""What a query string asks of Live: `?state=failed&q=dag:sales key:job_id invoices&sort=name`."""
 
 import re
 from dataclasses import asdict
@@ -6,11 +6,11 @@ from typing import Final
 
 from django.http import QueryDict
 
-from statestore.queries import TaskFilter, TaskState
+from statestore.queries import TaskFilter, TaskOrder, TaskState
 
 FIELDS: Final = ("dag", "run", "task", "key")
 WORDS_MAX: Final = 5
-PAGE_MAX: Final = 10_000
+POSITION_MAX: Final = 4000  # characters
 
 _word = re.compile(rf"""({"|".join(f"{field}:" for field in FIELDS)})?(?:"([^"]+)"|(\S+))""")
 
@@ -25,15 +25,24 @@ def filter_of(params: QueryDict) -> TaskFilter:
             words.append(quoted or plain)
     return TaskFilter(
         state=TaskState(state) if state in set(TaskState) else None,
+        dag=fields["dag"],
+        run=fields["run"],
+        task=fields["task"],
+        key=fields["key"],
         words=tuple(words[:WORDS_MAX]),
-        **fields,
     )
 
 
-def page_of(params: QueryDict) -> int:
-    """The page's number, from 1."""
-    text = params.get("page", "1")
-    return min(max(1, int(text)), PAGE_MAX) if text.isdecimal() and len(text) < 10 else 1
+def order_of(params: QueryDict) -> TaskOrder:
+    """The sort order."""
+    order = params.get("sort", "")
+    return TaskOrder(order) if order in set(TaskOrder) else TaskOrder.ATTENTION
+
+
+def position_of(params: QueryDict) -> str:
+    """Where the page begins; empty: at the first row."""
+    position = params.get("after", "")
+    return position if len(position) <= POSITION_MAX else ""
 
 
 def word_of(field: str, text: str) -> str:

@@ -42,6 +42,11 @@ def json_view(text: str) -> JsonView:
     )
 
 
+def clipped(text: str, limit: int) -> str:
+    """The first characters, with a mark where that is not all."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
 def kind_of(text: str) -> str:
     """The type in words: `string, 96 chars`."""
     value = json.loads(text)
@@ -56,8 +61,17 @@ def kind_of(text: str) -> str:
 
 def size_of(text: str) -> str:
     """The stored size: `612 B`, `1.2 kB`."""
-    size = len(text.encode())
-    return f"{size} B" if size < 1000 else f"{size / 1000:,.1f} kB"
+    return size_text(len(text.encode()))
+
+
+def size_text(size: int) -> str:
+    """A number of bytes: `612 B`, `1.2 kB`, `3.4 GB`."""
+    number = float(size)
+    for unit in ("B", "kB", "MB"):
+        if number < 1000:
+            return f"{size} B" if unit == "B" else f"{number:,.1f} {unit}"
+        number /= 1000
+    return f"{number:,.1f} GB"
 
 
 def _count(number: int, word: str) -> str:

@@ -1,50 +1,77 @@
-"""What Live and Task show, and whether it has changed: one reading serves all who look on."""
+"""What Live and Task show, and a cursor that stays the same while nothing on them has changed."""
 
-import time
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from django.http import QueryDict
 
-from dashboard.filters import filter_of, page_of
+from dashboard.filters import filter_of, order_of, position_of
+from dashboard.jobs import Job, jobs_of
 from dashboard.jsonview import JsonView, json_view
+from dashboard.meter import meter
+from dashboard.pace import DAY, WINDOW, Chart, Pace, chart_of, pace_of
 from dashboard.progress import Progress, progress_of
 from statestore import queries
-from statestore.access import Principal, Right
-from statestore.queries import Entry, TaskDetail, TaskFilter, TaskState, TaskSummary
+from statestore.access import Principal
+from statestore.protocol import PROGRESS_KEY
+from statestore.queries import (
+    Entry,
+    LiveRow,
+    Sample,
+    StateCounts,
+    StoreFigures,
+    TaskDetail,
+    TaskFilter,
+    TaskOrder,
+    TaskState,
+    TaskSummary,
+)
 
 ROWS: Final = 50
-URGENT: Final = timedelta(hours=24)
-FRESH_SECONDS: Final = 0.5  # a reading is shared for so long by everyone who asks for the same
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A task instance with its progress."""
+    """A row of Live: a task instance with its progress, or a mapped task."""
 
     task: TaskSummary
     progress: Progress | None
+    pace: Pace
+    mapped: StateCounts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTable:
+    """A page of rows, in the order that was asked for."""
+
+    urgent: list[Row]
+    rows: list[Row]
+    order: TaskOrder
+    position: str
+    next_after: str
+    looked_at: int
+
+    @property
+    def size(self) -> int:
+        """How many rows there are on the page."""
+        return len(self.urgent) + len(self.rows)
 
 
 @dataclass(frozen=True, slots=True)
 class LivePage:
     """One page of Live."""
 
-    cursor: str  # stays the same while nothing on the page has changed
+    cursor: str
     where: TaskFilter
-    counts: dict[str, int]
-    urgent: list[Row]
-    rows: list[Row]
-    total: int
-    page: int
-    pages: int
-    first: int
-    last: int
+    counts: StateCounts
+    store: StoreFigures | None
+    """None to who sees a part of it."""
+    writes: int | None
+    table: TaskTable
+    last: TaskSummary | None
+    """Whoever wrote last, where nothing is running."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,87 +89,100 @@ class TaskPage:
     cursor: str
     detail: TaskDetail
     progress: Progress | None
+    pace: Pace
+    chart: Chart | None
     entries: list[TaskEntry]
+    jobs: list[Job]
+    """Its external jobs."""
 
 
-def live_page(params: QueryDict, principal: Principal) -> LivePage:
+def read_live(params: QueryDict, principal: Principal) -> LivePage:
     """The page of Live that a query string asks for, with what the principal reaches."""
-    where, page = filter_of(params), page_of(params)
-    shared_by = principal.dag_patterns(Right.VIEW)
-    return _recent((where, page, shared_by), lambda: _read_live(where, page, principal))
+    where = filter_of(params)
+    counts, store = queries.live_figures(principal)
+    writes = meter.per_minute() if store else None
+    table = read_table(where, params, principal)
+    idle = not (counts.running or counts.stalled)
+    last = queries.newest_task(principal) if idle else None
+    return LivePage(
+        cursor_of(counts, store, writes, table, last),
+        where, counts, store, writes, table, last,
+    )  # fmt: skip
 
 
-def task_page(task_instance_id: int, principal: Principal) -> TaskPage:
-    """The page of one task instance.
+def read_table(where: TaskFilter, params: QueryDict, principal: Principal) -> TaskTable:
+    """A table of tasks, sorted and paged as the query string asks."""
+    order, position = order_of(params), position_of(params)
+    found = queries.live_rows(
+        where=where, principal=principal, order=order, limit=ROWS, position=position
+    )
+    apart = order is TaskOrder.ATTENTION
+    hidden = queries.hidden_keys([row.task.id for row in found.rows])
+    samples = _samples([row.task for row in found.rows if row.mapped is None], WINDOW)
+    rows = [(row.urgent, _row(row, samples, hidden)) for row in found.rows]
+    return TaskTable(
+        urgent=[row for urgent, row in rows if apart and urgent],
+        rows=[row for urgent, row in rows if not (apart and urgent)],
+        order=order,
+        position=position,
+        next_after=found.next_after,
+        looked_at=found.looked_at,
+    )
+
+
+def _row(row: LiveRow, samples: dict[int, list[Sample]], hidden: set[tuple[int, str]]) -> Row:
+    task = _without_secrets(row.task, hidden)
+    progress = progress_of(task.progress)
+    return Row(task, progress, _pace(task, progress, samples.get(task.id, [])), row.mapped)
+
+
+def _samples(tasks: list[TaskSummary], since: timedelta) -> dict[int, list[Sample]]:
+    return queries.samples_of([task.id for task in tasks], since=datetime.now(UTC) - since)
+
+
+def _pace(task: TaskSummary, progress: Progress | None, samples: list[Sample]) -> Pace:
+    """What has ended has no pace."""
+    running = task.state in {TaskState.RUNNING, TaskState.STALLED}
+    unit = "" if progress is None else progress.unit
+    return pace_of(samples if running else [], unit=unit, last_write=task.last_write)
+
+
+def _without_secrets(task: TaskSummary, hidden: set[tuple[int, str]]) -> TaskSummary:
+    secret = task.progress is not None and (task.id, PROGRESS_KEY) in hidden
+    return replace(task, progress=queries.HIDDEN) if secret else task
+
+
+def read_task(params: QueryDict, principal: Principal, task_instance_id: int) -> TaskPage:
+    """The page of one task instance; `?after_key=` begins further down its keys.
 
     Raises:
         NotFoundError: there is none with this number that the principal reaches.
     """
-    shared_by = principal.dag_patterns(Right.VIEW)
-    return _recent((task_instance_id, shared_by), lambda: _read_task(task_instance_id, principal))
-
-
-def _read_live(where: TaskFilter, page: int, principal: Principal) -> LivePage:
-    counts = queries.task_instance_counts(principal)
-    found = queries.task_page(
-        where=where, principal=principal, limit=ROWS, offset=(page - 1) * ROWS
-    )
-    rows = [Row(task, progress_of(task.progress)) for task in found.rows]
-    urgent = [row for row in rows if _is_urgent(row.task)]
-    first = (page - 1) * ROWS + 1
-    return LivePage(
-        cursor=_cursor(counts, found),
-        where=where,
-        counts={state.value: count for state, count in counts.items()},
-        urgent=urgent,
-        rows=[row for row in rows if not _is_urgent(row.task)],
-        total=found.total,
-        page=page,
-        pages=max(1, -(-found.total // ROWS)),
-        first=first,
-        last=first + len(rows) - 1,
-    )
-
-
-def _is_urgent(task: TaskSummary) -> bool:
-    """The same tasks that the query puts first."""
-    if task.state is TaskState.FAILED:
-        return task.last_write is not None and datetime.now(UTC) - task.last_write < URGENT
-    return task.state is TaskState.STALLED
-
-
-def _read_task(task_instance_id: int, principal: Principal) -> TaskPage:
-    detail = queries.task_detail(task_instance_id, principal)
+    after_key = params.get("after_key", "").replace("\0", "")
+    detail = queries.task_detail(task_instance_id, principal, after_key=after_key)
+    hidden = queries.hidden_keys([task_instance_id])
+    task = _without_secrets(detail.summary, hidden)
+    entries = [queries.masked(entry, task_instance_id, hidden) for entry in detail.entries]
+    detail = replace(detail, summary=task, entries=entries)
+    samples = _samples([task], DAY).get(task.id, [])
+    progress = progress_of(task.progress)
+    pace = _pace(task, progress, samples)
     return TaskPage(
-        cursor=_cursor(detail),
+        cursor=cursor_of(detail, pace),
         detail=detail,
-        progress=progress_of(detail.summary.progress),
-        entries=[TaskEntry(entry, json_view(entry.value)) for entry in detail.entries],
+        progress=progress,
+        pace=pace,
+        chart=chart_of(samples, pace),
+        entries=task_entries(entries),
+        jobs=jobs_of(entries, task.attempt),
     )
 
 
-def _cursor(*shown: object) -> str:
+def task_entries(entries: list[Entry]) -> list[TaskEntry]:
+    """The entries with their values as they are shown."""
+    return [TaskEntry(entry, json_view(entry.value)) for entry in entries]
+
+
+def cursor_of(*shown: object) -> str:
+    """A name for this state of what is shown."""
     return blake2b(repr(shown).encode(), digest_size=12).hexdigest()
-
-
-# --- readings that are shared ---
-
-_readings: dict[Hashable, tuple[float, Any]] = {}
-_READINGS_MAX = 200
-
-
-def _recent(key: Hashable, read: Callable[[], T]) -> T:
-    now = time.monotonic()
-    known = _readings.get(key)
-    if known is None or known[0] < now:
-        if len(_readings) >= _READINGS_MAX:
-            _readings.clear()
-        known = (now + FRESH_SECONDS, read())
-        _readings[key] = known
-    reading: T = known[1]
-    return reading
-
-
-def forget_readings() -> None:
-    """Read everything again at its next use."""
-    _readings.clear()

@@ -1,7 +1,6 @@
 """From a JSON value to a bar, a percentage and words. Any JSON may come; what is not known is not shown.
 
-The usual form is `{"current", "total", "unit", "status", "message"}`. Where an object has a `total`
-but no `current`, its only other number counts: `{"rows_loaded": 12000, "total": 50000}`.
+The usual form is `{"current", "total", "unit", "status", "message"}`; statestore/progress.py knows others.
 """
 
 import json
@@ -10,11 +9,12 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
+from dashboard.jsonview import clipped
+from statestore.progress import Number, current_of, number_of
+
 MESSAGE_MAX: Final = 200
 TEXT_MAX: Final = 60
 _EXACT_BELOW: Final = 10**18
-
-Number = int | float
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +36,19 @@ def progress_of(text: str | None) -> Progress | None:
         return None
     value = json.loads(text)
     if not isinstance(value, dict):
-        return Progress(text=_clipped(text, TEXT_MAX))
-    total, (name, current) = _number(value.get("total")), _current(value)
+        return Progress(text=clipped(text, TEXT_MAX))
+    total, (name, current) = number_of(value.get("total")), current_of(value)
     percent, note = _percent(value, current, total)
     shown = Progress(
         percent=percent,
         current="" if current is None else number_text(current),
         total="" if total is None else number_text(total),
-        unit=_clipped(_words(value.get("unit")) or name, TEXT_MAX),
-        message=_clipped(_words(value.get("message")), MESSAGE_MAX),
+        unit=clipped(_words(value.get("unit")) or name, TEXT_MAX),
+        message=clipped(_words(value.get("message")), MESSAGE_MAX),
         note=note,
     )
     if shown.percent is None and not (shown.current or shown.message):
-        return Progress(text=_clipped(text, TEXT_MAX))
+        return Progress(text=clipped(text, TEXT_MAX))
     return shown
 
 
@@ -63,22 +63,6 @@ def number_text(number: Number) -> str:
     return f"{number:,.4f}".rstrip("0").rstrip(".")
 
 
-def _current(value: dict[str, Any]) -> tuple[str, Number | None]:
-    """The name (where it says the unit) and the number of what is done."""
-    if "current" in value:
-        return "", _number(value["current"])
-    if "total" not in value:
-        return "", None
-    others = [
-        (name, number)
-        for name in value
-        if name not in {"total", "percent"} and (number := _number(value[name])) is not None
-    ]
-    if len(others) != 1:
-        return "", None
-    return others[0][0].replace("_", " "), others[0][1]
-
-
 def _percent(
     value: dict[str, Any], current: Number | None, total: Number | None
 ) -> tuple[int | None, str]:
@@ -90,19 +74,11 @@ def _percent(
         if current > total:
             return None, "over the total"
         return int(100 * Fraction(current) / Fraction(total)), ""
-    reported = _number(value.get("percent"))
+    reported = number_of(value.get("percent"))
     if reported is not None and 0 <= reported <= 100:
         return int(reported), ""
     return None, "" if current is None else "no total reported"
 
 
-def _number(value: object) -> Number | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
 def _words(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _clipped(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"

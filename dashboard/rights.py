@@ -19,6 +19,11 @@ MISSING = (
 )
 
 
+def missing(right: Right) -> str:
+    """What a refusal says of the right that is missing."""
+    return MISSING.format(right=right, permission=USER_PERMISSIONS[right])
+
+
 def needs(right: Right) -> Callable[[View[P]], View[P]]:
     """A page: others are sent to the login, or told which right is missing."""
 
@@ -28,8 +33,7 @@ def needs(right: Right) -> Callable[[View[P]], View[P]]:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
             if not request.user.has_perm(USER_PERMISSIONS[right]):
-                message = MISSING.format(right=right, permission=USER_PERMISSIONS[right])
-                raise PermissionDenied(message)
+                raise PermissionDenied(missing(right))
             return view(request, *args, **kwargs)
 
         return guarded

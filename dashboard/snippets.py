@@ -1,7 +1,10 @@
 """Commands that people copy into a shell or a program: encoded and quoted for it."""
 
 import shlex
+from dataclasses import asdict
 from urllib.parse import quote
+
+from django.conf import settings
 
 from statestore.protocol import MAP_INDEX_NONE, PROGRESS_KEY, TaskScope
 
@@ -26,6 +29,25 @@ def python_read(base: str, scope: TaskScope, key: str) -> str:
     mapped = "" if scope.map_index == MAP_INDEX_NONE else f", map_index={scope.map_index}"
     # Without `with`: that would start an attempt, and shut out the task that is being looked at.
     return f'{_python(base)}print(store.task({ids}{mapped})["task_store"].get({key!r}))'
+
+
+def shell_read(base: str, scope: TaskScope, key: str) -> str:
+    """A shell command of the SDK that reads an entry."""
+    mapped = [] if scope.map_index == MAP_INDEX_NONE else [str(scope.map_index)]
+    task = "/".join(
+        part.replace("%", "%25").replace("/", "%2F") for part in (*_ids(scope), *mapped)
+    )
+    # An option's value and a key may begin with a hyphen.
+    return (
+        f"STATESTORE_URL={shlex.quote(base)} \\\n"
+        f"  statestore get {shlex.quote(f'--task={task}')} -- {shlex.quote(key)}"
+    )
+
+
+def orchestrator_url(scope: TaskScope) -> str:
+    """The task in the orchestrator that runs it, by STATESTORE_TASK_URL; empty: not set."""
+    ids = {name: quote(str(value), safe="") for name, value in asdict(scope).items()}
+    return settings.STATESTORE_TASK_URL.format(**ids) if settings.STATESTORE_TASK_URL else ""
 
 
 _HELLO = TaskScope("demo", "run-1", "hello")

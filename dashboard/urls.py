@@ -3,7 +3,8 @@
 from django.contrib.auth import views as auth
 from django.urls import include, path
 
-from dashboard import views
+from dashboard import audit, clearing, history, secrets, views
+from dashboard.retention import sweep_now
 from statestore.throttle import limit_logins
 
 log_in = auth.LoginView.as_view(redirect_authenticated_user=True)
@@ -12,6 +13,31 @@ pages = [
     path("fragments/live/", views.live_fragment, name="live_fragment"),
     path("t/<int:task_instance_id>/", views.task, name="task"),
     path("fragments/t/<int:task_instance_id>/", views.task_fragment, name="task_fragment"),
+    path("t/<int:task_instance_id>/clear/", clearing.clear_task, name="clear_task"),
+    path("t/<int:task_instance_id>/clear-key/", clearing.clear_key, name="clear_key"),
+    path("runs/", views.runs, name="runs"),
+    path("fragments/runs/", views.runs_fragment, name="runs_fragment"),
+    path("runs/<int:run>/", views.run, name="run"),
+    path("fragments/runs/<int:run>/", views.run_fragment, name="run_fragment"),
+    path("runs/<int:run>/clear/", clearing.clear_run, name="clear_run"),
+    path("assets/", views.assets, name="assets"),
+    path("fragments/assets/", views.assets_fragment, name="assets_fragment"),
+    path("assets/<int:asset_id>/", views.asset, name="asset"),
+    path("fragments/assets/<int:asset_id>/", views.asset_fragment, name="asset_fragment"),
+    path("assets/<int:asset_id>/clear/", clearing.clear_asset, name="clear_asset"),
+    path("assets/<int:asset_id>/clear-key/", clearing.clear_asset_key, name="clear_asset_key"),
+    path("retention/", views.retention, name="retention"),
+    path("fragments/retention/", views.retention_fragment, name="retention_fragment"),
+    path("retention/sweep/", sweep_now, name="sweep_now"),
+    path("t/<int:task_instance_id>/k/", history.key, name="key"),
+    path("t/<int:task_instance_id>/k/download/", history.download, name="key_download"),
+    path("t/<int:task_instance_id>/k/restore/", history.restore, name="key_restore"),
+    path("secrets/", secrets.listing, name="secrets"),
+    path("secrets/reveal/", secrets.reveal, name="secret_reveal"),
+    path("secrets/dismiss/", secrets.dismiss, name="secret_dismiss"),
+    path("secrets/clear/", secrets.clear, name="secret_clear"),
+    path("audit/", audit.audit, name="audit"),
+    path("audit/audit.csv", audit.audit_csv, name="audit_csv"),
     path("safe/", views.safe, name="safe"),
 ]
 

@@ -2,21 +2,26 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from django import template
 from django.conf import settings
+from django.template import Context
 from django.templatetags.static import static
 from django.urls import reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from dashboard.filters import word_of
+from dashboard.jsonview import size_text
+from dashboard.nav import ON_A_PHONE, places_of
+from statestore.access import Principal, Right
 from statestore.protocol import TaskScope
-from statestore.queries import TaskState, TaskSummary
+from statestore.queries import COUNTED, Amount, StateCounts, TaskState, TaskSummary
 
 register = template.Library()
 
@@ -33,6 +38,7 @@ _STATES: Final = {
 
 
 @register.simple_tag
+@cache
 def icon(name: str, classes: str = "") -> SafeString:
     """An icon of the sprite; decoration, so a word stands beside it."""
     return format_html(
@@ -41,7 +47,22 @@ def icon(name: str, classes: str = "") -> SafeString:
     )  # fmt: skip
 
 
+@register.simple_tag(takes_context=True)
+def places(context: Context) -> dict[str, Any]:
+    """Where the bars lead: `all`, `first` for phones, the `rest`, and which of them is `here`."""
+    request = context.get("request")
+    user = getattr(request, "user", None)
+    if request is None or user is None or not user.is_authenticated:
+        return {}
+    found, match = places_of(user), request.resolver_match
+    here = next((p for p in found if match and p.is_here(match.view_name)), None)
+    return {
+        "all": found, "first": found[:ON_A_PHONE], "rest": found[ON_A_PHONE:], "here": here,
+    }  # fmt: skip
+
+
 @register.simple_tag
+@cache
 def state_badge(state: TaskState) -> SafeString:
     """The state of a task as colour, icon and word."""
     colour, name, word = _STATES[state]
@@ -72,6 +93,109 @@ def stalled_after() -> str:
 def dag_url(scope: TaskScope) -> str:
     """Live, with the tasks of this dag alone."""
     return f"{reverse('dashboard:live')}?{urlencode({'q': word_of('dag', scope.dag_id)})}"
+
+
+@register.filter
+def amount(figure: Amount) -> str:
+    """`12,000`, `≈ 1,020,000` where it is estimated, `5,000+` where nobody counted further."""
+    before, after = "≈ " if figure.about else "", "+" if figure.more else ""
+    return f"{before}{figure.number:,}{after}"
+
+
+@register.filter
+def may_clear(principal: Principal, dag_id: str) -> bool:
+    """Whether the principal may clear keys of this dag's tasks."""
+    return principal.may(TaskScope(dag_id, "*", "*", -1), Right.CLEAR)
+
+
+@register.filter
+def may_clear_asset(principal: Principal, name: str) -> bool:
+    """Whether the principal may clear keys of the asset of this name."""
+    return principal.may_asset(name, Right.CLEAR)
+
+
+@register.filter
+def may_administer(principal: Principal) -> bool:
+    """Whether the principal may sweep."""
+    return principal.has(Right.ADMINISTER)
+
+
+@register.filter(name="bytes")
+def bytes_text(size: int) -> str:
+    """`612 B`, `1.2 kB`, `3.4 GB`."""
+    return size_text(size)
+
+
+@register.filter
+def duration(length: timedelta) -> str:
+    """`60 s` as `1 min`."""
+    return _amount(length.total_seconds())
+
+
+@register.filter
+def as_word(text: str, field: str) -> str:
+    """`dag:sales`, for a filter."""
+    return word_of(field, text)
+
+
+@register.filter
+def state_class(state: TaskState) -> str:
+    """The class that colours a cell, whatever the state."""
+    return _STATES[state][0]
+
+
+@register.filter
+def words(text: str) -> list[str]:
+    """The words of a text, to go through."""
+    return text.split()
+
+
+@register.filter
+def of_state(counts: StateCounts, state: str) -> int:
+    """How many are in this state."""
+    return int(getattr(counts, state))
+
+
+@register.filter
+def counted(number: int) -> str:
+    """A count that stops at a limit: `12`, `5,000+`."""
+    return f"{number:,}" if number <= COUNTED else f"{COUNTED:,}+"
+
+
+@register.simple_tag
+def stacked_bar(counts: StateCounts) -> SafeString:
+    """How many are in each state, as one bar and as its label."""
+    bars, start, words = [], 0.0, []
+    for state in (TaskState.DONE, TaskState.RUNNING, TaskState.STALLED, TaskState.FAILED):
+        number = getattr(counts, state)
+        if number:
+            width = 100 * number / counts.total
+            bars.append((f"{start:.2f}%", f"{max(width - 0.5, 0.4):.2f}%", _STATES[state][0]))
+            words.append(f"{number:,} {state}")
+            start += width
+    if counts.none:
+        words.append(f"{counts.none:,} without progress")
+    shapes = format_html_join(
+        "", '<rect x="{}" y="0" width="{}" height="100%" class="f-{}"/>', bars
+    )
+    label = f"{', '.join(words)} of {counts.total:,}"
+    return format_html('<svg class="seg-bar" role="img" aria-label="{}">{}</svg>', label, shapes)
+
+
+@register.simple_tag(takes_context=True)
+def sort_link(context: Context, word: str, order: str) -> SafeString:
+    """A column's heading that sorts by it."""
+    params = context["request"].GET.copy()
+    for name in ("after", "cursor", "sort"):
+        params.pop(name, None)
+    if order:
+        params["sort"] = order
+    here = context["table"].order == order
+    return format_html(
+        '<a href="?{}"{}>{}{}</a>',
+        params.urlencode(), mark_safe(' aria-current="true"') if here else "", word,
+        icon("chevron-down") if here else "",
+    )  # fmt: skip
 
 
 @register.filter

@@ -10,15 +10,17 @@ from django.test import Client
 from playwright.sync_api import Browser, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
-from dashboard.live import forget_readings
+from dashboard.lookers import forget_lookers
+from dashboard.secrets import forget_counts
 from tests.chromium import ARGUMENTS, REMEDY, find_chromium
 from tests.missing import missing
 
 
 @pytest.fixture(autouse=True)
-def _fresh_readings() -> None:
-    """No test sees what another one read."""
-    forget_readings()
+def _fresh_lookers() -> None:
+    """No test sees who looked on in another one, or what they were told of secrets."""
+    forget_lookers()
+    forget_counts()
 
 
 @pytest.fixture

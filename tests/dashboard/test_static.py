@@ -11,8 +11,9 @@ def test_every_icon_is_in_the_sprite() -> None:
     sprite = set(re.findall(r'<symbol id="([^"]+)"', (STATIC / "icons.svg").read_text()))
     sources = [*settings.BASE_DIR.glob("templates/**/*.html")]
     used = {name for path in sources for name in re.findall(r'{% icon "([^"]+)"', path.read_text())}
-    tags = (settings.BASE_DIR / "dashboard/templatetags/pages.py").read_text()
-    used |= set(re.findall(r'\("\w+", "([a-z0-9-]+)", "', tags))
+    for module in ("templatetags/pages.py", "nav.py"):
+        code = (settings.BASE_DIR / "dashboard" / module).read_text()
+        used |= set(re.findall(r'\("[a-z]+", "([a-z0-9-]+)", "[A-Z]', code))
     assert used - sprite == set()
 
 

@@ -1,14 +1,21 @@
 """The page of one task instance."""
 
+import json
 import shlex
 from urllib.parse import unquote
 
-from django.contrib.auth.models import Permission, User
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 
-from dashboard.snippets import curl_read
+from dashboard.snippets import curl_read, shell_read
 from statestore import services
+from statestore.models import Entry, GroupReach
 from statestore.protocol import NEVER_EXPIRE, TaskScope
+from statestore.sdk.records import Submission, SubmissionState
+from statestore.services import Writer
 from tests.dashboard.data import SCOPE, id_of, put
 
 
@@ -45,14 +52,126 @@ def test_an_unknown_task_is_not_found(viewing: Client) -> None:
         assert "There is nothing here" in answer.content.decode()
 
 
-def test_only_who_may_clear_is_led_to_the_admin_site(viewing: Client, viewer: User) -> None:
-    put("progress", 1)
+def test_only_who_may_clear_clears_a_task_or_a_key(viewing: Client, viewer: User) -> None:
+    put("progress", {"status": "running"})
+    put("job_id", "app-42")
     path = f"/t/{id_of()}/"
-    assert "Clear keys" not in viewing.get(path).content.decode()
+    url, key_url = f"{path}clear/", f"{path}clear-key/?key=progress"
+    assert "clear" not in viewing.get(path).content.decode()
+    assert viewing.post(url, {"typed": "ingest"}).status_code == 403
+    assert viewing.post(key_url).status_code == 403
     viewer.user_permissions.add(Permission.objects.get(codename="delete_entry"))
-    User.objects.filter(pk=viewer.pk).update(is_staff=True)
-    html = viewing.get(path).content.decode()
-    assert f"/admin/statestore/entry/?task_instance__id__exact={id_of()}" in html
+    assert url in viewing.get(path).content.decode()
+    html = viewing.get(url).content.decode()
+    assert "It loses job_id: a retry may submit a second job." in html
+    assert "The task is running." in html
+    assert viewing.post(key_url).status_code == 302
+    assert viewing.post(url, {"typed": "inges"}).status_code == 422
+    assert Entry.objects.count() == 1
+    assert viewing.post(url, {"typed": "ingest"})["Location"] == path
+    assert Entry.objects.count() == 0
+
+
+def test_a_right_over_other_dags_clears_nothing(viewing: Client, viewer: User) -> None:
+    put("job_id", 1)
+    viewer.user_permissions.clear()
+    for dags, codenames in (("*", ["view_entry"]), ("hr", ["view_entry", "delete_entry"])):
+        group = Group.objects.create(name=dags)
+        GroupReach.objects.create(group=group, dag_patterns=dags)
+        group.permissions.set(Permission.objects.filter(codename__in=codenames))
+        viewer.groups.add(group)
+    path = f"/t/{id_of()}/"
+    assert f"{path}clear/" not in viewing.get(path).content.decode()
+    assert viewing.post(f"{path}clear/", {"typed": "ingest"}).status_code == 403
+    assert Entry.objects.count() == 1
+
+
+def test_a_mapped_task_has_a_switch_of_its_indices(viewing: Client) -> None:
+    for index in (0, 3, 7):
+        put("progress", 1, TaskScope("d", "r", "part", index))
+    ids = [id_of(TaskScope("d", "r", "part", index)) for index in (0, 3, 7)]
+    html = viewing.get(f"/t/{ids[1]}/").content.decode()
+    assert "index <b>3</b>, 2 of 3" in html
+    assert f'rel="prev" href="/t/{ids[0]}/"' in html
+    assert f'rel="next" href="/t/{ids[2]}/"' in html
+    assert 'rel="prev"' not in viewing.get(f"/t/{ids[0]}/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("state", "later_attempt", "shown"),
+    [
+        ("reserved", False, "reserved"),
+        ("reserved", True, "unknown"),
+        ("submitted", False, "submitted"),
+        ("submitted", True, "reconnected"),
+        ("finished", True, "finished"),
+    ],
+)
+def test_the_external_job_is_a_chip(
+    viewing: Client, state: str, later_attempt: bool, shown: str
+) -> None:
+    attempt = services.attempt_start(scope=SCOPE)
+    record = Submission("ss-1-1", 1, SubmissionState(state), "app-42").to_value()
+    services.entry_set(
+        scope=SCOPE,
+        key="remote_job_id.submission",
+        value=json.dumps(record),
+        decoded=record,
+        writer=Writer("token worker", attempt),
+    )
+    if later_attempt:
+        services.attempt_start(scope=SCOPE)
+    html = viewing.get(f"/t/{id_of()}/").content.decode()
+    assert f"job {shown}</span>" in html
+    assert "<code>app-42</code>" in html
+
+
+def test_a_submission_of_another_form_is_a_key_like_others(viewing: Client) -> None:
+    for value in (1, "x", {"state": "reserved"}, {"state": [], "token": 1}):
+        put("a.submission", value)
+        assert viewing.get(f"/t/{id_of()}/").status_code == 200
+
+
+def test_many_keys_come_in_pages(viewing: Client) -> None:
+    operations = [f"key-{number:03}" for number in range(205)]
+    for key in operations:
+        put(key, 1)
+    first = viewing.get(f"/t/{id_of()}/").context["page"]
+    second = viewing.get(f"/t/{id_of()}/?after_key={first.detail.next_key}").context["page"]
+    assert [item.entry.key for item in (*first.entries, *second.entries)] == operations
+    assert (len(first.entries), second.detail.next_key) == (200, "")
+
+
+def test_the_orchestrator_is_linked_where_it_is_set(
+    viewing: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scope = TaskScope("a/b", "r", 't"x', 3)
+    put("progress", 1, scope)
+    path = f"/t/{id_of(scope)}/"
+    assert "Open in the orchestrator" not in viewing.get(path).content.decode()
+    template = "https://host/{dag_id}/{task_id}?i={map_index}"
+    monkeypatch.setattr(settings, "STATESTORE_TASK_URL", template)
+    assert 'href="https://host/a%2Fb/t%22x?i=3"' in viewing.get(path).content.decode()
+
+
+def test_a_task_costs_few_queries(
+    viewing: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for index in range(5):
+        put("progress", 1, TaskScope("d", "r", "part", index))
+    with django_assert_max_num_queries(14):
+        viewing.get(f"/t/{id_of(TaskScope('d', 'r', 'part', 2))}/")
+
+
+def test_the_shell_command_survives_any_name() -> None:
+    scope = TaskScope("it's", "a/b c", "$(x)%", 3)
+    words = shlex.split(shell_read("http://host/", scope, "-k&'").replace("\\\n", " "))
+    assert words[0] == "STATESTORE_URL=http://host/"
+    assert words[1:3] == ["statestore", "get"]
+    assert [unquote(part) for part in words[3].removeprefix("--task=").split("/")] == [
+        "it's", "a/b c", "$(x)%", "3",
+    ]  # fmt: skip
+    assert words[4:] == ["--", "-k&'"]
 
 
 def test_the_curl_command_survives_any_name() -> None:

@@ -39,23 +39,67 @@
   const reveal = (within = document) => all("[data-copy], [data-theme-toggle], [data-help]", within)
     .forEach((element) => { element.hidden = false; });
 
-  const copy = async (button) => {
+  const copyText = async (text) => {
     try {
-      await navigator.clipboard.writeText(button.dataset.copy);
+      await navigator.clipboard.writeText(text);
       say("Copied");
+      return true;
     } catch {
       say("Copying is not possible here: select the text instead");
-      return;
+      return false;
     }
+  };
+  const copy = async (button) => {
+    if (!await copyText(button.dataset.copy)) return;
     const icon = button.querySelector("use");
     const before = icon?.getAttribute("href");
     icon?.setAttribute("href", before.replace(/#.*/, "#check"));
     setTimeout(() => icon?.setAttribute("href", before), 1500);
   };
 
+  // --- rows: the link that has the focus says which one it is, so that Enter opens it ---
+  const step = (by) => {
+    const links = all("tbody tr[id] [data-row]").filter((link) => link.checkVisibility());
+    const here = links.indexOf(document.activeElement);
+    const next = links[here < 0 ? (by > 0 ? 0 : links.length - 1) : here + by];
+    next?.focus();
+    next?.closest("tr").scrollIntoView({ block: "nearest" });
+  };
+  const copyHere = () => {
+    const row = document.activeElement?.closest("tr[data-text]");
+    const text = row?.dataset.text ?? document.querySelector("[data-copy-all]")?.dataset.copy;
+    if (text) copyText(text);
+  };
+
   const say = (text) => { document.getElementById("announce").textContent = text; };
 
+  // --- a link that asks first: its page's form comes as a dialog ---
+  const ask = async (link) => {
+    const dialog = document.getElementById("asked");
+    try {
+      const answer = await fetch(link.href);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const form = answer.ok && page.getElementById("ask");
+      if (!form) throw new Error(answer.statusText);
+      dialog.replaceChildren(form);
+    } catch {
+      location.href = link.href;
+      return;
+    }
+    const form = dialog.firstElementChild, typed = form.querySelector("#typed");
+    const check = () => {
+      if (typed) form.querySelector("[type=submit]").disabled = typed.value.trim() !== form.dataset.typed.trim();
+    };
+    form.querySelector("[data-cancel]").addEventListener("click", (event) => { event.preventDefault(); dialog.close(); });
+    form.addEventListener("input", check);
+    check();
+    dialog.showModal();
+    (typed ?? form.querySelector("[data-cancel]")).focus();
+  };
+
   document.addEventListener("click", (event) => {
+    const asks = event.target.closest("a[data-ask]");
+    if (asks && !event.ctrlKey && !event.metaKey && !event.shiftKey) { event.preventDefault(); ask(asks); }
     if (event.target.closest("[data-theme-toggle]")) nextTheme();
     if (event.target.closest("[data-help]")) document.getElementById("help").showModal();
     const button = event.target.closest("[data-copy]");
@@ -67,11 +111,14 @@
       all("[data-menu][open]").forEach((menu) => { menu.open = false; menu.querySelector("summary").focus(); });
     }
     const typing = event.target.closest?.("input, select, textarea, [contenteditable]");
-    if (typing || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+    if (typing || document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
     if (event.key === "/") {
       const search = document.querySelector("[data-hotkey='/']");
       if (search) { event.preventDefault(); search.focus(); search.select(); }
     } else if (event.key === "t") nextTheme();
+    else if (event.key === "j") step(1);
+    else if (event.key === "k") step(-1);
+    else if (event.key === "c") copyHere();
     else if (event.key === "?") {
       const help = document.getElementById("help");
       if (!help.open) help.showModal();

@@ -1,0 +1,75 @@
+"""What Assets and Asset show."""
+
+from dataclasses import dataclass, replace
+
+from django.http import QueryDict
+
+from dashboard.filters import filter_of, position_of
+from dashboard.jsonview import clipped
+from dashboard.live import TaskEntry, cursor_of, task_entries
+from statestore import queries
+from statestore.access import Principal
+from statestore.queries import AssetSummary
+
+
+@dataclass(frozen=True, slots=True)
+class AssetRow:
+    """A row of Assets."""
+
+    of: AssetSummary
+    watermark: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssetsPage:
+    """One page of assets."""
+
+    cursor: str
+    rows: list[AssetRow]
+    position: str
+    next_after: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssetPage:
+    """The page of one asset."""
+
+    cursor: str
+    of: AssetSummary
+    watermark: str
+    entries: list[TaskEntry]
+
+
+def read_assets(params: QueryDict, principal: Principal) -> AssetsPage:
+    """The assets that a query string asks for: words in name or uri."""
+    words, position = filter_of(params).words, position_of(params)
+    found = queries.asset_rows(words=words, principal=principal, position=position)
+    hidden = queries.hidden_keys([row.asset.id for row in found.rows], of_asset=True)
+    shown = [_without_secrets(row, hidden) for row in found.rows]
+    rows = [AssetRow(row, _watermark(row)) for row in shown]
+    return AssetsPage(cursor_of(rows, found.next_after), rows, position, found.next_after)
+
+
+def read_asset(params: QueryDict, principal: Principal, asset_id: int) -> AssetPage:
+    """One asset with its entries.
+
+    Raises:
+        NotFoundError: there is none that the principal reaches.
+    """
+    found = queries.asset_detail(asset_id, principal)
+    hidden = queries.hidden_keys([asset_id], of_asset=True)
+    of = _without_secrets(found.summary, hidden)
+    entries = [queries.masked(entry, asset_id, hidden) for entry in found.entries]
+    return AssetPage(cursor_of(of, entries), of, _watermark(of), task_entries(entries))
+
+
+def _without_secrets(row: AssetSummary, hidden: set[tuple[int, str]]) -> AssetSummary:
+    newest, mark = (
+        entry and queries.masked(entry, row.asset.id, hidden)
+        for entry in (row.newest, row.watermark)
+    )
+    return replace(row, newest=newest, watermark=mark)
+
+
+def _watermark(row: AssetSummary) -> str:
+    return clipped(row.watermark.value, 60) if row.watermark else ""

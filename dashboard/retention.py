@@ -1,0 +1,71 @@
+"""What Retention shows: the policy, the sweep, and what it will delete."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from dashboard.live import cursor_of
+from dashboard.rights import needs
+from dashboard.watch import watcher
+from statestore import queries, services
+from statestore.access import Principal, Right
+from statestore.queries import ExpiredEntry, RetentionFigures, Sweep
+
+SHOWN: Final = 50  # entries of a dry run
+SECONDS: Final = 5.0  # that a sweep by hand may take; the next one goes on
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionPage:
+    """The page."""
+
+    cursor: str
+    days: int
+    every: timedelta
+    sweeps: list[Sweep]
+    next_sweep: datetime | None
+    late: bool
+    figures: RetentionFigures | None
+    """None to who sees a part of the store."""
+    expired: list[ExpiredEntry] | None
+    """What a sweep would delete first; None: nobody asked."""
+
+
+def read_retention(params: QueryDict, principal: Principal) -> RetentionPage:
+    """The page; `?dry_run=1` lists what a sweep would delete first."""
+    every = timedelta(seconds=settings.STATESTORE_SWEEP_SECONDS)
+    sweeps = queries.last_sweeps(10)
+    last = sweeps[0].started_at if sweeps else None
+    figures = queries.retention_figures() if queries.sees_everything(principal) else None
+    expired = None
+    if params.get("dry_run"):
+        found = queries.expired_oldest(limit=SHOWN)
+        expired = [entry for entry in found if principal.reaches(entry.scope)]
+    late = last is None or datetime.now(UTC) - last > queries.SWEEPS_MISSED * every
+    return RetentionPage(
+        cursor=cursor_of(sweeps, figures, expired, late),
+        days=settings.STATESTORE_DEFAULT_RETENTION_DAYS,
+        every=every,
+        sweeps=sweeps,
+        next_sweep=last + every if last else None,
+        late=late,
+        figures=figures,
+        expired=expired,
+    )
+
+
+@require_POST
+@needs(Right.ADMINISTER)
+def sweep_now(request: HttpRequest) -> HttpResponse:
+    """Delete what has expired, for some seconds at most."""
+    run = services.sweep_expired(seconds=SECONDS)
+    left = f"; {run.overdue:,} are left for the next sweep" if run.overdue else ""
+    messages.success(request, f"The sweep deleted {run.deleted:,} expired keys{left}.")
+    watcher.forget()
+    return redirect("dashboard:retention")

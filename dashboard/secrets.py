@@ -1,0 +1,135 @@
+"""The Secrets page: what looks like a secret, and what people do about it."""
+
+import time
+from collections.abc import Callable, Hashable
+from typing import Any, Final
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from dashboard.history import answers_refusals
+from dashboard.jsonview import json_view
+from dashboard.rights import needs
+from dashboard.watch import watcher
+from statestore import queries, services
+from statestore.access import Right
+from statestore.errors import NotAuthenticatedError
+from statestore.protocol import AssetScope, Scope
+from statestore.queries import principal_of_user
+from statestore.services import Writer
+
+SHOWN: Final = 100
+NUMBER_DIGITS: Final = 18
+
+
+@require_safe
+@needs(Right.VIEW)
+def listing(request: HttpRequest) -> HttpResponse:
+    """What is open, or with `?state=dismissed` what was found to be no secret."""
+    return render(request, "dashboard/secrets.html", _context(request))
+
+
+@require_POST
+@needs(Right.ADMINISTER)
+@answers_refusals
+def reveal(request: HttpRequest) -> HttpResponse:
+    """Show one hidden value in the answer to this request alone."""
+    scope, key, writer = _named(request, Right.ADMINISTER, Right.VIEW)
+    value = services.secret_reveal(scope=scope, key=key, writer=writer)
+    shown = {"scope": scope, "key": key, "view": json_view(value)}
+    answer = render(request, "dashboard/secrets.html", {**_context(request), "revealed": shown})
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+@require_POST
+@needs(Right.ADMINISTER)
+@answers_refusals
+def dismiss(request: HttpRequest) -> HttpResponse:
+    """Mark a false alarm."""
+    scope, key, writer = _named(request, Right.ADMINISTER)
+    services.secret_dismiss(scope=scope, key=key, writer=writer)
+    return _done(request, f"{key} is no secret, and shown again.")
+
+
+@require_POST
+@needs(Right.CLEAR)
+@answers_refusals
+def clear(request: HttpRequest) -> HttpResponse:
+    """Delete the key with all its versions."""
+    scope, key, writer = _named(request, Right.CLEAR)
+    services.entry_delete(scope=scope, key=key, writer=writer)
+    return _done(request, f"{key} is cleared. Replace the secret: assume that it has been read.")
+
+
+def _done(request: HttpRequest, text: str) -> HttpResponse:
+    forget_counts()
+    watcher.forget()
+    messages.success(request, text)
+    return redirect("dashboard:secrets")
+
+
+def _context(request: HttpRequest) -> dict[str, Any]:
+    dismissed = request.GET.get("state") == "dismissed"
+    principal = principal_of_user(request.user)
+    found = queries.findings(principal, dismissed=dismissed, limit=SHOWN)
+    return {"findings": found, "dismissed": dismissed, "shown": SHOWN}
+
+
+def _named(request: HttpRequest, *rights: Right) -> tuple[Scope, str, Writer]:
+    """The entry that the form names, once the user has these rights over it."""
+    principal, form = principal_of_user(request.user), request.POST
+    number = form.get("owner", "")
+    if not (number.isascii() and number.isdecimal() and len(number) <= NUMBER_DIGITS):
+        raise Http404("The form names no entry.")
+    owner = int(number)
+    scope: Scope = AssetScope(owner)
+    if form.get("kind") == "asset":
+        name = queries.asset_get(owner).name
+        for right in rights:
+            principal.require_asset(owner, name, right)
+    else:
+        scope = queries.task_scope(owner, principal)
+        for right in rights:
+            principal.require(scope, right)
+    reason = form.get("reason", "").replace("\0", "")
+    return scope, form.get("key", "").replace("\0", ""), Writer(principal.name, reason=reason)
+
+
+# --- the pill, which every page shows ---
+
+FRESH_SECONDS: Final = 5.0
+_answers: dict[Hashable, tuple[float, int]] = {}
+_ANSWERS_MAX: Final = 1000
+
+
+def count_for(user: Any) -> int:
+    """In how many keys that the user may view something looks like a secret; at most 5 s old.
+
+    While there is nothing at all, nobody's rights are looked up for it.
+    """
+    if not _recent("any", lambda: int(queries.any_secret())):
+        return 0
+    try:
+        principal = principal_of_user(user)
+    except NotAuthenticatedError:
+        return 0
+    reach = principal.dag_patterns(Right.VIEW), principal.asset_patterns(Right.VIEW)
+    return _recent(reach, lambda: queries.secret_count(principal)) if any(reach) else 0
+
+
+def _recent(question: Hashable, ask: Callable[[], int]) -> int:
+    now, known = time.monotonic(), _answers.get(question)
+    if known is None or known[0] < now:
+        if len(_answers) >= _ANSWERS_MAX:
+            _answers.clear()
+        known = (now + FRESH_SECONDS, ask())
+        _answers[question] = known
+    return known[1]
+
+
+def forget_counts() -> None:
+    """Count again at the next use."""
+    _answers.clear()

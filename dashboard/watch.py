@@ -1,0 +1,160 @@
+"""One watcher per server process: it reads what people look at, however many they are.
+
+Whoever opens a page has it read once; from then on the watcher reads it again when something in the
+store has changed, and forgets it when nobody has asked for some seconds. So a browser that asks whether
+its page has changed is answered from memory.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Final, Protocol, TypeVar
+
+from django.db import DatabaseError, close_old_connections, connection
+
+from statestore import queries
+from statestore.errors import NotFoundError
+
+logger = logging.getLogger(__name__)
+
+TICK: Final = 0.3  # seconds between two looks at the store
+ASKED: Final = 10.0  # seconds for which a page is read that nobody asks for
+AGES: Final = 5.0  # seconds after which a page is read even though nothing was written: time passes
+FRESH: Final = 0.4  # seconds for which a page is good that the watcher does not renew
+WATCHED_MAX: Final = 200
+
+
+class Page(Protocol):
+    """What is read: its cursor stays the same while nothing on it has changed."""
+
+    @property
+    def cursor(self) -> str:
+        """Names this state of the page."""
+
+
+P = TypeVar("P", bound=Page)
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A page that somebody looks at."""
+
+    read: Callable[[], Page]
+    asked: float
+    page: Page | None = None
+    good_until: float = 0.0
+    read_at: float = 0.0
+    looked_at: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def renew(self) -> Page:
+        """Read it now."""
+        began = time.monotonic()
+        self.page = self.read()
+        self.read_at = began
+        self.good_until = began + FRESH
+        return self.page
+
+
+class Watcher:
+    """The pages that are looked at, and the thread that reads them."""
+
+    def __init__(self) -> None:
+        self._watched: dict[Hashable, _Watched] = {}
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._pulse: object = None
+        self._moved = True
+        self._wake = threading.Event()
+        self.in_background = True
+
+    def page(self, key: Hashable, read: Callable[[], P]) -> P:
+        """The page, from memory while that is good; else it is read, by one who asks for all."""
+        watched, now = self._looked_at(key, read), time.monotonic()
+        if watched.page is None or watched.good_until < now:
+            with watched.lock:
+                if watched.page is None or watched.good_until < time.monotonic():
+                    watched.renew()
+        return watched.page  # type: ignore[return-value]  # read by a function that says so
+
+    def cursor(self, key: Hashable) -> str | None:
+        """The cursor of a page that is in memory and good; None: it must be read."""
+        watched, now = self._watched.get(key), time.monotonic()
+        if watched is None or watched.page is None or watched.good_until < now:
+            return None
+        watched.asked = now
+        return watched.page.cursor
+
+    def forget(self) -> None:
+        """Read everything again at its next use."""
+        with self._lock:
+            self._watched.clear()
+
+    def stop(self) -> None:
+        """Forget everything, and wait until the thread has ended."""
+        thread = self._thread
+        self.forget()
+        self._wake.set()
+        if thread is not None:
+            thread.join()
+        self._wake.clear()
+
+    def _looked_at(self, key: Hashable, read: Callable[[], Page]) -> _Watched:
+        now = time.monotonic()
+        with self._lock:
+            if key not in self._watched and len(self._watched) >= WATCHED_MAX:
+                del self._watched[min(self._watched, key=lambda k: self._watched[k].asked)]
+            watched = self._watched.setdefault(key, _Watched(read, now))
+            watched.asked = now
+            if self.in_background and self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+                self._thread.start()
+        return watched
+
+    def _run(self) -> None:
+        try:
+            while self._drop_what_nobody_wants():
+                began = time.monotonic()
+                try:
+                    self._look()
+                except DatabaseError as error:  # pages are read by who asks until it is back
+                    logger.warning("the watcher cannot read the store: %s", error)
+                    close_old_connections()
+                # A quarter of the time goes into reading at most, where the database is slow.
+                pause = min(max(TICK, 3 * (time.monotonic() - began)), AGES)
+                for watched in list(self._watched.values()):
+                    if watched.looked_at >= began:
+                        watched.good_until = time.monotonic() + pause + FRESH
+                self._wake.wait(pause)
+        finally:
+            connection.close()
+
+    def _drop_what_nobody_wants(self) -> bool:
+        now = time.monotonic()
+        with self._lock:
+            for key in [k for k, w in self._watched.items() if w.asked < now - ASKED]:
+                del self._watched[key]
+            if not self._watched:
+                self._thread = None
+            return bool(self._watched)
+
+    def _look(self) -> None:
+        """Read again what may have changed."""
+        pulse = queries.pulse()
+        moved = pulse != self._pulse
+        for key, watched in list(self._watched.items()):
+            # After a change once more: it may not have been visible yet.
+            if moved or self._moved or watched.read_at < time.monotonic() - AGES:
+                try:
+                    with watched.lock:
+                        watched.renew()
+                except NotFoundError:  # what it showed is gone: whoever asks next is told
+                    self._watched.pop(key, None)
+                    continue
+            watched.looked_at = time.monotonic()
+        self._pulse, self._moved = pulse, moved
+
+
+watcher = Watcher()

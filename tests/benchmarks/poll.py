@@ -1,0 +1,117 @@
+"""What an unchanged poll costs beside a bare Django answer, in this process and without a network.
+
+`python -m tests.benchmarks.poll [answers]` makes a store of its own (SQLite, or DATABASE_URL's server)
+and prints microseconds for each of both, through the same middleware, and their ratio.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+import django
+
+Answer = Callable[[str], int]
+
+
+def main(answers: int = 5_000) -> None:
+    """Measure, and print."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+    django.setup()
+    from django.test.utils import setup_databases, teardown_databases
+
+    databases = setup_databases(verbosity=0, interactive=False)
+    try:
+        _measure(answers)
+    finally:
+        from dashboard.watch import watcher
+
+        watcher.stop()
+        teardown_databases(databases, verbosity=0)
+
+
+def _measure(answers: int) -> None:
+    from django.contrib.auth.models import User
+    from django.http import HttpResponse
+    from django.test import Client
+    from django.test.utils import override_settings
+    from django.urls import path
+
+    from statestore import urls
+    from tests.dashboard.data import id_of, put
+
+    put("progress", {"current": 1, "total": 10})
+    client = Client()
+    client.force_login(User.objects.create_superuser("bench"))
+    page = f"/t/{id_of()}/"
+
+    class Routes:
+        """The site's own, with a bare answer in front."""
+
+        urlpatterns = (path("bare/", lambda request: HttpResponse(status=204)), *urls.urlpatterns)
+
+    with override_settings(ROOT_URLCONF=Routes, ALLOWED_HOSTS=["*"]):
+        ask = _asker(client.cookies.output(header="", sep=";").strip())
+        html = client.get(page).content.decode()
+        cursor = html.partition('data-cursor="')[2].partition('"')[0]
+        polled, queries = _polls(ask, f"/fragments{page}?cursor={cursor}", answers)
+        bare = _microseconds(ask, "/bare/", answers)
+    print(f"bare answer      {bare:7.0f} µs")  # noqa: T201
+    print(f"unchanged poll   {polled:7.0f} µs, {queries} queries")  # noqa: T201
+    print(f"ratio            {polled / bare:7.2f}")  # noqa: T201
+
+
+def _asker(cookies: str) -> Answer:
+    """A function that sends a request through the whole of Django, as a web server does."""
+    from django.core.handlers.wsgi import WSGIHandler
+
+    handler, seen = WSGIHandler(), [""]
+
+    def start(status: str, headers: list[Any], exc_info: Any = None) -> Any:
+        seen[0] = status
+
+    def ask(url: str) -> int:
+        address, _, query = url.partition("?")
+        environ = {
+            "REQUEST_METHOD": "GET",
+            "PATH_INFO": address,
+            "QUERY_STRING": query,
+            "SERVER_NAME": "localhost",
+            "SERVER_PORT": "80",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "HTTP_COOKIE": cookies,
+            "wsgi.input": BytesIO(),
+            "wsgi.url_scheme": "http",
+        }
+        answer: Any = handler(environ, start)
+        answer.close()
+        return int(seen[0][:3])
+
+    return ask
+
+
+def _polls(ask: Answer, url: str, answers: int) -> tuple[float, int]:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    ask(url)  # may still look the user up
+    with CaptureQueriesContext(connection) as queries:
+        assert ask(url) == 204
+    return _microseconds(ask, url, answers), len(queries)
+
+
+def _microseconds(ask: Answer, url: str, answers: int) -> float:
+    """The median of ten parts, so that other programs on the machine count for little."""
+    parts = []
+    for _ in range(10):
+        began = time.process_time()
+        for _ in range(answers // 10):
+            ask(url)
+        parts.append(time.process_time() - began)
+    return sorted(parts)[5] * 1e6 / (answers // 10)
+
+
+if __name__ == "__main__":
+    main(*(int(argument) for argument in sys.argv[1:]))

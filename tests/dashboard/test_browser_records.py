@@ -1,0 +1,98 @@
+"""The pages that look back, in a real Chromium: usable by everyone, in both themes and on a phone."""
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from playwright.sync_api import Page, expect
+
+from statestore import services
+from statestore.protocol import TaskScope
+from statestore.services import Writer
+from tests.dashboard.data import EVIL, SCOPE, id_of, put
+from tests.dashboard.test_browser_access import PICTURES, SIZES, Theme, violations
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(autouse=True)
+def _history(transactional_db: None, viewer: User) -> None:
+    rights = ["view_entry", "change_apitoken", "change_entry", "delete_entry"]
+    viewer.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    for scope, reason in ((SCOPE, "the driver was killed"), (TaskScope(EVIL, "r" * 250, "t"), "")):
+        put("job_id", "application_42", scope)
+        services.entry_delete(scope=scope, key="job_id", writer=Writer("user vera", reason=reason))
+
+    for rows in (1, 2, 5):
+        config = {"rows": rows, "note": EVIL, "list": list(range(rows)), "long": "x" * 200}
+        put("config", config)
+    put("settings", {"db": {"password": "correct horse battery", "url": "https://u:pw1234@host/"}})
+    services.scan_secrets()
+
+
+PATHS = {
+    "audit": "/audit/",
+    "audit-empty": "/audit/?who=nobody-of-that-name",
+    "key": "",
+    "secrets": "/secrets/",
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", PATHS)
+def test_everyone_can_use_the_page(page: Page, name: str, theme: Theme, size: str) -> None:
+    width, height = SIZES[size]
+    page.set_viewport_size({"width": width, "height": height})
+    page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+    page.goto(PATHS[name] or f"/t/{id_of()}/k/?key=config")
+    expect(page.get_by_label("Storage notice")).to_contain_text("Values are stored unencrypted")
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / f"{name}-{size}-{theme}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("width", [320, 780, 1000])
+def test_the_bar_of_who_may_do_everything_fits(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto("/")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_audit_is_filtered_and_exported(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("link", name="Audit").click()
+    page.get_by_role("textbox", name="Dag").fill("sales")
+    page.get_by_label("What").select_option("Cleared a key")
+    page.get_by_role("button", name="Filter").click()
+    rows = page.get_by_role("table", name="Audit entries").get_by_role("row")
+    expect(rows).to_have_count(2)
+    expect(rows.last).to_contain_text("the driver was killed")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export as CSV").click()
+    text = download.value.path().read_text()
+    assert text.count("cleared_key") == 1
+    assert "the driver was killed" in text
+
+
+def test_a_version_is_restored_from_its_page(page: Page) -> None:
+    page.goto(f"/t/{id_of()}/")
+    page.get_by_role("link", name="config", exact=True).click()
+    page.get_by_label("Why version 1 is restored").fill("the new one was wrong")
+    page.get_by_role("button", name="Restore version 1").click()
+    expect(page.get_by_role("status").first).to_contain_text("Version 1 is restored, as version 4")
+    expect(page.locator("#v4")).to_contain_text("by user vera")
+
+
+def test_a_secret_is_hidden_revealed_and_cleared(page: Page) -> None:
+    page.goto(f"/t/{id_of()}/")
+    expect(page.get_by_text("hidden: possible secret")).to_be_visible()
+    page.get_by_role("link", name="Possible secret in 1 key").click()
+    row = page.get_by_role("row").filter(has_text="settings")
+    expect(row).to_contain_text("name of a secret at /db/password")
+    row.get_by_label("Why, for settings").fill("whose is it?")
+    row.get_by_role("button", name="Reveal settings").click()
+    expect(page.get_by_label("Revealed value")).to_contain_text("correct horse battery")
+    page.get_by_role("button", name="Clear settings").click()
+    expect(page.get_by_role("status").first).to_contain_text("settings is cleared")
+    expect(page.get_by_text("Nothing found")).to_be_visible()
+    expect(page.locator(".secret-pill")).to_have_count(0)

@@ -1,0 +1,160 @@
+"""The page of a key: its versions, what they changed, and going back."""
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.test import Client
+
+from dashboard.history import Line, curve_of, difference
+from statestore.models import AuditEntry, Entry, GroupReach, ProgressSample
+from statestore.queries import Version
+from tests.dashboard.data import EVIL, SCOPE, id_of, put
+
+
+def path(key: str, rest: str = "") -> str:
+    return f"/t/{id_of()}/k/{rest}?{urlencode({'key': key})}"
+
+
+def clear_path(key: str) -> str:
+    return f"/t/{id_of()}/clear-key/?{urlencode({'key': key})}"
+
+
+def may(user: User, *codenames: str) -> None:
+    user.user_permissions.add(*Permission.objects.filter(codename__in=codenames))
+
+
+def test_versions_and_their_differences_are_shown(viewing: Client) -> None:
+    put("config", {"a": 1, "b": [1, 2]})
+    put("config", {"a": 2, "b": [1, 2]})
+    html = viewing.get(path("config")).content.decode()
+    assert "<ins>+   &quot;a&quot;: 2," in html
+    assert "<del>-   &quot;a&quot;: 1," in html
+    assert "by token worker" in html
+    assert "a over its versions" in html
+    assert path("config").replace("&", "&amp;") in viewing.get(f"/t/{id_of()}/").content.decode()
+
+
+def test_without_the_rights_there_is_no_button_and_the_server_refuses(
+    viewing: Client, viewer: User
+) -> None:
+    put("k", 1)
+    put("k", 2)
+    html = viewing.get(path("k")).content.decode()
+    assert "Restore" not in html
+    assert "Clear key" not in html
+    form = {"key": "k", "version": 1}
+    assert viewing.post(path("k", "restore/"), form).status_code == 403
+    assert viewing.get(path("k", "restore/")).status_code == 405
+    assert viewing.post(clear_path("k"), form).status_code == 403
+    assert Entry.objects.get().value == "2"
+
+
+def test_an_old_version_is_restored(viewing: Client, viewer: User) -> None:
+    put("k", "old")
+    put("k", "new")
+    may(viewer, "change_entry")
+    form = {"key": "k", "version": 1, "reason": "it was right"}
+    answer = viewing.post(path("k", "restore/"), form)
+    assert answer["Location"] == path("k")
+    html = viewing.get(path("k")).content.decode()
+    assert "Version 1 is restored, as version 3." in html
+    assert Entry.objects.get().value == '"old"'
+    assert AuditEntry.objects.filter(action="restored", who="user vera").count() == 1
+    for version in ("99", "x", "-1", "", "9" * 40):
+        answer = viewing.post(path("k", "restore/"), {**form, "version": version})
+        assert answer.status_code == 404
+
+
+def test_a_key_is_cleared_with_a_reason(viewing: Client, viewer: User) -> None:
+    put("k", 1)
+    may(viewer, "delete_entry")
+    assert f'href="{clear_path("k")}"' in viewing.get(path("k")).content.decode()
+    answer = viewing.post(clear_path("k"), {"reason": "it blocks the retry"})
+    assert answer["Location"] == f"/t/{id_of()}/"
+    assert not Entry.objects.exists()
+    assert AuditEntry.objects.get(action="cleared_key").reason == "it blocks the retry"
+    assert viewing.get(path("k")).status_code == 404
+
+
+def test_rights_over_other_dags_do_not_reach_it(viewing: Client, viewer: User) -> None:
+    put("k", 1)
+    group = Group.objects.create(name="hr")
+    may_write = Permission.objects.filter(codename__in=["change_entry", "delete_entry"])
+    group.permissions.set(may_write)
+    GroupReach.objects.create(group=group, dag_patterns="hr_*")
+    sales = Group.objects.create(name="sales")
+    GroupReach.objects.create(group=sales, dag_patterns="sales")
+    sales.permissions.set(Permission.objects.filter(codename="view_entry"))
+    viewer.user_permissions.clear()
+    viewer.groups.set([group, sales])
+    assert "Restore" not in viewing.get(path("k")).content.decode()
+    for url in (path("k", "restore/"), clear_path("k")):
+        assert viewing.post(url, {"key": "k", "version": 1}).status_code == 403
+    sales.delete()
+    assert viewing.get(path("k")).status_code in {403, 404}
+
+
+def test_it_is_downloaded_as_it_was_sent(viewing: Client) -> None:
+    put("k", {"a": 1})
+    answer = viewing.get(path("k", "download/"))
+    assert answer.content == b'{"a": 1}'
+    assert answer["Content-Disposition"] == 'attachment; filename="value.json"'
+
+
+def test_what_is_not_there_is_not_found(viewing: Client) -> None:
+    put("k", 1)
+    for key in ("", "other", "a\0b"):
+        assert viewing.get(path(key)).status_code == 404
+
+
+def test_markup_is_shown_as_text(viewing: Client) -> None:
+    put(EVIL, EVIL)
+    put(EVIL, [EVIL])
+    html = viewing.get(path(EVIL)).content.decode()
+    assert EVIL not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_live_and_task_show_rate_and_eta(viewing: Client) -> None:
+    put("progress", {"current": 400, "total": 1000, "unit": "rows"})
+    ProgressSample.objects.all().delete()
+    now = datetime.now(UTC)
+    for ago, done in ((30, 100), (20, 200), (10, 300), (0, 400)):
+        ProgressSample.objects.create(
+            task_instance_id=id_of(SCOPE), at=now - timedelta(seconds=ago), attempt=0,
+            done=done, total=1000,
+        )  # fmt: skip
+    for page in ("/", f"/t/{id_of()}/"):
+        html = viewing.get(page).content.decode()
+        assert "10 rows/s" in html
+        assert "ETA" in html
+        assert 'class="spark"' in html
+    assert 'class="chart"' in html
+
+
+def test_long_values_are_not_compared() -> None:
+    assert difference("1", '"' + "x" * 30_000 + '"') is None
+    assert difference("[" + "1," * 900 + "1]", "[2]") is None
+    assert difference("1", "1") == []
+    assert difference("1", "2") == [Line("-", "1"), Line("+", "2")]
+
+
+@pytest.mark.parametrize(
+    ("values", "points"),
+    [
+        (["1", "2", "4"], "0,140 300,93.3 600,0"),
+        (["1", "1"], "0,140 600,140"),
+        (['{"n": 1, "s": "x"}', '{"n": 3}'], "0,140 600,0"),
+        (["1"], None),
+        (["1", '"x"'], None),
+        (["true", "false"], None),
+        (["1", "1" + "0" * 400], None),
+    ],
+)
+def test_a_number_in_every_version_is_drawn(values: list[str], points: str | None) -> None:
+    now = datetime.now(UTC)
+    versions = [Version(n, value, now, "", None) for n, value in enumerate(values)][::-1]
+    curve = curve_of(versions, None)
+    assert (curve and curve.points) == points

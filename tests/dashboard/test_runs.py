@@ -1,0 +1,98 @@
+"""Runs, and the page of one."""
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from statestore.models import AuditEntry, Entry
+from statestore.protocol import NEVER_EXPIRE, TaskScope
+from tests.dashboard.data import EVIL, id_of, put, silence
+from tests.dashboard.test_live import names
+
+
+def test_a_run_is_a_row_with_its_figures(viewing: Client) -> None:
+    put("progress", {"status": "done"})
+    put("progress", {"status": "failed"}, TaskScope("sales", "run-1", "export"))
+    put("job_id", "x", expiry=NEVER_EXPIRE)
+    html = viewing.get("/runs/").content.decode()
+    assert names(html) == ["run-1"]
+    assert "<b>1</b> of 2 done, 1 failed" in html
+    (run,) = viewing.get("/runs/").context["page"].runs
+    assert (run.key_count, run.never_expire) == (3, 1)
+    assert run.bytes_stored == len('{"status": "done"}{"status": "failed"}"x"')
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [("q=dag:hr", ["r2"]), ("q=run:run", ["run-1"]), ("q=R2", ["r2"]), ("q=nothing", [])],
+)
+def test_runs_are_filtered(viewing: Client, query: str, found: list[str]) -> None:
+    put("progress", 1)
+    put("progress", 1, TaskScope("hr", "r2", "t"))
+    assert names(viewing.get(f"/runs/?{query}").content.decode()) == found
+
+
+def test_runs_come_newest_first_each_once(viewing: Client) -> None:
+    for number in range(60):
+        put("progress", 1, TaskScope("d", f"run-{number % 30:02}", f"task-{number:02}"))
+    silence(TaskScope("d", "run-07", "task-07"), minutes=60)
+    seen, url = [], "/runs/"
+    while url:
+        page = viewing.get(url).context["page"]
+        seen += [run.run_id for run in page.runs]
+        url = f"/runs/?after={page.next_after}" if page.next_after else ""
+    assert seen == [f"run-{number:02}" for number in reversed(range(30))]
+
+
+def test_the_page_of_a_run_has_its_tasks_and_map_indices(viewing: Client) -> None:
+    put("progress", {"current": 1, "total": 2})
+    for index, status in enumerate(("done", "failed")):
+        put("progress", {"status": status}, TaskScope("sales", "run-1", "part", index))
+    put("progress", 1, TaskScope("sales", "run-2", "other"))
+    answer = viewing.get(f"/runs/{id_of()}/")
+    html = answer.content.decode()
+    assert names(html) == ["part", "ingest"]
+    assert f'class="cell bad" href="/t/{id_of(TaskScope("sales", "run-1", "part", 1))}/"' in html
+    assert "1 of 3" in html
+    assert names(viewing.get(f"/runs/{id_of()}/?state=done").content.decode()) == ["part"]
+    assert viewing.get("/runs/9999/").status_code == 404
+
+
+def test_only_who_may_clear_clears_a_run_and_types_its_name(viewing: Client, viewer: User) -> None:
+    put("progress", 1)
+    put("job_id", 1, TaskScope("sales", "run-1", "export"))
+    put("progress", 1, TaskScope("sales", "run-2", "other"))
+    page, url = f"/runs/{id_of()}/", f"/runs/{id_of()}/clear/"
+    assert url not in viewing.get(page).content.decode()
+    refused = viewing.post(url, {"typed": "run-1"})
+    assert refused.status_code == 403
+    assert "right to clear task state (statestore.delete_entry)" in refused.content.decode()
+    viewer.user_permissions.add(Permission.objects.get(codename="delete_entry"))
+    assert url in viewing.get(page).content.decode()
+    assert "2 task instances lose their keys" in viewing.get(url).content.decode()
+    assert viewing.post(url, {"typed": "run-2"}).status_code == 422
+    assert Entry.objects.count() == 3
+    form = {"typed": "run-1", "reason": "the source was wrong"}
+    assert viewing.post(url, form)["Location"] == page
+    entry = AuditEntry.objects.get(action="cleared_run")
+    assert (entry.who, entry.reason) == ("user vera", "the source was wrong")
+    assert [entry.task_instance.run_id for entry in Entry.objects.all()] == ["run-2"]
+    assert "Cleared 2 keys" in viewing.get(page).content.decode()
+
+
+def test_runs_cost_few_queries(
+    viewing: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in range(8):
+        put("progress", 1, TaskScope("d", f"r{number}", "t", number))
+    for path in ("/runs/", f"/runs/{id_of(TaskScope('d', 'r1', 't', 1))}/"):
+        with django_assert_max_num_queries(14):
+            viewing.get(path)
+
+
+def test_markup_in_the_names_of_runs_is_text(viewing: Client) -> None:
+    scope = TaskScope(EVIL, EVIL, EVIL, 3)
+    put(EVIL, EVIL, scope)
+    for path in ("/runs/", f"/runs/{id_of(scope)}/"):
+        assert "<script>alert" not in viewing.get(path).content.decode()

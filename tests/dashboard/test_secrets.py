@@ -1,0 +1,190 @@
+"""The Secrets page, the pill, and values that no page shows any longer."""
+
+import json
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+
+from dashboard.watch import watcher
+from statestore import services
+from statestore.models import AuditEntry, Entry, SecretFinding
+from statestore.protocol import AssetScope
+from statestore.queries import Asset
+from statestore.services import Writer
+from tests.dashboard.data import EVIL, SCOPE, id_of, put
+
+SECRET = "correct horse battery"
+PAGES = (
+    "/",
+    "/runs/",
+    "/assets/",
+    "/retention/",
+    f"/?q=dag:{SCOPE.dag_id}",
+    "/secrets/",
+    "/audit/",
+)
+
+
+@pytest.fixture
+def _found(db: None) -> None:
+    put("progress", {"current": 1, "total": 2, "message": "x", "password": SECRET})
+    put("config", {"password": SECRET})
+    put("config", {"password": SECRET + "2"})
+    services.scan_secrets()
+
+
+def may(user: User, *codenames: str) -> None:
+    user.user_permissions.add(*Permission.objects.filter(codename__in=codenames))
+
+
+def form(key: str = "config") -> dict[str, object]:
+    return {"kind": "task", "owner": id_of(), "key": key, "reason": "on call"}
+
+
+@pytest.mark.usefixtures("_found")
+def test_no_page_holds_the_value_and_each_has_the_pill(viewing: Client, viewer: User) -> None:
+    may(viewer, "change_apitoken", "change_entry", "delete_entry")
+    task = f"/t/{id_of()}/"
+    key = f"{task}k/?key=config"
+    for page in (*PAGES, task, f"/runs/{id_of()}/", key, f"{task}k/?key=progress"):
+        html = viewing.get(page).content.decode()
+        assert SECRET not in html, page
+        assert "Possible secret in 2 keys" in html
+    for fragment in ("/fragments/live/", f"/fragments{task}", f"{task}k/download/?key=config"):
+        assert SECRET not in viewing.get(fragment).content.decode()
+    assert "hidden: possible secret" in viewing.get(task).content.decode()
+
+
+@pytest.mark.usefixtures("_found")
+def test_the_admin_site_hides_it_too(viewing: Client, viewer: User) -> None:
+    User.objects.filter(pk=viewer.pk).update(is_staff=True)
+    paths = [f"/admin/statestore/entry/{entry.pk}/change/" for entry in Entry.objects.all()]
+    for path in ("/admin/statestore/entry/", *paths):
+        html = viewing.get(path).content.decode()
+        assert "hidden: possible secret" in html
+        assert SECRET not in html
+        assert "Possible secret in 2 keys" in html
+
+
+def test_without_a_finding_there_is_no_pill(viewing: Client, client: Client) -> None:
+    put("page", 1)
+    services.scan_secrets()
+    for who in (viewing, client):
+        assert "secret-pill" not in who.get("/safe/").content.decode()
+    assert "Nothing found" in viewing.get("/secrets/").content.decode()
+
+
+@pytest.mark.usefixtures("_found")
+def test_the_pill_is_not_for_who_may_not_look(client: Client) -> None:
+    client.force_login(User.objects.create_user("noor"))
+    assert "secret-pill" not in client.get("/safe/").content.decode()
+    assert client.get("/secrets/").status_code == 403
+
+
+@pytest.mark.usefixtures("_found")
+def test_the_list_says_where_and_why(viewing: Client) -> None:
+    html = viewing.get("/secrets/").content.decode()
+    assert "sales / run-1 / ingest" in html
+    assert "name of a secret at /password" in html
+    assert '<button class="btn sm' not in html
+    assert "needs the right to clear or to administer" in html
+
+
+@pytest.mark.usefixtures("_found")
+def test_without_the_right_the_server_refuses(viewing: Client, viewer: User) -> None:
+    for action in ("reveal", "dismiss", "clear"):
+        assert viewing.post(f"/secrets/{action}/", form()).status_code == 403
+        assert viewing.get(f"/secrets/{action}/").status_code == 405
+    may(viewer, "delete_entry")
+    assert viewing.post("/secrets/reveal/", form()).status_code == 403
+    assert Entry.objects.count() == 2
+    assert not AuditEntry.objects.filter(action="revealed").exists()
+
+
+@pytest.mark.usefixtures("_found")
+def test_a_value_is_revealed_once_and_that_is_in_the_audit(viewing: Client, viewer: User) -> None:
+    may(viewer, "change_apitoken")
+    answer = viewing.post("/secrets/reveal/", form())
+    assert f"{SECRET}2" in answer.content.decode()
+    assert answer["Cache-Control"] == "no-store"
+    entry = AuditEntry.objects.get(action="revealed")
+    assert (entry.who, entry.key, entry.reason) == ("user vera", "config", "on call")
+    assert SECRET not in viewing.get("/secrets/").content.decode()
+
+
+@pytest.mark.usefixtures("_found")
+def test_a_false_alarm_is_shown_again(viewing: Client, viewer: User) -> None:
+    may(viewer, "change_apitoken")
+    assert viewing.post("/secrets/dismiss/", form())["Location"] == "/secrets/"
+    assert "config is no secret" in viewing.get("/secrets/").content.decode()
+    assert "Possible secret in 1 key<" in viewing.get("/safe/").content.decode()
+    assert SECRET in viewing.get(f"/t/{id_of()}/k/?key=config").content.decode()
+    assert "says user vera" in viewing.get("/secrets/?state=dismissed").content.decode()
+    assert viewing.post("/secrets/dismiss/", form()).status_code == 404
+
+
+@pytest.mark.usefixtures("_found")
+def test_a_secret_is_cleared_with_its_versions(viewing: Client, viewer: User) -> None:
+    may(viewer, "delete_entry")
+    viewing.post("/secrets/clear/", form())
+    assert [entry.key for entry in Entry.objects.all()] == ["progress"]
+    assert AuditEntry.objects.get(action="cleared_key").reason == "on call"
+    assert "Possible secret in 1 key<" in viewing.get("/safe/").content.decode()
+
+
+def secret_asset(key: str) -> Asset:
+    asset, _ = services.asset_register(name="orders", uri="s3://orders")
+    value = {"password": SECRET}
+    services.entry_set(
+        scope=AssetScope(asset.id), key=key, value=json.dumps(value), decoded=value,
+        writer=Writer("token worker"),
+    )  # fmt: skip
+    services.scan_secrets()
+    return asset
+
+
+@pytest.mark.parametrize("key", ["config", "watermark"])
+def test_no_page_of_assets_holds_the_value(viewing: Client, key: str) -> None:
+    asset = secret_asset(key)
+    for path in ("assets/", f"assets/{asset.id}/"):
+        for place in ("/", "/fragments/"):
+            html = viewing.get(f"{place}{path}").content.decode()
+            assert SECRET not in html
+            assert "hidden: possible secret" in html
+
+
+def test_a_job_of_a_hidden_record_is_not_shown(viewing: Client) -> None:
+    record = {"state": "submitted", "external_id": SECRET, "password": SECRET}
+    put("job.submission", {**record, "token": "t-1", "generation": 1})
+    assert SECRET in viewing.get(f"/t/{id_of()}/").content.decode()
+    services.scan_secrets()
+    watcher.forget()
+    assert SECRET not in viewing.get(f"/t/{id_of()}/").content.decode()
+
+
+def test_an_asset_can_be_cleared(viewing: Client, viewer: User) -> None:
+    asset = secret_asset("config")
+    may(viewer, "delete_entry", "change_apitoken")
+    assert "asset orders" in viewing.get("/secrets/").content.decode()
+    sent = {"kind": "asset", "owner": asset.id, "key": "config"}
+    assert SECRET in viewing.post("/secrets/reveal/", sent).content.decode()
+    viewing.post("/secrets/clear/", sent)
+    assert "Nothing found" in viewing.get("/secrets/").content.decode()
+
+
+@pytest.mark.parametrize("owner", ["", "x", "-1", "9" * 30, "999999"])
+def test_a_form_that_names_nothing_is_not_found(viewing: Client, viewer: User, owner: str) -> None:
+    may(viewer, "delete_entry")
+    for kind in ("task", "asset"):
+        sent = {"kind": kind, "owner": owner, "key": "k"}
+        assert viewing.post("/secrets/clear/", sent).status_code == 404
+
+
+def test_markup_is_shown_as_text(viewing: Client, viewer: User) -> None:
+    may(viewer, "change_apitoken")
+    put(EVIL, {f"{EVIL} password": SECRET})
+    services.scan_secrets()
+    assert SecretFinding.objects.exists()
+    for html in (viewing.get("/secrets/"), viewing.post("/secrets/reveal/", form(EVIL))):
+        assert EVIL not in html.content.decode()

@@ -1,0 +1,106 @@
+"""The watcher: pages are read once for all who look on, and polls answered from memory."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from dashboard import watch
+from dashboard.watch import Watcher
+from tests.dashboard.data import id_of, put
+
+
+@dataclass(frozen=True)
+class Read:
+    """A page that says how often it was read."""
+
+    cursor: str
+
+
+class Reader:
+    """Counts its readings."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> Read:
+        """Read once more."""
+        self.count += 1
+        return Read(str(self.count))
+
+
+def test_an_unchanged_poll_asks_no_database_and_writes_no_session(
+    viewing: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    monkeypatch.setattr(watch, "FRESH", 60)
+    put("progress", {"current": 1})
+    for page in ("/", f"/t/{id_of()}/", "/runs/", f"/runs/{id_of()}/", "/retention/"):
+        cursor = viewing.get(page).context["page"].cursor
+        fragment = "/fragments/live/" if page == "/" else f"/fragments{page}"
+        with django_assert_num_queries(0):
+            answer = viewing.get(fragment, {"cursor": cursor})
+        assert answer.status_code == 204
+        assert not answer.cookies
+
+
+def test_a_logout_ends_the_polls_at_once(viewing: Client, viewer: User) -> None:
+    put("progress", 1)
+    cursor = viewing.get("/").context["page"].cursor
+    session = viewing.cookies["sessionid"].value
+    viewing.post("/logout/")
+    viewing.cookies["sessionid"] = session
+    assert viewing.get("/fragments/live/", {"cursor": cursor}).status_code == 401
+
+
+def test_all_who_ask_share_a_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "FRESH", 60)
+    watcher, read = Watcher(), Reader()
+    watcher.in_background = False
+    assert [watcher.page("page", read).cursor for _ in range(3)] == ["1", "1", "1"]
+    assert watcher.cursor("page") == "1"
+    assert watcher.cursor("other") is None
+    watcher.forget()
+    assert watcher.page("page", read).cursor == "2"
+
+
+def test_a_page_that_is_too_old_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "FRESH", 0)
+    watcher, read = Watcher(), Reader()
+    watcher.in_background = False
+    watcher.page("page", read)
+    assert watcher.cursor("page") is None
+    assert watcher.page("page", read).cursor == "2"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_its_thread_reads_what_has_changed_and_ends_when_nobody_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch, "TICK", 0.01)
+    monkeypatch.setattr(watch, "AGES", 3600.0)
+    watcher, read = Watcher(), Reader()
+    try:
+        watcher.page("page", read)
+        wait_until(lambda: read.count >= 2)
+        before = read.count
+        put("progress", 1)
+        wait_until(lambda: read.count > before)
+        assert watcher._thread is not None
+        monkeypatch.setattr(watch, "ASKED", 0.0)
+        wait_until(lambda: watcher._thread is None)
+    finally:
+        watcher.stop()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for it, a busy machine's time at most."""
+    until = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.01)
