@@ -1,23 +1,29 @@
 """Shows the main job: two tasks lose their worker in the middle, and the next one goes on from there."""
 
+import contextlib
 import logging
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import django
 
-from examples.demo.app import FOLDER, app, compress_folder, verify_packages
+from examples.demo import gate
+from examples.demo.app import FOLDER, GATE, Compression, app, compress_folder, verify_packages
 from examples.demo.packages import recorded_files
+from statestore.jobs.process import RUNNING
 from statestore.sdk import StateStore, TaskStore
+from statestore.sdk.resumable import RECONNECT
 
-WATCHED_SECONDS = 20.0  # how long the paced task would take without the kill
+SOURCE = str(Path(django.__file__).parent)
+WATCHED_SECONDS = float(os.environ.get("DEMO_SECONDS", "20"))  # of the paced task, without the kill
 PATIENCE = 180.0  # seconds
 
 
@@ -62,6 +68,18 @@ class Worker:
                 self.kill()
 
 
+@contextlib.contextmanager
+def worker() -> Iterator[Worker]:
+    """A worker for as long as the block lasts; the tasks lose nothing where it is interrupted."""
+    started = Worker()
+    try:
+        yield started
+    except BaseException:
+        started.kill()
+        raise
+    started.stop()
+
+
 def wait_for(what: str, found: Callable[[], Any]) -> Any:
     """What `found` returns once it is neither None nor False."""
     until = time.monotonic() + PATIENCE
@@ -76,24 +94,45 @@ def wait_for(what: str, found: Callable[[], Any]) -> Any:
 
 def send(run: str, files_per_second: float | None = None) -> None:
     """Send both tasks of a run, with the ids that they always have."""
-    folder = str(Path(django.__file__).parent)
     verify_packages.apply_async(
         [], {"files_per_second": files_per_second}, task_id=f"{run}.verify", root_id=run
     )
-    compress_folder.apply_async([folder], task_id=f"{run}.compress", root_id=run)
+    compress_folder.apply_async([SOURCE], task_id=f"{run}.compress", root_id=run)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a worker left when it was lost."""
+
+    files: int
+    """How many were verified."""
+    job: Any
+    """The id of the external job; None where none ran."""
 
 
 class Run:
     """The stores of both tasks of a run, read from outside as anyone may."""
 
-    def __init__(self, store: StateStore, run: str) -> None:
-        self.verify: TaskStore = store.task("demo", run, "verify_packages").task_store
-        self.compress: TaskStore = store.task("demo", run, "compress_folder").task_store
+    def __init__(self, store: StateStore, name: str) -> None:
+        self.name = name
+        self.verify: TaskStore = store.task("demo", name, "verify_packages").task_store
+        self.compress: TaskStore = store.task("demo", name, "compress_folder").task_store
 
-    def is_in_the_middle(self, total: int) -> bool:
-        """Whether a fifth is verified and the external job runs."""
-        done = self.verify.get("last_package", default={}).get("files", 0)
-        return done > total / 5 and self.compress.get("remote_job_id") is not None
+    def verified(self) -> int:
+        """How many files are."""
+        return int(self.verify.get("last_package", default={}).get("files", 0))
+
+    def running_job(self) -> Any:
+        """The id of the external job, while its process runs."""
+        job = self.compress.get("remote_job_id")
+        if job is None or Compression(self.name, SOURCE).get_job_status(job, {}) != RUNNING:
+            return None
+        return job
+
+    def second_attempts_have_begun(self) -> bool:
+        """Whether both have, and know what the first ones left."""
+        found = self.verify.get("skipped_by_attempt_2"), self.compress.get("job_of_attempt_2")
+        return None not in found
 
     def results(self) -> tuple[Any, Any] | None:
         """Both results, once both are there."""
@@ -109,51 +148,55 @@ def main() -> int:
     name = f"demo-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
     run, undisturbed = Run(store, name), Run(store, f"{name}-undisturbed")
     app.control.purge()
-    worker = Worker()
-    say(
-        f"demo  Two Celery tasks start in worker {worker.pid}; watch them at {os.environ['STATESTORE_URL']}/"
-    )
-    say(
-        f"      verify_packages: the SHA-256 of {total:,} installed files, paced so that you can watch"
-    )
-    say("      compress_folder: an external process that compresses Django's folder")
-    send(name, files_per_second=total / WATCHED_SECONDS)
-    try:
-        wait_for("the middle of both tasks", lambda: run.is_in_the_middle(total))
-        job = run.compress.get("remote_job_id")
-        worker.kill()
-        in_the_middle = run.compress.get("result") is None
-        say(f"demo  Worker {worker.pid} was killed with SIGKILL in the middle of both.")
-        say(
-            f"      The store has: {run.verify.get('last_package')['files']:,} files verified, job {job}"
-        )
-        worker = Worker()
-        say(f"demo  Worker {worker.pid} gets the same two messages again.")
-        send(name, files_per_second=total / WATCHED_SECONDS)
+    with contextlib.ExitStack() as workers:
+        # On a machine of any speed, both tasks are in the middle until the second attempt has begun.
+        with gate.closed(GATE):
+            left = lose_worker(workers.enter_context(worker()), run, total)
+            if left is None:
+                return 1
+            second = workers.enter_context(worker())
+            say(f"demo  Worker {second.pid} gets the same two messages again.")
+            send(run.name, total / WATCHED_SECONDS)
+            wait_for("the start of the second attempt", run.second_attempts_have_begun)
         results = wait_for("the second attempt", run.results)
         say("demo  Both tasks are done. Now the same once more, undisturbed, to compare.")
-        send(f"{name}-undisturbed")
+        send(undisturbed.name)
         expected = wait_for("the undisturbed run", undisturbed.results)
-        return report(run, name, job, results, expected, total) if in_the_middle else too_fast()
-    finally:
-        worker.stop()
+    return report(run, left, results, expected, total)
 
 
-def too_fast() -> int:
-    """This machine was done before the kill: what was shown shows nothing."""
-    say("      WRONG The job had ended before its worker was killed. Try again.")
-    return 1
+def lose_worker(worker: Worker, run: Run, total: int) -> Left | None:
+    """Send both tasks, and kill their worker in the middle; what it left, None where it was not that."""
+    say(
+        f"demo  Two Celery tasks start in worker {worker.pid};"
+        f" watch them at {os.environ['STATESTORE_URL']}/"
+    )
+    say(f"      verify_packages: the SHA-256 of {total:,} installed files, paced for you to watch")
+    say("      compress_folder: an external process that compresses Django's folder")
+    send(run.name, total / WATCHED_SECONDS)
+    wait_for("the middle of both tasks", lambda: run.verified() > total / 5 and run.running_job())
+    worker.kill()
+    left = Left(run.verified(), run.running_job())
+    if run.verify.get("result") is not None or left.job is None:
+        say("      WRONG A task had ended before its worker was killed.")
+        return None
+    say(f"demo  Worker {worker.pid} was killed with SIGKILL in the middle of both.")
+    say(f"      The store has: {left.files:,} files verified, job {left.job}, which runs on")
+    return left
 
 
-def report(run: Run, name: str, job: str, results: Any, expected: Any, total: int) -> int:
+def report(run: Run, left: Left, results: Any, expected: Any, total: int) -> int:
     """Compare, and say what happened; 0 where all of it is as it should be."""
     skipped = run.verify.get("skipped_by_attempt_2", default=0)
     submission = run.compress.get("remote_job_id.submission")
-    started = len(list((FOLDER / "jobs" / name).iterdir()))
-    same_job = run.compress.get("remote_job_id") == job and submission["generation"] == started == 1
+    started = len(list((FOLDER / "jobs" / run.name).iterdir()))
+    same_job = run.compress.get("remote_job_id") == left.job
+    reconnected = same_job and run.compress.get("job_of_attempt_2") == RECONNECT
     checks = {
-        f"Attempt 2 skipped {skipped:,} of {total:,} files.": 0 < skipped < total,
-        f"The external job was reconnected to: {started} submission, not 2 ({job}).": same_job,
+        f"Attempt 2 skipped {skipped:,} of {total:,} files.": left.files <= skipped < total,
+        f"The external job was reconnected to: {started} submission, not 2 ({left.job}).": (
+            reconnected and submission["generation"] == started == 1
+        ),
         f"{results[0]['files']:,} files verified, each once; the digest is that of the undisturbed run.": (
             results[0] == expected[0]
         ),

@@ -13,13 +13,15 @@ from typing import Any
 
 from celery import Celery
 
-from examples.demo import compress
+from examples.demo.gate import wait_at
 from examples.demo.packages import Verified, recorded_files
 from statestore.integrations.celery import StatefulTask
 from statestore.jobs.process import ProcessJob
 from statestore.protocol import TaskScope
+from statestore.sdk.resumable import Context
 
 FOLDER = Path(os.environ.get("DEMO_DIR", "var/demo")).absolute()
+GATE = FOLDER / "half-way"  # no task of any run passes its half while the demo holds it
 BATCH = 100  # files between two checkpoints
 
 # The demo keeps to folders of its own, whatever broker the server uses: it purges its queue, and these
@@ -59,39 +61,46 @@ def verify_packages(self: DemoTask, files_per_second: float | None = None) -> No
     files = recorded_files()
     done = Verified.from_value(self.task_store.get("last_package"))
     self.task_store.set(f"skipped_by_attempt_{self.context.attempt}", done.files)
-    started, first, reported = time.monotonic(), done.files, 0.0
-    while done.files < len(files):
-        for file in files[done.files : done.files + BATCH]:
-            done = done.after(file)
-        self.task_store.set("last_package", done.to_value())
-        if time.monotonic() - reported >= 0.5:
-            _report(self, done, len(files), "running")
-            reported = time.monotonic()
-        if files_per_second:  # slow enough to be watched
-            ahead = (done.files - first) / files_per_second - (time.monotonic() - started)
-            time.sleep(max(0.0, ahead))
-    self.task_store.set("result", done.to_value())
-    _report(self, done, len(files), "done")
+    progress = self.task_store.progress(len(files), "files", message=done.name)
+    progress.current = started_with = done.files
+    started = time.monotonic()
+    with progress:
+        while done.files < len(files):
+            if done.files >= len(files) / 2:
+                wait_at(GATE, progress)
+            for file in files[done.files : done.files + BATCH]:
+                done = done.after(file)
+            self.task_store.set("last_package", done.to_value())
+            progress.set(done.files, message=done.name)
+            if files_per_second:  # slow enough to be watched
+                ahead = (done.files - started_with) / files_per_second
+                time.sleep(max(0.0, ahead - (time.monotonic() - started)))
+        self.task_store.set("result", done.to_value())
 
 
-def _report(task: DemoTask, done: Verified, total: int, status: str) -> None:
-    progress = {"current": done.files, "total": total, "unit": "files", "status": status}
-    task.task_store.set("progress", {**progress, "message": done.name})
+class Compression(ProcessJob):
+    """Compresses a folder in an operating-system process that the worker's end does not touch."""
+
+    def __init__(self, run: str, source: str) -> None:
+        self.archive = FOLDER / f"{run}.tar.xz"
+        program = [sys.executable, "-m", "examples.demo.compress"]
+        super().__init__(
+            [*program, run, source, self.archive, GATE],
+            folder=FOLDER / "jobs" / run,
+            poll_interval=0.25,
+        )
+
+    def on_submission_event(self, event: str, context: Context) -> None:
+        """Keep by which way each attempt came to its job."""
+        task_store = context["task_store"]
+        task_store.set(f"job_of_attempt_{task_store.attempt}", event)
 
 
 @app.task(bind=True, base=DemoTask)
 def compress_folder(self: DemoTask, source: str) -> None:
-    """Compress a folder in an operating-system process that this worker's end does not touch."""
-    archive = FOLDER / f"{self.request.root_id}.tar.xz"
-    command = [sys.executable, compress.__file__, source, str(archive)]
-    job = ProcessJob(command, folder=FOLDER / "jobs" / self.request.root_id, poll_interval=0.25)
-    self.task_store.set(
-        "progress", {"status": "running", "message": f"compressing the folder {Path(source).name}"}
-    )
+    """Have a folder compressed, by one process however many workers are lost meanwhile."""
+    job = Compression(self.request.root_id, source)
     result = job.execute_resumable(self.context)
-    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    digest = hashlib.sha256(job.archive.read_bytes()).hexdigest()
     value: dict[str, Any] = {"files": int(result.output.read_text()), "sha256": digest}
     self.task_store.set("result", value)
-    self.task_store.set(
-        "progress", {"status": "done", "message": f"{archive.stat().st_size} bytes"}
-    )

@@ -63,7 +63,7 @@ def recorded_files() -> list[RecordedFile]:
 
 def _recorded_files() -> Iterator[RecordedFile]:
     for distribution in distributions():
+        name = f"{distribution.name} {distribution.version}"  # each of the two parses METADATA
         for file in distribution.files or ():
             if file.hash is not None and file.hash.mode == "sha256":
-                name = f"{distribution.name} {distribution.version}"
                 yield RecordedFile(name, Path(str(file.locate())), file.hash.value, file.size)

@@ -33,7 +33,6 @@ def main() -> int:
     parser.add_argument("--no-demo", action="store_true", help="start the server alone")
     options = parser.parse_args()
     os.umask(0o077)  # database, broker and logs are for nobody else
-    os.environ.pop(orphans.MARK, None)
     orphans.adopt()
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -55,17 +54,19 @@ def run(home: Home, stopping: threading.Event, *, demo: bool) -> int:
     login = prepare(home, f"http://127.0.0.1:{port}")
     supervisor = processes.start_supervisor(processes.write_configuration(home, port))
     demonstration = None
+
+    def end_orphans() -> None:
+        orphans.end({child.pid for child in (supervisor, demonstration) if child is not None})
+
     try:
         wait_until_it_answers(login.url, supervisor, home, stopping)
         if not stopping.is_set():
             home.announce(login)
             tell(login, home)
             if demo:
-                demonstration = processes.start_demo(
-                    {"STATESTORE_URL": login.url, "STATESTORE_TOKEN": login.token}
-                )
+                demonstration = processes.start_demo(login, home)
         while not stopping.wait(0.5):
-            orphans.end()
+            end_orphans()
             if supervisor.poll() is not None:
                 raise CannotStartError(f"supervisord has ended; see {home.logs}/supervisord.log")
     finally:
@@ -73,7 +74,7 @@ def run(home: Home, stopping: threading.Event, *, demo: bool) -> int:
         processes.stop(demonstration, 15)
         processes.let_settle(supervisor, home)
         processes.stop(supervisor, 60)
-        orphans.end()
+        end_orphans()
     print("statestore: stopped", flush=True)  # noqa: T201
     return 0
 

@@ -7,11 +7,9 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Final
-
-MARK: Final = "STATESTORE_PROGRAM"
-"""The variable in the environment of every process that supervisord starts."""
 
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
@@ -22,29 +20,29 @@ def adopt() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def end() -> None:
-    """End the ones that have come. Others (the demo's external job) are left alone."""
+def end(leaders: Container[int]) -> None:
+    """End those that have come of the sessions that the launcher's own children lead; bury the dead.
+
+    Others, such as external jobs, have a session of their own and are left alone; so are the leaders.
+    """
     if sys.platform != "linux":
         return
-    for pid in _children():
-        if _is_marked(pid):
+    for pid, state, session in _children():
+        if pid in leaders:
+            continue
+        if session in leaders:
             os.kill(pid, signal.SIGKILL)
+        if session in leaders or state == "Z":
             os.waitpid(pid, 0)
 
 
-def _children() -> list[int]:
-    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if _parent(path) == os.getpid()]
-
-
-def _parent(process: Path) -> int | None:
-    try:
-        return int((process / "stat").read_text().rpartition(")")[2].split()[1])  # proc(5): ppid
-    except OSError:
-        return None
-
-
-def _is_marked(pid: int) -> bool:
-    try:
-        return f"\0{MARK}=".encode() in b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return False
+def _children() -> Iterator[tuple[int, str, int]]:
+    """The pid, state and session of every child of this process."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended meanwhile
+            continue
+        state, parent, _, session = fields[:4]  # proc_pid_stat(5)
+        if int(parent) == os.getpid():
+            yield int(process.name), state, int(session)

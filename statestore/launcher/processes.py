@@ -10,8 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from statestore.launcher import orphans
-from statestore.launcher.home import Home, write_private
+from statestore.launcher.home import Home, RunFile, write_private
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -25,13 +24,16 @@ logfile = {logs}/{log}
 pidfile = {folder}/supervisord.pid
 childlogdir = {logs}
 user = {user}
+
+; Of one group, the programs are told to end together, not one after the other.
+[group:statestore]
+programs = {programs}
 """
 
 _PROGRAM = """
 [program:{name}]
 command = {command}
 directory = {root}
-environment = {mark}="{name}"
 autorestart = true
 startsecs = 2
 startretries = 10
@@ -74,6 +76,7 @@ def write_configuration(home: Home, port: int) -> Path:
         log=SUPERVISORD_LOG,
         folder=_escaped(home.folder),
         user=os.getuid(),
+        programs=",".join(PROGRAMS),
     )
     commands = (web_command(port), worker_command(f"statestore-{port}"), beat_command())
     for name, command in zip(PROGRAMS, commands, strict=True):
@@ -81,7 +84,6 @@ def write_configuration(home: Home, port: int) -> Path:
             name=name,
             command=_escaped(shlex.join(command)),
             root=_escaped(ROOT),
-            mark=orphans.MARK,
             logs=_escaped(home.logs),
         )
     path = home.folder / "supervisord.conf"
@@ -113,19 +115,24 @@ def let_settle(supervisor: subprocess.Popen[bytes], home: Home) -> None:
     log, end = home.logs / SUPERVISORD_LOG, time.monotonic() + 10
     while supervisor.poll() is None and time.monotonic() < end:
         if log.is_file() and all(f"spawned: '{name}'" in log.read_text() for name in PROGRAMS):
-            time.sleep(0.5)
+            time.sleep(min(0.5, max(0.0, log.stat().st_mtime + 0.5 - time.time())))
             return
         time.sleep(0.1)
 
 
-def start_demo(environment: dict[str, str]) -> subprocess.Popen[bytes] | None:
+def start_demo(login: RunFile, home: Home) -> subprocess.Popen[bytes] | None:
     """Start the demo, which is a client like any other; None where this copy has none."""
     if not list((ROOT / "examples").glob("demo*")):
         return None
+    own = {
+        "STATESTORE_URL": login.url,
+        "STATESTORE_TOKEN": login.token,
+        "DEMO_DIR": str(home.folder / "demo"),
+    }
     return subprocess.Popen(
         [sys.executable, "-m", "examples.demo"],
         cwd=ROOT,
-        env={**os.environ, **environment},
+        env={**os.environ, **own},
         start_new_session=True,
         preexec_fn=_end_with_parent,
         stdin=subprocess.DEVNULL,
@@ -134,11 +141,12 @@ def start_demo(environment: dict[str, str]) -> subprocess.Popen[bytes] | None:
 
 def stop(process: subprocess.Popen[bytes] | None, seconds: float) -> None:
     """Ask a process to end; when it has, or its time is up, end what is left of its group."""
-    if process is None or process.poll() is not None:
+    if process is None:
         return
-    process.terminate()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(seconds)
+    if process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
