@@ -1,9 +1,10 @@
 # make run     start Statestore here: web, worker, beat, a demo (PORT=8000)
 # make test    everything that a change must pass, on PostgreSQL and SQLite (ARGS="-k sweep")
+# make test-airflow   with a real Airflow 3.3 and 2.10, which are installed once, below ~/.cache
 # make check   the part without tests: ruff, mypy, import-linter, migrations, settings
 # make format  rewrite the code as ruff likes it
 # make lock    renew requirements/*.txt from pyproject.toml
-.PHONY: run test check format lock install-dev install-server
+.PHONY: run test test-airflow check format lock install-dev install-server
 
 PYTHON_IN_VENV := .venv/bin/python
 
@@ -12,6 +13,9 @@ run: install-server
 
 test: check
 	@exec $(PYTHON_IN_VENV) -m tests.run $(ARGS)
+
+test-airflow: install-dev
+	@$(PYTHON_IN_VENV) -m pytest --airflow -n 2 --dist loadfile tests/integrations $(ARGS)
 
 # Settings that a deployment has, for the checks that only one can pass.
 DEPLOYED := STATESTORE_HTTPS=true STATESTORE_VAR_DIR=.venv/var DATABASE_URL= \
@@ -30,13 +34,16 @@ format: install-dev
 	.venv/bin/ruff format
 
 # What a package needs is resolved once for all systems and Pythons, and pinned by hash.
-LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+COMPILE := .venv-lock/bin/uv pip compile --quiet --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml
+LOCK := $(COMPILE) --universal
 
 lock: install-dev
 	@test -x .venv-lock/bin/uv || { $(PYTHON_IN_VENV) -m venv .venv-lock && .venv-lock/bin/python -m pip install --quiet uv; }
 	$(LOCK) $(LOCK_ARGS) --extra server -o requirements/server.txt
 	$(LOCK) $(LOCK_ARGS) --extra server --group test --group lint -c requirements/server.txt -o requirements/dev.txt
+	echo "apache-airflow==3.3.2" | $(LOCK) $(LOCK_ARGS) - -o requirements/airflow-3.3.txt
+	echo "apache-airflow==2.10.5" | $(COMPILE) --python-platform linux $(LOCK_ARGS) - -o requirements/airflow-2.10.txt
 
 install-dev:
 	@sh requirements/install.sh dev

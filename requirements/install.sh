@@ -19,6 +19,16 @@ fresh() { # the lock file $1 is the one that was installed
     [ -f ".venv/.installed-$1" ] && cmp -s "requirements/$1.txt" ".venv/.installed-$1"
 }
 
+install() { # the lock file, with the patience of the options $@
+    .venv/bin/python -m pip install --disable-pip-version-check --no-input \
+        --only-binary :all: --require-hashes "$@" -r "$lock" >"$log" 2>&1
+}
+
+unreachable() { # pip met no registry that it could connect to
+    grep -qE 'NewConnectionError|ConnectTimeoutError|NameResolutionError|ProxyError|SSLError' "$log" &&
+        ! grep -qE 'Downloading|Using cached' "$log"
+}
+
 # What tests need includes what the server needs, so either will do for the server.
 if fresh "$1" || { [ "$1" = server ] && fresh dev; }; then
     new_enough .venv/bin/python && exit 0
@@ -41,8 +51,8 @@ log=.venv/install.log
 .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip >"$log" 2>&1 ||
     fail "pip cannot be installed into .venv; see $log"
 echo "statestore: installing $lock into .venv …"
-if ! .venv/bin/python -m pip install --disable-pip-version-check --no-input \
-    --only-binary :all: --require-hashes -r "$lock" >"$log" 2>&1; then
+# A hasty try first: a registry out of reach is told soon, and one that is slow gets pip's own patience.
+if ! install --retries 1 --timeout 4 && { unreachable || ! install; }; then
     if grep -qE 'Connection|timed out|Temporary failure|No matching distribution|ProxyError|SSLError' "$log"; then
         fail "the package registry cannot be reached, or lacks a package: check the network and pip's configuration; see $log"
     fi

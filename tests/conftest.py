@@ -22,12 +22,13 @@ DATABASE_FIXTURES = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The option of the run on the second database."""
+    """The options of the run on the second database, and of that with real Airflows."""
     parser.addoption(
         "--database-only",
         action="store_true",
         help="only tests that use the database, without the slow ones and the browser",
     )
+    parser.addoption("--airflow", action="store_true", help="only tests that run a real Airflow")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -37,6 +38,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items
         if (connection.vendor == "postgresql" or not item.get_closest_marker("postgresql"))
         and (not config.getoption("--database-only") or _is_about_database(item))
+        and config.getoption("--airflow") == bool(item.get_closest_marker("airflow"))
     ]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
@@ -62,6 +64,17 @@ def pytest_terminal_summary(
     for line in missing.summary(reasons):
         terminalreporter.write_line(line, red=True, bold=True)
     return result
+
+
+@pytest.fixture(autouse=True)
+def _no_watcher_in_background(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No thread of the dashboard reads another test's database, but where a browser looks on."""
+    from dashboard.watch import watcher
+
+    watcher.in_background = "live_server" in request.fixturenames
+    watcher.forget()
+    yield
+    watcher.stop()
 
 
 @pytest.fixture

@@ -33,6 +33,8 @@ def main(options: list[str]) -> int:
     for line in lines:
         print(f"\033[1;31m{line}\033[0m" if sys.stdout.isatty() else line)  # noqa: T201
     failed = [code for code in codes if code not in {0, NOTHING_SELECTED}]
+    if set(codes) == {NOTHING_SELECTED}:
+        failed = codes
     verdict = "failed" if failed else "passed"
     print(f"make test: {verdict} in {time.monotonic() - begin:.0f} s")  # noqa: T201
     return max(failed, default=0)

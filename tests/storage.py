@@ -21,7 +21,7 @@ def put(
     precondition: Precondition = ALWAYS,
 ) -> int:
     """Write JSON text; the entry's version."""
-    return entry_set(
+    version = entry_set(
         scope=scope,
         key=key,
         value=text,
@@ -30,6 +30,8 @@ def put(
         expiry=expiry,
         precondition=precondition,
     )
+    assert version is not None
+    return version
 
 
 def row_of(scope: TaskScope, key: str) -> Any:

@@ -22,6 +22,7 @@ def problems_after(read: str, variables: dict[str, str]) -> list[tuple[str, str]
         "number": lambda: environment.number("NAME", 7, least=1, most=10, unit="days"),
         "secret": lambda: environment.secret_key("NAME", file=Path("/nowhere"), needed=True),
         "database": lambda: environment.database("NAME", "sqlite:////tmp/default.sqlite3"),
+        "template": lambda: environment.template("NAME", fields=("dag_id", "task_id")),
         "broker": lambda: environment.broker("NAME", "filesystem://"),
     }
     reads[read]()
@@ -40,6 +41,10 @@ def problems_after(read: str, variables: dict[str, str]) -> list[tuple[str, str]
         ("database", "mysql://root@host/name", "E004", "set it to postgresql://"),
         ("database", "host/name", "E004", "set it to postgresql://"),
         ("database", "postgresql://user:p#ss@host:port/name", "E004", "percent-encoded"),
+        ("template", "javascript:alert({dag_id})", "E006", "set it to an http(s) address"),
+        ("template", "https://host/{dag}", "E006", "the fields {dag_id}, {task_id}"),
+        ("template", "https://host/{dag_id.x}", "E006", "the fields {dag_id}, {task_id}"),
+        ("template", "https://host/{", "E006", "the fields {dag_id}, {task_id}"),
         ("broker", "http://host", "E005", "set it to redis://host/0"),
         ("broker", "localhost", "E005", "leave it out for the embedded one"),
     ],
@@ -57,6 +62,7 @@ def test_each_wrong_value_has_an_id_and_a_remedy(
 @pytest.mark.parametrize(
     ("read", "value"),
     [
+        ("template", "https://host/{dag_id}?task={task_id}"),
         ("flag", "YES"),
         ("flag", "off"),
         ("flag", ""),

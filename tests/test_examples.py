@@ -128,10 +128,10 @@ def test_the_celery_tasks_go_on_and_run_their_jobs(
 
 
 def test_every_program_is_in_the_guide() -> None:
-    guide = (ROOT / "docs" / "workers.md").read_text()
-    for path in EXAMPLES.iterdir():
+    guide = "".join((ROOT / "docs" / f"{name}.md").read_text() for name in ("workers", "airflow"))
+    for path in [*EXAMPLES.iterdir(), *EXAMPLES.glob("airflow?/*")]:
         if path.is_file() and path.name != "__init__.py":
-            assert f"examples/{path.name}" in guide
+            assert str(path.relative_to(ROOT)) in guide
 
 
 def test_every_public_name_of_the_sdk_is_in_the_guide() -> None:

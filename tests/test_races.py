@@ -1,12 +1,23 @@
 """Many writers of one key at once."""
 
+from datetime import timedelta
+
 import pytest
+from django.db.models import Exists, OuterRef
 
 from statestore import queries
 from statestore.errors import PreconditionFailedError
-from statestore.models import TaskInstance
+from statestore.models import Entry, TaskInstance
 from statestore.protocol import TaskScope
-from statestore.services import Precondition
+from statestore.services import (
+    Operation,
+    Precondition,
+    Writer,
+    batch_apply,
+    entry_delete,
+    entry_patch,
+    sweep_expired,
+)
 from tests.storage import expire, put
 from tests.threads import all_at_once
 
@@ -63,3 +74,98 @@ def test_writes_without_a_precondition_are_all_counted(scope: TaskScope) -> None
     assert sorted(versions) == list(range(1, WRITERS + 1))
     last = versions.index(WRITERS)
     assert queries.entry_get(scope=scope, key="job").value == str(last)
+
+
+def test_sweeps_batches_and_deletes_never_wait_for_each_other_and_leave_no_status_behind(
+    scope: TaskScope,
+) -> None:
+    """PostgreSQL would end one of two that wait for each other, and `all_at_once` would raise it."""
+    scopes = [scope.at(number) for number in range(25)]
+    writer, brief = Writer("race"), timedelta(microseconds=1)
+    value = {"value": '{"status": "done"}', "decoded": {"status": "done"}}
+
+    def batch(number: int) -> None:
+        order = scopes if number % 2 else scopes[::-1]
+        operations = [
+            Operation("set", each, key, expiry=brief, **value)  # type: ignore[arg-type]
+            for each in order
+            for key in ("progress", "other")
+        ]
+        for _ in range(12):
+            batch_apply(operations=operations, writer=writer)
+
+    def sweep(_: int) -> None:
+        for _ in range(40):
+            sweep_expired(batch=7)
+
+    def delete(_: int) -> None:
+        for each in scopes * 6:
+            entry_delete(scope=each, key="progress", writer=writer)
+
+    all_at_once(lambda number: (batch, batch, sweep, sweep, delete)[number](number), range(5))
+    sweep_expired()
+
+    reported = Entry.objects.filter(task_instance=OuterRef("pk"), key="progress")
+    assert not TaskInstance.objects.exclude(status="").filter(~Exists(reported)).exists()
+
+
+def test_a_patch_of_a_key_that_is_created_in_between_changes_it(
+    scope: TaskScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a precondition it is never refused for a version that nobody asked for."""
+    from statestore.services import entries
+
+    obstacle = entries._version_now
+
+    def created_meanwhile(*args: object) -> int | None:
+        monkeypatch.undo()
+        put(scope, "job", "1")
+        return obstacle(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(entries, "_version_now", created_meanwhile)
+
+    version = entry_patch(scope=scope, key="job", value="2", decoded=2, writer=Writer("late"))
+
+    assert (version, queries.entry_get(scope=scope, key="job").value) == (2, "2")
+
+
+def test_a_status_that_was_overwritten_meanwhile_is_not_reported(
+    scope: TaskScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two write progress at once; the slower one reports its status after the other has."""
+    from statestore.services import entries
+
+    touch = entries._touch
+
+    def overtaken(*args: object) -> None:
+        monkeypatch.undo()
+        put(scope, "progress", '{"status": "done"}')
+        touch(*args)  # type: ignore[arg-type]
+
+    put(scope, "progress", '{"status": "done"}')
+    monkeypatch.setattr(entries, "_touch", overtaken)
+
+    put(scope, "progress", '{"status": "running"}')
+
+    assert TaskInstance.objects.get(scope_digest=scope.digest).status == "done"
+
+
+@pytest.mark.parametrize("text", ['{"status": "running"}', '{"status": "done"}'])
+def test_a_status_is_that_of_the_progress_that_a_delete_left(scope: TaskScope, text: str) -> None:
+    """Each of a pair may be first; what either had read of the task instance may be old by then."""
+
+    def pair(number: int) -> None:
+        where = scope.at(number // 2)
+        if number % 2:
+            put(where, "progress", text)
+        else:
+            entry_delete(scope=where, key="progress", writer=Writer("race"))
+
+    for _ in range(8):
+        for number in range(10):
+            put(scope.at(number), "progress", '{"status": "running"}')
+        all_at_once(pair, range(20))
+        reported = Entry.objects.filter(task_instance=OuterRef("pk"), key="progress")
+        instances = TaskInstance.objects.annotate(reports=Exists(reported))
+        found = {(row.reports, row.status) for row in instances if row.map_index >= 0}
+        assert found <= {(True, text.split('"')[3]), (False, "")}

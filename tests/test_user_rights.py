@@ -7,7 +7,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
-from dashboard.live import forget_readings
+from dashboard.watch import watcher
 from statestore.access import Right
 from statestore.models import Entry, GroupReach
 from statestore.protocol import TaskScope
@@ -29,7 +29,7 @@ def group(name: str, permissions: str, dags: str | None = None, assets: str = "*
 
 @pytest.fixture
 def user(db: None) -> User:
-    forget_readings()
+    watcher.forget()
     for scope in BOTH:
         put("progress", {"current": 1, "total": 2}, scope)
     return User.objects.create_user("sam", is_staff=True)
@@ -107,8 +107,8 @@ def test_live_shows_what_is_reached(limited: Client) -> None:
 
 
 def test_live_counts_what_is_reached(limited: Client) -> None:
-    assert limited.get("/").context["page"].counts["running"] == 1
-    assert limited.get("/").context["page"].total == 1
+    assert limited.get("/").context["page"].counts.running == 1
+    assert limited.get("/").context["page"].table.size == 1
 
 
 def without_csrf(html: bytes) -> bytes:

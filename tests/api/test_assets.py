@@ -6,6 +6,8 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from statestore.access import Right
 from tests.api.conftest import Answer, Api, problem
@@ -111,9 +113,22 @@ def test_what_is_no_asset_is_refused(api: Api, body: dict[str, Any], loc: list[s
         ("name_pattern=MARK%25nosuch", []),
         ("name_pattern=MARK%5C", []),
         ("name_pattern=MARK&uri_pattern=//eu", ["MARK.orders", "MARK_Orders"]),
+        ("name_pattern=MARK.o|MARK%25in", ["MARK.orders", "MARK%inv"]),
+        ("name_pattern=nosuch|MARK_i", ["MARK%inv"]),
+        ("name_pattern=MARK&uri_pattern=~", ["MARK.orders", "MARK_Orders", "MARK%inv"]),
+        ("name_pattern=MARK&uri_pattern=nosuch|~", ["MARK.orders", "MARK_Orders", "MARK%inv"]),
         ("name_prefix_pattern=MARK_O", ["MARK_Orders"]),
         ("name_prefix_pattern=MARK_o", []),
-        ("name_prefix_pattern=MARK%25", ["MARK%inv"]),
+        ("name_prefix_pattern=MARK_", ["MARK.orders", "MARK_Orders", "MARK%inv"]),
+        ("name_prefix_pattern=MARK%25i", ["MARK%inv"]),
+        ("name_prefix_pattern=MARK.o|MARK%25in", ["MARK.orders", "MARK%inv"]),
+        ("name_pattern=MARK&uri_prefix_pattern=s3://", ["MARK.orders", "MARK_Orders", "MARK%inv"]),
+        ("name_pattern=MARK&uri_prefix_pattern=://", ["MARK.orders", "MARK_Orders", "MARK%inv"]),
+        ("name_pattern=MARK&uri_prefix_pattern=~", ["MARK.orders", "MARK_Orders", "MARK%inv"]),
+        ("name_pattern=MARK&uri_prefix_pattern=S3", []),
+        ("name_pattern=MARK_i&only_active=true", ["MARK%inv"]),
+        ("name_pattern=MARK_i&only_active=false", ["MARK%inv"]),
+        ("name_pattern=MARK&dag_ids=sales", []),
         ("name_pattern=MARK&uri_prefix_pattern=s3://us", ["MARK%inv"]),
         ("name_pattern=MARK&order_by=-name", ["MARK_Orders", "MARK.orders", "MARK%inv"]),
         ("name_pattern=MARK&order_by=uri,-id", ["MARK_Orders", "MARK.orders", "MARK%inv"]),
@@ -130,8 +145,10 @@ def test_assets_are_found_by_patterns(api: Api, mark: str, query: str, found: li
 
 
 @pytest.mark.parametrize(
-    "query", ["order_by=nothing", "order_by=-", "limit=-1", "offset=x", "name_pattern=%00"]
-)
+    "query",
+    ["order_by=nothing", "order_by=-", "limit=-1", "offset=x", "name_pattern=%00", "only_active=x",
+     "name_pattern=" + "a|" * 50, "uri_prefix_pattern=" + "a|" * 1000],
+)  # fmt: skip
 def test_a_list_that_cannot_be_is_422(api: Api, query: str) -> None:
     problem(api.send("GET", f"/api/v2/assets?{query}"))
 
@@ -239,3 +256,10 @@ def test_a_writer_that_is_not_known_is_null(api: Api, mark: str) -> None:
     api.send_json("PUT", path(asset, "key"), {"value": 1})
     AssetEntry.objects.filter(asset=asset).update(writer="")
     assert api.send("GET", path(asset, "key")).json()["last_updated_by"] is None
+
+
+def test_an_increment_looks_its_asset_up_once(api: Api, mark: str) -> None:
+    path = f"/api/v2/assets/{id_of(api, mark)}/state-store/n/increment"
+    with CaptureQueriesContext(connection) as sent:
+        assert api.send_json("POST", path, {"by": 1}).status_code == 200
+    assert sum('"statestore_asset"."uri"' in query["sql"] for query in sent) == 1

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from statestore.access import Right
+from statestore.models import Entry
 from tests.api.conftest import Answer, Api, problem, value_text
 
 PATH = "/api/v2/state-store/batch"
@@ -56,6 +57,41 @@ def test_values_are_kept_digit_for_digit(api: Api) -> None:
     assert value_text(api.get("a")) == value
 
 
+def test_many_keys_are_written_as_each_alone_would_be(
+    api: Api, django_assert_max_num_queries: Any
+) -> None:
+    values = [r"\u0000", r"🦆 \ud83e\udd86", "\u202e", r"a\nb", "'; %s {}", r"\\\""]
+    keys = [f"key {place}/🦆" for place in range(len(values))]
+    written = [
+        operation(api, "set", key, value="HERE", expires_at=None)
+        for key in [*keys, "brief", "progress"]
+    ]
+    written[-2:] = [
+        operation(api, "set", "brief", value=1, expires_in=0),
+        operation(api, "set", "progress", value={"status": "failed"}),
+    ]
+    body = json.dumps({"operations": written})
+    for text in values:
+        body = body.replace('"HERE"', f'"{text}"', 1)
+    with django_assert_max_num_queries(16):
+        answer = api.send("POST", PATH, body.encode(), **{"Statestore-Write": "a-2"})
+    assert answer.json() == {"results": [{"version": 1}] * len(written)}
+    for key, text in zip(keys, values, strict=True):
+        assert value_text(api.get(key)) == f'"{text}"'
+        assert api.get(key).json()["expires_at"] is None
+    assert api.get("brief").status_code == 404
+    assert api.get("progress").json()["expires_at"] is not None
+    stored = Entry.objects.get(key="progress")
+    assert stored.task_instance.status == "failed"
+    assert stored.writer != ""
+
+    late = api.send(
+        "POST", PATH, body.replace("failed", "done").encode(), **{"Statestore-Write": "a-1"}
+    )
+    assert late.json() == {"results": [{}] * len(written)}
+    assert api.get("progress").json()["value"] == {"status": "failed"}
+
+
 def test_a_batch_may_hold_task_instances_and_assets(api: Api) -> None:
     asset = api.send_json("POST", "/api/v2/assets", {"name": f"{api.scope.run_id}"}).json()["id"]
     results(
@@ -101,6 +137,14 @@ def test_1000_operations_are_let_in_and_1001_are_not(api: Api) -> None:
     assert api.keys() == []
     assert len(results(api, *told[:1000])) == 1000
     assert api.collection("GET").json()["total_entries"] == 1000
+
+
+def test_what_follows_the_operations_that_may_be_is_not_even_read(api: Api) -> None:
+    told = json.dumps(operation(api, "get", "k"))
+    body = f'{{"operations": [{(told + ",") * 1000} nonsense'
+    assert problem(api.send("POST", PATH, body.encode()))["type"] == "too_long"
+    body = '{"operations": [{"op": "get", "other": 1, nonsense'
+    assert problem(api.send("POST", PATH, body.encode()))["type"] == "extra_forbidden"
 
 
 def test_each_operation_needs_its_right_and_the_one_that_lacks_it_is_named(
@@ -180,6 +224,16 @@ def test_a_stale_attempt_changes_nothing(api: Api, how: str) -> None:
 )  # fmt: skip
 def test_what_is_no_batch_names_the_place(api: Api, body: Any, loc: list[Any]) -> None:
     assert problem(api.send_json("POST", PATH, body))["loc"] == loc
+
+
+def test_a_number_beyond_all_numbers_is_refused_with_its_place(api: Api) -> None:
+    told = json.dumps(operation(api, "set", "a", value=["HERE"]))
+    body = f'{{"operations": [{told.replace(chr(34) + "HERE" + chr(34), "1" * 251 + "e99")}]}}'
+    refused = problem(api.send("POST", PATH, body.encode()))
+    assert (refused["loc"], refused["type"]) == (
+        ["body", "operations", 0, "value", 0],
+        "finite_number",
+    )
 
 
 def test_an_empty_batch_does_nothing(api: Api) -> None:

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from statestore.access import Right
+from statestore.jsontext import MAX_DEPTH
+from statestore.services import api_token_create
 from tests.api.conftest import Answer, Api, problem, value_text
 
 MERGE = "application/merge-patch+json"
@@ -59,12 +62,31 @@ def test_a_patch_that_is_no_object_is_422(api: Api, patch: str) -> None:
 
 @pytest.mark.parametrize(
     ("patch", "status"),
-    [("", 422), ("{", 400), ('{"a": NaN}', 422), ('{"a": 1, "a": 2}', 422), ('{"a": {"b": "\\ud800"}}', 422)],
+    [("", 422), ("{", 400), ('{"a": NaN}', 422), ('{"a": 1, "a": 2}', 422), ('{"a": {"b": "\\ud800"}}', 422),
+     ('{"a": {"b": %s}}' % ("9" * 295 + "e20"), 422)],
 )  # fmt: skip
 def test_a_patch_that_is_no_strict_json_is_refused(api: Api, patch: str, status: int) -> None:
     api.put("key", {"a": 0})
     assert merge(api, patch).status_code == status
     assert api.value("key") == {"a": 0}
+
+
+@pytest.mark.parametrize("inside", ["1", "1e100", '"\\ud83d\\ude00"'])
+def test_a_merge_may_be_as_deep_as_a_put_and_no_deeper(api: Api, inside: str) -> None:
+    def nested(levels: int) -> str:
+        return '{"a":' * levels + inside + "}" * levels
+
+    for value in ("1", "{}", nested(MAX_DEPTH)):
+        api.put_text("key", f'{{"value": {value}}}')
+        assert problem(merge(api, nested(MAX_DEPTH + 1)))["type"] == "too_deep"
+        assert value_text(api.get("key")) == value
+        assert merge(api, nested(MAX_DEPTH)).status_code == 200
+        assert value_text(api.get("key")) == nested(MAX_DEPTH)
+
+
+def test_a_name_that_is_no_text_is_refused(api: Api) -> None:
+    api.put("key", {})
+    assert problem(merge(api, '{"\\ud800": 1}'))["type"] == "string_unicode"
 
 
 def test_a_missing_key_is_404(api: Api) -> None:
@@ -91,3 +113,15 @@ def test_merges_cannot_make_a_value_longer_than_a_put_could(api: Api, settings: 
     api.put("key", {"a": "x" * 60})
     assert problem(merge(api, json.dumps({"b": "x" * 60})))["type"] == "value_too_large"
     assert api.value("key") == {"a": "x" * 60}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("right", [Right.WRITE, Right.VIEW, Right.CLEAR])
+def test_it_needs_the_rights_to_write_and_to_view_for_it_answers_the_value(
+    api: Api, right: Right
+) -> None:
+    api.put("key", {"password": 1})
+    _, secret = api_token_create(name="one right", rights=[right])
+    answer = merge(api.at(token=secret), "{}")
+    assert answer.status_code == 403
+    assert b"password" not in answer.content

@@ -63,6 +63,7 @@ def test_the_text_of_a_value_is_kept_to_the_letter(api: Api, text: str) -> None:
         ('{"value": NaN}', ["body", "value"], "NaN"),
         ('{"value": {"a": [1, -Infinity]}}', ["body", "value", "a", 1], "Infinity"),
         ('{"value": [1e999]}', ["body", "value", 0], "infinity"),
+        ('{"value": {"a": [%s]}}' % ("1" * 251 + "e99"), ["body", "value", "a", 0], "infinity"),
         (r'{"value": ["\ud800"]}', ["body", "value", 0], "surrogate"),
         (r'{"value": {"\udfff": 1}}', ["body", "value"], "surrogate"),
         ('{"value": {"a": 1, "a": 2}}', ["body", "value"], "twice"),

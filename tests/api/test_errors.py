@@ -21,7 +21,20 @@ def test_another_verb_is_405_and_allow_names_the_right_ones(
 ) -> None:
     response = api.send(method, task_path(api.scope, rest))
     assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
-    assert {word.strip() for word in response["Allow"].split(",")} - {"OPTIONS", "HEAD"} == allowed
+    assert {word.strip() for word in response["Allow"].split(",")} - {"HEAD"} == allowed
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["assets", "task-instances", "state-store/batch", "healthz", "readyz", "schema", "metrics"],
+)
+def test_options_is_a_verb_as_any_other_and_tells_nothing_of_the_server(
+    api: Api, path: str
+) -> None:
+    response = api.send("OPTIONS", f"/api/v2/{path}")
+    assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
+    assert set(response.json()) == {"detail", "code"}
+    assert "OPTIONS" not in response["Allow"]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from django.test import Client
 
 from statestore.api.openapi.generator import PREFIX, document, operation_name
 from statestore.api.openapi.operations import OPERATIONS, TAGS
-from statestore.api.openapi.shapes import BODY_EXAMPLES
+from statestore.api.openapi.shapes import ANSWER_EXAMPLES, BODY_EXAMPLES
 from statestore.api.urls import urlpatterns
 from statestore.swagger_ui import SwaggerUI
 from tests.server import ROOT
@@ -59,6 +59,18 @@ def test_every_operation_has_a_summary_a_tag_and_an_id_of_its_own() -> None:
 def test_the_example_of_every_body_fits_its_schema(name: str) -> None:
     schema = {"$ref": f"#/components/schemas/{name}", "components": document()["components"]}
     jsonschema.Draft202012Validator(schema).validate(BODY_EXAMPLES[name])
+
+
+@pytest.mark.parametrize("name", ANSWER_EXAMPLES)
+def test_the_example_of_every_answer_fits_its_schema(name: str) -> None:
+    schema = {"$ref": f"#/components/schemas/{name}", "components": document()["components"]}
+    jsonschema.Draft202012Validator(schema).validate(ANSWER_EXAMPLES[name])
+
+
+def test_every_operation_says_what_a_wrong_verb_and_an_unreadable_path_are_answered() -> None:
+    for operations in document()["paths"].values():
+        for operation in operations.values():
+            assert {"400", "405"} <= set(operation["responses"])
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ names = st.lists(st.sampled_from(["/", *WORDS]), min_size=1, max_size=6).map("".
 @example("d", "r", "t", "state-store")
 @example("d", "r", "t", "any/state-store")
 @example("d", "r", "t", "any/attempts")
+@example("d", "r", "t/state-store", "k")
 def test_a_path_leads_to_its_scope_and_key(dag: str, run: str, task: str, key: str) -> None:
     try:
         scope = check_scope(TaskScope(dag, run, task))
@@ -40,6 +41,16 @@ def test_a_path_leads_to_its_scope_and_key(dag: str, run: str, task: str, key: s
 def test_a_key_may_be_a_word_of_the_paths(api: Api, key: str) -> None:
     assert api.put(key, 1).status_code == 204
     assert api.value(key) == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("key", ["x/state-store/k", "state-store/k"])
+def test_a_key_that_a_path_could_not_tell_from_another_tasks_is_refused(api: Api, key: str) -> None:
+    """`t/state-store/x` as a task's id would lead to the key `x/…` of the task `t`."""
+    api.put("key", 1)
+    assert api.put(key, 1).status_code == 422
+    assert api.entry("DELETE", key).status_code == 422
+    assert api.keys() == ["key"]
 
 
 @pytest.mark.django_db

@@ -131,6 +131,17 @@ def test_a_body_that_nobody_wants_does_not_cost_the_connection(
     assert statuses == {204}
 
 
+def test_slow_bodies_without_credentials_hold_no_thread(server: Server, scope: TaskScope) -> None:
+    start = head(server, "PUT", entry_path(scope, "key"), "Content-Length: 1000")
+    start = start.replace(server.token.encode(), b"nobody") + b"{"
+    with contextlib.ExitStack() as connections:
+        for _ in range(8):  # twice as many as the server has threads
+            slow = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+            connections.enter_context(slow).sendall(start)
+        assert httpx.get(f"{server.url}/api/v2/healthz", timeout=20).status_code == 200
+        assert slow.recv(12) == b"HTTP/1.1 401"
+
+
 def test_a_body_that_is_refused_unread_does_not_become_the_next_request(
     server: Server, scope: TaskScope
 ) -> None:

@@ -6,6 +6,7 @@ few hundred, always the same ones.
 """
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +19,7 @@ from schemathesis.config import SchemathesisConfig
 
 from statestore.api.openapi.generator import document, operation_name
 from statestore.api.openapi.operations import OPERATIONS
-from statestore.protocol import WRITE_HEADER
+from statestore.protocol import DEADLINE_HEADER, WRITE_HEADER
 from tests.server import Server, database_for, environment_for
 
 EXAMPLES = int(os.environ.get("STATESTORE_FUZZ_EXAMPLES", "0"))
@@ -82,6 +83,8 @@ def with_a_valid_write(case: AnyCase) -> None:
     valid = case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE
     if valid and headers and headers.get(WRITE_HEADER) == "0":
         headers[WRITE_HEADER] = "a-1"
+    if headers and re.fullmatch(r"[0-9][0-9.eE+-]*", str(headers.get(DEADLINE_HEADER))):
+        headers[DEADLINE_HEADER] = "4102444800.25"  # one that has not passed
 
 
 @API.parametrize()

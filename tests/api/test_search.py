@@ -89,6 +89,37 @@ def test_a_row_says_what_is_known(api: Api) -> None:
     assert (row["progress"], row["keys"], row["status"]) == (None, 1, "none")
 
 
+STATES = ("running", "stalled", "done", "failed", "none")
+
+
+def test_a_progress_that_has_expired_is_gone_before_the_sweep(api: Api) -> None:
+    then = datetime.now(UTC) - timedelta(hours=1)
+    hour = int(then.timestamp() // 3600)
+    Entry.objects.filter(key="progress").update(expires_at=then, expires_hour=hour)
+    assert {row["status"] for row in page(api)["task_instances"]} == {"none"}
+    assert [runs(api, f"status={state}") for state in STATES] == ["", "", "", "", "abcde"]
+
+
+@pytest.mark.parametrize("seconds", [290, 310, 325, 340])
+@pytest.mark.parametrize("lag", [0, 10, 29])
+def test_the_filter_and_the_row_agree_about_the_state(api: Api, seconds: int, lag: int) -> None:
+    then = datetime.now(UTC) - timedelta(seconds=seconds)
+    Entry.objects.update(updated_at=then)
+    TaskInstance.objects.update(active_at=then - timedelta(seconds=lag))
+    rows = page(api)["task_instances"]
+    for state in STATES:
+        expected = {row["run_id"][-1] for row in rows if row["status"] == state}
+        assert set(runs(api, f"status={state}")) == expected
+
+
+@pytest.mark.parametrize(
+    ("q", "status"),
+    [("a+" * 10, 200), ("a+" * 11, 422), ("a+" * 1000, 422), ("a" * 250, 200), ("a" * 251, 422)],
+)
+def test_a_search_has_no_more_words_than_are_of_use(api: Api, q: str, status: int) -> None:
+    assert api.send("GET", f"/api/v2/task-instances?q={q}").status_code == status
+
+
 def test_pages_lead_through_all_of_them_once(api: Api) -> None:
     seen, cursor = "", ""
     while cursor is not None:

@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 
 from statestore.access import Right
+from statestore.models import GroupReach
 from statestore.protocol import TaskScope
 from statestore.queries import forget_principals, principal_of_user, sign_task_token
 from statestore.services import api_token_create, api_token_revoke
@@ -141,3 +142,20 @@ def test_one_that_a_user_made_ends_with_the_users_rights(api: Api) -> None:
     User.objects.update(is_active=False)
     forget_principals()
     assert task.get("key").status_code == 401
+
+
+def test_one_that_a_user_made_ends_with_the_users_reach(api: Api) -> None:
+    user = User.objects.create_user("ann")
+    for patterns in ("hr_*", f"{api.scope.dag_id}*"):
+        group = Group.objects.create(name=patterns)
+        codenames = ["view_entry", "change_entry", "delete_entry"]
+        group.permissions.set(Permission.objects.filter(codename__in=codenames))
+        GroupReach.objects.create(group=group, dag_patterns=patterns)
+        user.groups.add(group)
+    maker = principal_of_user(user)
+    token = sign_task_token(api.scope, datetime.now(UTC) + timedelta(hours=1), maker=maker)
+    task = api.at(token=token)
+    assert task.put("key", 1).status_code == 204
+    user.groups.remove(group)
+    forget_principals()
+    assert (task.put("key", 2).status_code, task.get("key").status_code) == (403, 404)

@@ -79,3 +79,13 @@ def test_when_every_place_is_taken_it_is_503(api: Api, settings: Any) -> None:
 def test_numbers_that_are_none_are_422(api: Api, query: str) -> None:
     api.put("key", 1)
     problem(api.send("GET", task_path(api.scope, f"state-store/key?{query}")))
+
+
+@pytest.mark.django_db
+def test_whoever_waits_reads_the_version_alone(
+    api: Api, django_assert_num_queries: Any, settings: Any
+) -> None:
+    api.put("key", "x" * 1000)
+    with django_assert_num_queries(1) as looked:
+        waiting.entry_wait(scope=api.scope, key="key", newer_than=0, seconds=1)
+    assert "value" not in looked.captured_queries[0]["sql"]

@@ -1,3 +1,4 @@
+import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,9 @@ import pytest
 from statestore.protocol import TaskScope
 from tests.faults.job_system import FindableJob, Job, JobSystem, Task
 from tests.server import Server
+
+KILLS = int(os.environ.get("STATESTORE_TEST_KILLS") or 50)
+"""How many workers the tests with random kills kill."""
 
 NewTask = Callable[[type[Job]], Task]
 

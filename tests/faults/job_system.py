@@ -44,7 +44,9 @@ class JobSystem:
         """Take a job; its id."""
         external_id = f"job-{uuid.uuid4().hex[:8]}"
         job = {"token": token, "ends_as": self.ends_as, "ends_after": self.ends_after}
-        (self.folder / external_id).write_text(json.dumps(job))
+        unfinished = self.folder / f".{external_id}"  # a search never sees half a job
+        unfinished.write_text(json.dumps(job))
+        unfinished.rename(self.folder / external_id)
         _add_line(self.folder / "submissions", token)
         return external_id
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.conftest import NewTask
+from tests.faults.conftest import KILLS, NewTask
 from tests.faults.job_system import CautiousJob, FindableJob, Job, Task
 
 pytestmark = pytest.mark.slow
@@ -99,13 +99,14 @@ def test_a_cautious_job_fails_where_nothing_tells_and_is_never_submitted_twice(
     }
 
 
+@pytest.mark.timeout(120 + 2 * KILLS)
 def test_attempts_that_are_killed_one_after_another_submit_once(new_task: NewTask) -> None:
     seed = random.randrange(10**6)
     print("seed", seed)  # noqa: T201 - shown when it fails
-    dice = random.Random(seed)
-    for _ in range(15):
-        task, killed = new_task(FindableJob), 0
-        while task.attempt(killed_at=dice.randrange(30)) is None and killed < 8:
-            killed += 1
+    dice, kills = random.Random(seed), 0
+    while kills < KILLS:
+        task, most = new_task(FindableJob), kills + 8
+        while kills < most and task.attempt(killed_at=dice.randrange(14)) is None:
+            kills += 1
         assert "result of" in task.attempt()
         assert len(task.system.submissions) == 1

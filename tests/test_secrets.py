@@ -1,0 +1,211 @@
+"""Values that look like secrets are found after they were written, hidden, and refused where wished."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from statestore import services
+from statestore.access import Grant, Principal, Right
+from statestore.errors import NotFoundError
+from statestore.models import AuditEntry, Entry, SecretFinding, SecretScan, TaskInstance
+from statestore.protocol import AssetScope, TaskScope
+from statestore.queries import findings, hidden_keys, secret_count
+from statestore.secrets_scan import secrets_in
+from statestore.services import Writer
+from statestore.tasks import scan_secrets
+from tests.storage import ME, expire, put
+
+ALL = Principal("tests", (Grant(frozenset(Right)),))
+PASSWORD = '{"password": "correct horse"}'
+
+
+def jwt() -> str:
+    parts = [{"alg": "HS256", "typ": "JWT"}, {"sub": "1234567890"}]
+    texts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode() for part in parts]
+    return ".".join([*(text.rstrip("=") for text in texts), "dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P"])
+
+
+@pytest.mark.parametrize(
+    ("value", "rule"),
+    [
+        ("AKIA" + "Q3EXAMPLE7KEYA12", "AWS Access Key"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA1234567890\n", "Private Key"),
+        ("postgresql://app:s3cretpw@db.internal/app", "Basic Auth Credentials"),
+        ("ghp_" + "a1B2" * 9, "GitHub Token"),
+        ("sst_" + "a" * 43, "Statestore token"),
+        (jwt(), "JSON Web Token"),
+    ],
+)
+def test_forms_are_known_wherever_they_stand(value: str, rule: str) -> None:
+    for nested, place in ((value, ""), ({"a": [1, {"b": value}]}, "/a/1/b")):
+        assert [(s.rule, s.place) for s in secrets_in("k", nested)] == [(rule, place)]
+
+
+@pytest.mark.parametrize(
+    "name", ["password", "db_password", "apiKey", "API_KEY", "accessKey", "token", "auth-token",
+             "client.secret", "AWSSecretKey", "credentials"],
+)  # fmt: skip
+def test_names_of_secrets_are_known(name: str) -> None:
+    assert secrets_in(name, "abcdef")
+    assert secrets_in("config", {"nested": {name: "abcdef"}})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("last_page", 7),
+        ("job_id", "application_1732085112_0042"),
+        ("next_page_token", "CAUQAA"),
+        ("job_id.submission", {"token": "b1946ac92492d2347c6235b4d2611184", "state": "reserved"}),
+        ("tokens", 512),
+        ("token_count", "512 000"),
+        ("secret_name", "prod/db"),
+        ("password", "{{ conn.db.password }}"),
+        ("password", "${DB_PASSWORD}"),
+        ("secret", "arn:aws:secretsmanager:eu-west-1:1:secret:x"),
+        ("password", None),
+        ("password", ""),
+        ("checksum", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
+        ("file", "s3://bucket/2026/11/20/part-0001.parquet"),
+        ("url", "https://db.internal/path?x=1"),
+        ("progress", {"current": 1, "total": 9, "unit": "rows", "message": "token 3 of 9"}),
+    ],
+)
+def test_what_tasks_usually_keep_is_no_secret(key: str, value: Any) -> None:
+    assert secrets_in(key, value) == []
+
+
+def test_a_huge_value_ends() -> None:
+    assert secrets_in("k", {"rows": ["x" * 10] * 200_000, "deep": ["y" * 1_000_000]}) == []
+
+
+def task_id(scope: TaskScope) -> int:
+    return int(TaskInstance.objects.get(scope_digest=scope.digest).pk)
+
+
+def hidden(scope: TaskScope) -> set[str]:
+    return {key for _, key in hidden_keys([task_id(scope)])}
+
+
+@pytest.mark.django_db
+class TestScan:
+    def test_it_finds_what_was_written_and_nothing_else(self, scope: TaskScope) -> None:
+        put(scope, "config", PASSWORD)
+        put(scope, "page", "7")
+        assert hidden(scope) == set()
+        scan_secrets()
+        assert hidden(scope) == {"config"}
+        (found,) = findings(ALL)
+        assert (found.scope, found.key, found.rules) == (
+            scope, "config", ["name of a secret at /password"],
+        )  # fmt: skip
+        assert secret_count(ALL) == 1
+        assert "correct horse" not in str(SecretFinding.objects.values())
+
+    def test_it_reads_only_what_changed_since(self, scope: TaskScope) -> None:
+        old, new = scope.at(1), scope.at(2)
+        put(old, "config", PASSWORD)
+        long_ago = datetime.now(UTC) - timedelta(hours=1)
+        Entry.objects.update(updated_at=long_ago)
+        TaskInstance.objects.update(active_at=long_ago)
+        SecretScan.objects.create(
+            pk=1, changed_until=datetime.now(UTC), entry_id=10**12, asset_entry_id=0
+        )
+        put(new, "config", PASSWORD)
+        scan_secrets()
+        assert (hidden(old), hidden(new)) == (set(), {"config"})
+        scan_secrets()  # the round has begun anew
+        assert hidden(old) == {"config"}
+
+    def test_a_write_is_found_though_its_task_was_touched_before(self, scope: TaskScope) -> None:
+        put(scope, "progress", "1")
+        scan_secrets()
+        SecretScan.objects.update(entry_id=10**12)
+        TaskInstance.objects.update(active_at=datetime.now(UTC) - timedelta(seconds=29))
+        put(scope, "config", PASSWORD)
+        scan_secrets()
+        assert hidden(scope) == {"config"}
+
+    def test_the_round_goes_through_everything(
+        self, scope: TaskScope, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("statestore.services.secrets.ROUND", 3)
+        for number in range(8):
+            put(scope, f"k{number}", PASSWORD)
+        long_ago = datetime.now(UTC) - timedelta(hours=1)
+        Entry.objects.update(updated_at=long_ago)
+        assert [scan_secrets() for _ in range(4)] == [3, 3, 2, 3]
+        assert len(hidden(scope)) == 8
+
+    def test_what_was_overwritten_stays_hidden_while_a_version_holds_it(
+        self, scope: TaskScope
+    ) -> None:
+        put(scope, "config", PASSWORD)
+        put(scope, "config", "0")
+        scan_secrets()
+        assert hidden(scope) == {"config"}
+        for number in range(1, 20):
+            put(scope, "config", str(number))
+        scan_secrets()
+        assert hidden(scope) == set()
+
+    def test_a_finding_goes_with_its_key(self, scope: TaskScope) -> None:
+        for key in ("a", "b"):
+            put(scope, key, PASSWORD)
+        scan_secrets()
+        services.entry_delete(scope=scope, key="a", writer=ME)
+        expire(scope, "b")
+        assert findings(ALL) == []
+        assert secret_count(ALL) == 0
+        put(scope, "a", "1")
+        scan_secrets()
+        assert "a" not in hidden(scope)
+
+    def test_assets_are_scanned_too(self) -> None:
+        asset, _ = services.asset_register(name="orders", uri="s3://orders")
+        services.entry_set(
+            scope=AssetScope(asset.id), key="config", value=PASSWORD,
+            decoded=json.loads(PASSWORD), writer=ME,
+        )  # fmt: skip
+        scan_secrets()
+        (found,) = findings(ALL)
+        assert (found.asset, found.key) == ("orders", "config")
+        assert hidden_keys([asset.id], of_asset=True) == {(asset.id, "config")}
+
+    def test_who_reaches_other_dags_hears_nothing(self, scope: TaskScope) -> None:
+        put(scope, "config", PASSWORD)
+        scan_secrets()
+        other = Principal("x", (Grant(frozenset(Right), ("hr_*",), ("hr_*",)),))
+        assert (findings(other), secret_count(other)) == ([], 0)
+
+    def test_a_false_alarm_stays_dismissed_and_is_in_the_audit(self, scope: TaskScope) -> None:
+        put(scope, "config", PASSWORD)
+        scan_secrets()
+        vera = Writer("user vera", reason="a test account")
+        services.secret_dismiss(scope=scope, key="config", writer=vera)
+        put(scope, "config", '{"password": "another one"}')
+        scan_secrets()
+        assert hidden(scope) == set()
+        assert findings(ALL) == []
+        assert [found.dismissed_by for found in findings(ALL, dismissed=True)] == ["user vera"]
+        put(scope, "config", '{"password": "x", "api_key": "abcdef"}')
+        scan_secrets()
+        assert hidden(scope) == {"config"}
+        entry = AuditEntry.objects.get()
+        assert (entry.action, entry.key, entry.reason) == (
+            "not_a_secret", "config", "a test account",
+        )  # fmt: skip
+        with pytest.raises(NotFoundError):
+            services.secret_dismiss(scope=scope, key="nothing", writer=vera)
+
+    def test_revealing_is_in_the_audit_and_the_value_is_not(self, scope: TaskScope) -> None:
+        put(scope, "config", PASSWORD)
+        value = services.secret_reveal(scope=scope, key="config", writer=Writer("user vera"))
+        assert value == PASSWORD
+        assert "correct horse" not in str(AuditEntry.objects.values())
+        assert AuditEntry.objects.get().action == "revealed"
+        with pytest.raises(NotFoundError):
+            services.secret_reveal(scope=scope, key="nothing", writer=ME)
