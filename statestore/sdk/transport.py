@@ -385,7 +385,7 @@ class _Tries:
                 f"The state store at {self._url} cannot be reached ({problem}); tried {self._count}"
                 f" times in {self._seconds:.0f} s. Is it running, and is STATESTORE_URL right?"
             )
-        slow = isinstance(outcome, Answer) and outcome.status == _TOO_LATE
+        slow = certain and isinstance(outcome, Answer) and outcome.status == _TOO_LATE
         if self._count == 1 and not slow:  # this side, or the way, was slow: nothing is wrong there
             logger.warning(
                 "the state store at %s cannot be reached (%s): trying for up to %.0f s",
