@@ -133,17 +133,17 @@ def test_a_status_that_was_overwritten_meanwhile_is_not_reported(
     scope: TaskScope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two write progress at once; the slower one reports its status after the other has."""
-    from statestore.services import entries
+    from statestore.services import summaries
 
-    touch = entries._touch
+    update = summaries.update
 
     def overtaken(*args: object) -> None:
         monkeypatch.undo()
         put(scope, "progress", '{"status": "done"}')
-        touch(*args)  # type: ignore[arg-type]
+        update(*args)  # type: ignore[arg-type]
 
     put(scope, "progress", '{"status": "done"}')
-    monkeypatch.setattr(entries, "_touch", overtaken)
+    monkeypatch.setattr(summaries, "update", overtaken)
 
     put(scope, "progress", '{"status": "running"}')
 

@@ -6,37 +6,32 @@ A write of an attempt is refused once a newer one has started.
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef
 
 from statestore.access import is_person
 from statestore.errors import NotFoundError, PreconditionFailedError
-from statestore.jsontext import decode
-from statestore.models import Entry, TaskInstance
-from statestore.progress import sample_of
 from statestore.protocol import (
     NEVER_EXPIRE,
     PROGRESS_KEY,
     AssetScope,
     NeverExpire,
     Scope,
-    Status,
     TaskScope,
-    progress_status,
 )
-from statestore.queries import ACTIVE_AT_LAG
+from statestore.services import summaries
 from statestore.services.attempts import hold, refuse_stale, scope_parameters
 from statestore.services.audit import Action, audit_record
 from statestore.services.refusal import refuse_secret
-from statestore.sql import samples, task_instances
+from statestore.services.summaries import Written
+from statestore.sql import task_instances
 from statestore.sql.entries import clear_all_map_indices, entries_of, owner_of, writes_of
-from statestore.sql.statement import first, read_time
+from statestore.sql.statement import first
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +114,7 @@ def entry_set(
         if precondition == ALWAYS and writer.session is not None:
             return None
         raise _not_so(key, version)
-    _touch(row, key, decoded, now, writer.attempt)
+    summaries.update([Written(row, key, decoded, writer.attempt)], now)
     return int(row[0])
 
 
@@ -146,12 +141,7 @@ def entries_overwrite(*, overwrites: Sequence[Overwrite], writer: Writer) -> lis
     others = [one for one in overwrites if one.key != PROGRESS_KEY]
     written = _set_many(reports, writer, now) | _set_many(others, writer, now)
     changed = [(one, row) for one in overwrites if (row := written.get((one.owner, one.key)))]
-    _take_samples([(row, one.decoded, one.attempt) for one, row in changed], now)
-    touched = set[int]()
-    for one, row in changed:
-        if one.owner not in touched or one.key == PROGRESS_KEY:
-            _summarize(row, one.key, one.decoded, now)
-            touched.add(one.owner)
+    summaries.update([Written(row, one.key, one.decoded, one.attempt) for one, row in changed], now)
     rows_of_all = (written.get((one.owner, one.key)) for one in overwrites)
     return [None if row is None else int(row[0]) for row in rows_of_all]
 
@@ -212,7 +202,7 @@ def entry_patch(
         if precondition == ALWAYS:  # it was created meanwhile
             return entry_patch(scope=scope, key=key, value=value, decoded=decoded, writer=writer)
         raise _not_so(key, version)
-    _touch(row, key, decoded, now, writer.attempt)
+    summaries.update([Written(row, key, decoded, writer.attempt)], now)
     return int(row[0])
 
 
@@ -263,7 +253,7 @@ def _delete(scope: Scope, key: str, writer: Writer, precondition: Precondition) 
             raise _not_so(key, version)
         return False
     if isinstance(scope, TaskScope):
-        forget_progress([row])
+        summaries.forget_progress([row])
     logger.info("%s deleted key %r of %s", writer.name, key, scope)
     return True
 
@@ -290,7 +280,7 @@ def entries_clear(
     else:
         rows = entries_of(scope).clear.rows(owner=owner_of(scope))
     if isinstance(scope, TaskScope):
-        forget_progress(rows)
+        summaries.forget_progress(rows)
     if rows:
         every = " (all map indices)" if all_map_indices else ""
         logger.info("%s cleared %s keys of %s%s", writer.name, len(rows), scope, every)
@@ -307,16 +297,6 @@ def entries_clear(
 def cleared_keys(deleted: list[tuple[Any, ...]]) -> str:
     """How many entries were deleted, and the keys that they had, for the audit."""
     return f"{len(deleted)} keys: " + ", ".join(sorted({row[1] for row in deleted}))
-
-
-def forget_progress(deleted: list[tuple[Any, ...]]) -> None:
-    """A task instance whose progress is among the deleted entries no longer reports a status."""
-    ids = [task_instance_id for task_instance_id, key, *_ in deleted if key == PROGRESS_KEY]
-    if ids:
-        written_again = Entry.objects.filter(task_instance=OuterRef("pk"), key=PROGRESS_KEY)
-        silent = TaskInstance.objects.filter(~Exists(written_again), pk__in=ids)
-        silent.update(status=Status.NONE.value)
-        samples.forget.count(ids=json.dumps(ids))
 
 
 # --- shared by the writes above ---
@@ -376,54 +356,3 @@ def _version_now(scope: Scope, key: str, writer: Writer, now: datetime) -> int |
 def _not_so(key: str, version: int | None) -> PreconditionFailedError:
     state = "does not exist" if version is None else f"is in version {version}"
     return PreconditionFailedError(f"The key {key!r} {state}.", version=version)
-
-
-def _touch(
-    row: tuple[Any, ...], key: str, decoded: Any, now: datetime, attempt: int | None
-) -> None:
-    """Update the task instance's summary where it is too old or wrong, and take a sample of its
-    progress where that is due: rarely a statement.
-    """
-    _take_samples([(row, decoded, attempt)], now)
-    _summarize(row, key, decoded, now)
-
-
-def _take_samples(
-    written: Iterable[tuple[tuple[Any, ...], Any, int | None]], now: datetime
-) -> None:
-    """Keep what was reported, of those of the written rows where a sample is due."""
-    rows = [
-        {"id": row[1], "attempt": attempt, "done": sample[0], "total": sample[1]}
-        for row, decoded, attempt in written
-        if row[4] and (sample := sample_of(decoded))
-    ]
-    if rows:
-        samples.take.count(rows=rows, now=now)
-
-
-def _summarize(row: tuple[Any, ...], key: str, decoded: Any, now: datetime) -> None:
-    version, task_instance_id, active_at, status = row[:4]
-    if active_at is None:
-        return  # an asset has no summary
-    # The status was read before the write took effect: where the entry is new, it may have been
-    # deleted meanwhile, and the status with it.
-    if key == PROGRESS_KEY and (version == 1 or progress_status(decoded).value != status):
-        _settle_status(task_instance_id, now)
-    elif now - read_time(active_at) >= ACTIVE_AT_LAG:
-        task_instances.touch.count(id=task_instance_id, now=now)
-
-
-def _settle_status(task_instance_id: int, now: datetime) -> None:
-    """Take over the status that the progress reports which is there now.
-
-    Whoever deletes progress holds the task instance. Whoever overwrites it does not: so look again.
-    """
-    progress = {"id": task_instance_id, "key": PROGRESS_KEY, "now": now}
-    while True:
-        with transaction.atomic():
-            task_instances.hold_by_id.rows(id=task_instance_id)
-            found = first(task_instances.progress_now.rows(**progress))
-            status = progress_status(decode(found[0])) if found else Status.NONE
-            task_instances.report.count(id=task_instance_id, now=now, status=status.value)
-        if first(task_instances.progress_now.rows(**progress)) == found:
-            return

@@ -6,7 +6,8 @@ from django.db import transaction
 
 from statestore.protocol import TaskScope
 from statestore.services.audit import Action, audit_record
-from statestore.services.entries import Writer, cleared_keys, forget_progress
+from statestore.services.entries import Writer, cleared_keys
+from statestore.services.summaries import forget_progress
 from statestore.sql import runs
 
 logger = logging.getLogger(__name__)

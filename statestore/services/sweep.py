@@ -11,7 +11,7 @@ from statestore.origin import SERVER, origin
 from statestore.protocol import PROGRESS_KEY
 from statestore.queries import expired_count
 from statestore.services.audit import Action, audit_record
-from statestore.services.entries import forget_progress
+from statestore.services.summaries import forget_progress
 from statestore.sql import sweep as sql
 
 logger = logging.getLogger(__name__)

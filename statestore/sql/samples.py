@@ -20,11 +20,14 @@ FROM {rows} JOIN statestore_taskinstance t ON t.id = r.id
 )
 
 # Those of task instances whose progress was deleted.
-forget: Final = Statement("""
-DELETE FROM statestore_progresssample AS s WHERE task_instance_id IN ({ids})
+forget: Final = Statement(
+    """
+DELETE FROM statestore_progresssample AS s WHERE task_instance_id IN (SELECT r.id FROM {rows})
     AND NOT EXISTS (SELECT 1 FROM statestore_entry e
         WHERE e.task_instance_id = s.task_instance_id AND e.key = 'progress')
-""")
+""",
+    {"id": "bigint"},
+)
 
 # The oldest ones, up to a limit: ids grow with the time, so no index on it is needed.
 delete_batch: Final = Statement("""

@@ -1,7 +1,6 @@
 """A named SQL statement, written once for PostgreSQL and SQLite.
 
-`{at}` marks a parameter that is a time, `{int}` and `{real}` a number, `{text}` a text (PostgreSQL must
-be told), `{ids}` stands for the numbers in the parameter `ids`, a JSON array,
+`{at}` marks a parameter that is a time, `{int}` a number, `{text}` a text (PostgreSQL must be told),
 `{share}` locks a task instance's row against a newer attempt that starts at the same moment, `{hold}`
 locks a row until the transaction ends, and `{skip}` keeps sweepers out of each other's way; SQLite has
 one writer at a time and needs none of the locks.
@@ -19,16 +18,11 @@ _FRAGMENTS: Final = {
         "at": "::timestamptz",
         "int": "::bigint",
         "text": "::text",
-        "real": "::double precision",
-        "ids": "SELECT json_array_elements_text(%(ids)s::json)::bigint",
         "share": "FOR SHARE",
         "hold": "FOR NO KEY UPDATE",
         "skip": "FOR UPDATE SKIP LOCKED",
     },
-    "sqlite": {
-        **dict.fromkeys(("at", "int", "text", "real", "share", "hold", "skip"), ""),
-        "ids": "SELECT value FROM json_each(%(ids)s)",
-    },
+    "sqlite": dict.fromkeys(("at", "int", "text", "share", "hold", "skip"), ""),
 }
 
 
