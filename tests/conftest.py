@@ -9,6 +9,7 @@ from django.db import connection
 
 from statestore.protocol import TaskScope
 from tests import missing
+from tests.proxy import Proxy, proxy_to
 from tests.server import Server, database_for, environment_for
 
 DATABASE_FIXTURES = {
@@ -111,3 +112,10 @@ def server(running_server: Server) -> Server:
     """
     running_server.start()
     return running_server
+
+
+@pytest.fixture
+def proxy(server: Server) -> Iterator[Proxy]:
+    """Another way to the server, which a test can disturb."""
+    with proxy_to(server.url) as opened:
+        yield opened

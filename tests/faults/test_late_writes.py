@@ -1,87 +1,17 @@
 """A try that the SDK gave up may still arrive: it must not undo what was written since."""
 
-import re
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from statestore.protocol import TaskScope
 from statestore.sdk import StateStore, TaskContext, TaskStore
+from tests.proxy import Proxy
 from tests.server import Server
 from tests.threads import run_async
-
-
-class SlowProxy:
-    """Passes connections on. It can hold requests back and send them later, and break a connection."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.holding = threading.Event()
-        self.breaking = threading.Event()
-        self.release = threading.Event()
-        self.delivered: list[bytes] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
-
-    def _pass_on(self, client: socket.socket) -> None:
-        with client, socket.create_connection(("127.0.0.1", self._port)) as server:
-            while request := _message(client):
-                breaks = self.breaking.is_set()
-                late = self.holding.is_set() or breaks
-                if breaks:
-                    self.breaking.clear()
-                    client.shutdown(socket.SHUT_RDWR)
-                if late:
-                    self.release.wait(30)
-                server.sendall(request)
-                answer = _message(server)
-                if late:  # whoever asked has gone
-                    self.delivered.append(answer)
-                    return
-                client.sendall(answer)
-
-    def close(self) -> None:
-        self._listener.close()
-
-
-def _message(connection: socket.socket) -> bytes:
-    """One whole HTTP message; nothing where the connection has ended."""
-    message = b""
-    while True:
-        head, end, body = message.partition(b"\r\n\r\n")
-        length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
-        chunked = b"chunked" in head.lower()
-        if end and (
-            body.endswith(b"0\r\n\r\n") if chunked else len(body) >= int(length[1] if length else 0)
-        ):
-            return message
-        try:
-            part = connection.recv(65536)
-        except ConnectionError:
-            return b""
-        if not part:
-            return b""
-        message += part
-
-
-@pytest.fixture
-def proxy(server: Server) -> Iterator[SlowProxy]:
-    proxy = SlowProxy(int(server.url.rpartition(":")[2]))
-    yield proxy
-    proxy.close()
 
 
 def _read(keys: TaskStore) -> Any:
@@ -116,7 +46,7 @@ PAIRS = [
 
 @pytest.mark.parametrize(("late", "then"), PAIRS)
 def test_a_given_up_try_that_arrives_late_changes_nothing(
-    server: Server, proxy: SlowProxy, scope: TaskScope, late: str, then: str
+    server: Server, proxy: Proxy, scope: TaskScope, late: str, then: str
 ) -> None:
     with StateStore(proxy.url, server.token, timeout=0.5, retry_seconds=20) as store:
         context = store.task(scope.dag_id, scope.run_id, scope.task_id)
@@ -145,7 +75,7 @@ async def aset(store: StateStore, keys: TaskStore) -> None:
 
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_a_broken_connection_is_waited_for_until_its_request_can_no_longer_begin(
-    server: Server, proxy: SlowProxy, scope: TaskScope, asynchronous: bool
+    server: Server, proxy: Proxy, scope: TaskScope, asynchronous: bool
 ) -> None:
     """Whoever breaks it (a proxy, a restart) may have passed the request on."""
     with StateStore(proxy.url, server.token, timeout=2, retry_seconds=20) as store:

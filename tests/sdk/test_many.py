@@ -18,7 +18,7 @@ from statestore.sdk import (
     TaskStore,
     UnreachableError,
 )
-from tests.sdk.slow_proxy import Proxy, proxy_to
+from tests.proxy import Proxy
 from tests.server import Server
 
 
@@ -109,12 +109,6 @@ def test_twenty_threads_lose_no_increment(task_store: TaskStore) -> None:
 
 
 # --- answers that are lost ---
-
-
-@pytest.fixture
-def proxy(server: Server) -> Iterator[Proxy]:
-    with proxy_to(server.url) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -4,14 +4,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from statestore.protocol import TaskScope
 from statestore.sdk import StaleAttemptError, StateStore, TaskStore
-from tests.sdk.slow_proxy import Proxy, proxy_to
+from tests.proxy import Proxy
 from tests.server import ROOT, Server
 
 
@@ -19,12 +19,6 @@ from tests.server import ROOT, Server
 def written(task_store: TaskStore) -> Callable[[], Any]:
     """What is stored."""
     return lambda: task_store.get("progress")
-
-
-@pytest.fixture
-def proxy(server: Server) -> Iterator[Proxy]:
-    with proxy_to(server.url) as opened:
-        yield opened
 
 
 def until(condition: Callable[[], Any], seconds: float = 10) -> None:
