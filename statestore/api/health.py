@@ -6,7 +6,6 @@ from typing import Any
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from rest_framework.request import Request
 
 from statestore import queries
 from statestore.access import Principal, Right
@@ -28,7 +27,7 @@ class Open(TimedView):
     permission_classes: list[Any] = []  # noqa: RUF012
     http_method_names = VERBS
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         """Nothing to check."""
 
 
@@ -91,7 +90,7 @@ def _measured(principal: Principal) -> CollectorRegistry:
 class NothingHere(ApiView):
     """Any other path of the API: a JSON 404, whatever the verb, for who is known."""
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         """Refuse."""
-        super().initial(request, *args, **kwargs)
+        super().initial(request)
         raise NotFoundError("There is nothing at this path of the API.")

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 _FRAGMENTS: Final = {
     "postgresql": {
@@ -41,14 +41,16 @@ class Statement:
 
     def rows(self, **parameters: Any) -> list[tuple[Any, ...]]:
         """Run it and fetch what it returns."""
-        with connection.cursor() as cursor:
-            cursor.execute(self._texts[connection.vendor], _adapted(parameters))
+        database = connections[DEFAULT_DB_ALIAS]
+        with database.cursor() as cursor:
+            cursor.execute(self._texts[database.vendor], _adapted(parameters, database.vendor))
             return list(cursor.fetchall())
 
     def count(self, **parameters: Any) -> int:
         """Run it; how many rows it changed."""
-        with connection.cursor() as cursor:
-            cursor.execute(self._texts[connection.vendor], _adapted(parameters))
+        database = connections[DEFAULT_DB_ALIAS]
+        with database.cursor() as cursor:
+            cursor.execute(self._texts[database.vendor], _adapted(parameters, database.vendor))
             return int(cursor.rowcount)
 
 
@@ -61,16 +63,16 @@ def _tables(columns: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _adapted(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _parameter(value) for name, value in parameters.items()}
+def _adapted(parameters: Mapping[str, Any], vendor: str) -> dict[str, Any]:
+    return {name: _parameter(value, vendor) for name, value in parameters.items()}
 
 
-def _parameter(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return connection.ops.adapt_datetimefield_value(value)
+def _parameter(value: Any, vendor: str) -> Any:
     if isinstance(value, list):
-        records = [_adapted(record) for record in value]
+        records = [_adapted(record, vendor) for record in value]
         return json.dumps(records, ensure_ascii=False, default=str)
+    if isinstance(value, datetime) and vendor == "sqlite":
+        return connection.ops.adapt_datetimefield_value(value)
     return value
 
 
