@@ -106,9 +106,9 @@ TEMPLATES = [
 
 # --- database ---
 _database = _env.database("DATABASE_URL", f"sqlite:///{VAR_DIR}/statestore.sqlite3")
+_database["CONN_MAX_AGE"] = None  # a connection for each request costs more than the request
 if _database["ENGINE"].endswith("postgresql"):
     _pgbouncer = _env.flag("STATESTORE_PGBOUNCER", default=False)
-    _database["CONN_MAX_AGE"] = None
     _database["DISABLE_SERVER_SIDE_CURSORS"] = _pgbouncer
     # Bound on the server and prepared at the second use: measured as a third more writes a second.
     # A pooler in transaction mode shares connections, where prepared statements would get lost.

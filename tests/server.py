@@ -26,8 +26,8 @@ class Server:
     database gets the same.
     """
 
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
-        self.environment, self.log = environment, log
+    def __init__(self, environment: dict[str, str], log: Path, *, workers: int = 1) -> None:
+        self.environment, self.log, self._workers = environment, log, workers
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,7 +45,8 @@ class Server:
         """Start it on its port, and wait until it answers."""
         if self._process is not None:
             return
-        granian = [sys.executable, "-m", "granian", "--interface", "wsgi", "--workers", "1"]
+        granian = [sys.executable, "-m", "granian", "--interface", "wsgi"]
+        granian += ["--workers", str(self._workers)]
         granian += ["--blocking-threads", "4", "--host", "127.0.0.1", "--port", str(self.port)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

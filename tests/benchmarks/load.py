@@ -1,0 +1,118 @@
+"""Load from wrk, in short rounds: every target in turn, so that what else runs meets all of them alike."""
+
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_SCRIPT = """
+local requests = {}
+local count = 0
+function init(args)
+    for line in io.lines(args[1]) do requests[#requests + 1] = line end
+    count = tonumber(args[2])
+end
+function request()
+    count = count %% #requests + 1
+    return wrk.format("%(method)s", requests[count], nil, %(body)s)
+end
+function done(summary, latency, requests)
+    local errors = summary.errors
+    local bad = errors.connect + errors.read + errors.write + errors.status + errors.timeout
+    local line = '{"requests": %%d, "microseconds": %%d, "bad": %%d, "p50": %%d, "p99": %%d}'
+    io.stderr:write(string.format(line, summary.requests, summary.duration, bad,
+        latency:percentile(50), latency:percentile(99)))
+end
+"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to send which request."""
+
+    name: str
+    url: str
+    token: str
+    paths: Sequence[str]
+    """Asked for in turn."""
+    method: str = "GET"
+    body: str | None = None
+
+
+@dataclass
+class Series:
+    """What the rounds of one target came to."""
+
+    rates: list[float] = field(default_factory=list)
+    """Requests a second."""
+    p50: list[float] = field(default_factory=list)
+    """Milliseconds."""
+    p99: list[float] = field(default_factory=list)
+    bad: int = 0
+    """Answers other than 2xx or 3xx, and connections that broke."""
+
+    @property
+    def rate(self) -> float:
+        """The median, or nothing where an answer was bad."""
+        return 0.0 if self.bad else statistics.median(self.rates)
+
+    @property
+    def latency(self) -> float:
+        """The median of the rounds' medians, in milliseconds."""
+        return statistics.median(self.p50)
+
+    def __str__(self) -> str:
+        if self.bad:
+            return f"{self.bad} bad answers: does not count"
+        low, high = min(self.rates), max(self.rates)
+        latency = f"p50 {self.latency:.2f} ms, p99 {statistics.median(self.p99):.1f} ms"
+        return f"{self.rate:7.0f} a second ({low:.0f} to {high:.0f}), {latency}"
+
+
+def measure(
+    targets: Sequence[Target], *, connections: int, seconds: float, rounds: int
+) -> dict[str, Series]:
+    """Put each target under load, in turn, in each round; a first short one only warms them."""
+    found = {target.name: Series() for target in targets}
+    with tempfile.TemporaryDirectory() as name:
+        senders = [
+            (target, _sender(target, Path(name) / str(n))) for n, target in enumerate(targets)
+        ]
+        for _, send in senders:
+            send(connections, 1)
+        for turn in range(rounds):
+            for target, send in senders if turn % 2 == 0 else senders[::-1]:
+                done = send(connections, seconds)
+                series = found[target.name]
+                series.rates.append(done["requests"] / done["microseconds"] * 1e6)
+                series.p50.append(done["p50"] / 1000)
+                series.p99.append(done["p99"] / 1000)
+                series.bad += int(done["bad"])
+    return found
+
+
+def _sender(target: Target, folder: Path) -> Callable[[int, float], dict[str, float]]:
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        sys.exit("The benchmarks send their load with wrk: install it (Debian: apt install wrk).")
+    folder.mkdir()
+    body = "nil" if target.body is None else json.dumps(target.body)
+    script, paths = folder / "script.lua", folder / "paths"
+    script.write_text(_SCRIPT % {"method": target.method, "body": body})
+    paths.write_text("\n".join(target.paths))
+    headers = [f"Authorization: Bearer {target.token}", "Content-Type: application/json"]
+    words = [word for header in headers for word in ("-H", header)]
+
+    def send(connections: int, seconds: float) -> dict[str, float]:
+        command = [wrk, "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "30s"]
+        command += [*words, "-s", str(script), target.url, "--", str(paths), "0"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found: dict[str, float] = json.loads(done.stderr.splitlines()[-1])
+        return found
+
+    return send

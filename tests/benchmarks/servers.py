@@ -1,0 +1,81 @@
+"""The servers that are measured: each in processes of its own, with a PostgreSQL database of its own."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.ports import free_port
+from tests.server import ROOT, Server, answers, database_for, environment_for
+
+WORKERS, THREADS = 2, 4
+
+
+@contextlib.contextmanager
+def statestore(database_url: str, **settings: str) -> Iterator[Server]:
+    """Statestore as it is deployed; `.port` is that of its web server."""
+    with tempfile.TemporaryDirectory() as name, _database(database_url) as url:
+        environment = environment_for(Path(name), url)
+        environment |= {
+            "SECRET_KEY": secrets.token_urlsafe(50),
+            "STATESTORE_LOG_LEVEL": "WARNING",
+            **settings,
+        }
+        server = Server(environment, Path(name) / "server.log", workers=WORKERS)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
+@contextlib.contextmanager
+def bare(beside: Server) -> Iterator[str]:
+    """The bare view over the database of a server; its URL."""
+    port = free_port()
+    granian = [sys.executable, "-m", "granian", "--interface", "wsgi", "--workers", str(WORKERS)]
+    granian += ["--blocking-threads", str(THREADS), "--host", "127.0.0.1", "--port", str(port)]
+    with serving([*granian, "tests.benchmarks.bare:application"], beside.environment, port) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def serving(command: list[str], environment: dict[str, str], port: int) -> Iterator[str]:
+    """A web server on this port, once it answers; its URL."""
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
+        try:
+            end = time.monotonic() + 60
+            while not answers(url):
+                if process.poll() is not None or time.monotonic() > end:
+                    log.seek(0)
+                    sys.exit(f"{command[2]} did not start:\n{log.read().decode()}")
+                time.sleep(0.1)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+@contextlib.contextmanager
+def _database(url: str) -> Iterator[str]:
+    before = os.environ.get("DATABASE_URL")
+    os.environ["DATABASE_URL"] = url
+    folder = Path(tempfile.mkdtemp())
+    try:
+        with database_for(f"statestore_bench_{uuid.uuid4().hex[:8]}", folder) as made:
+            yield made
+    finally:
+        shutil.rmtree(folder)
+        if before is None:
+            del os.environ["DATABASE_URL"]
+        else:
+            os.environ["DATABASE_URL"] = before
