@@ -21,7 +21,7 @@ WORKERS, THREADS = 2, 4
 @contextlib.contextmanager
 def statestore(database_url: str, **settings: str) -> Iterator[Server]:
     """Statestore as it is deployed; `.port` is that of its web server."""
-    with tempfile.TemporaryDirectory() as name, _database(database_url) as url:
+    with tempfile.TemporaryDirectory() as name, database(database_url) as url:
         environment = environment_for(Path(name), url)
         environment |= {
             "SECRET_KEY": secrets.token_urlsafe(50),
@@ -66,7 +66,8 @@ def serving(command: list[str], environment: dict[str, str], port: int) -> Itera
 
 
 @contextlib.contextmanager
-def _database(url: str) -> Iterator[str]:
+def database(url: str) -> Iterator[str]:
+    """The URL of a new database on this PostgreSQL server; dropped afterwards."""
     before = os.environ.get("DATABASE_URL")
     os.environ["DATABASE_URL"] = url
     folder = Path(tempfile.mkdtemp())

@@ -124,11 +124,7 @@ def _until(condition: Callable[[], bool], log: IO[str]) -> None:
 @contextlib.contextmanager
 def airflow(version: str, server: Server, folder: Path) -> Iterator[Airflow]:
     """An Airflow of this version with this project's wheel, for one test run at a time."""
-    kept = _environment_folder(version)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with kept.with_name(f"{kept.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        python = _installed(version, kept)
+    with _locked(version) as python:
         pip = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
         wheel = build_wheel(folder / "wheel")
         subprocess.run([*pip, "--force-reinstall", wheel], check=True, timeout=60)
@@ -137,6 +133,21 @@ def airflow(version: str, server: Server, folder: Path) -> Iterator[Airflow]:
         made = Airflow(python, home, server)
         made.command("-m", "airflow", "db", "migrate")
         yield made
+
+
+def installed_airflow(version: str) -> Path:
+    """The Python of this version's environment, without this project's wheel."""
+    with _locked(version) as python:
+        return python
+
+
+@contextlib.contextmanager
+def _locked(version: str) -> Iterator[Path]:
+    kept = _environment_folder(version)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with kept.with_name(f"{kept.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield _installed(version, kept)
 
 
 def _environment_folder(version: str) -> Path:
