@@ -20,7 +20,7 @@ from examples.demo.app import FOLDER, GATE, Compression, app, compress_folder, v
 from examples.demo.packages import recorded_files
 from statestore.jobs.process import RUNNING
 from statestore.sdk import StateStore, TaskStore
-from statestore.sdk.resumable import RECONNECT
+from statestore.sdk.deciding import RECONNECT
 
 SOURCE = str(Path(django.__file__).parent)
 WATCHED_SECONDS = float(os.environ.get("DEMO_SECONDS", "20"))  # of the paced task, without the kill

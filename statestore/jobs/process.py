@@ -13,11 +13,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Unpack
 
 from statestore.jobs import process_runner as runner
+from statestore.jobs.polling import Options, PollingJob
 from statestore.sdk.errors import StatestoreError
-from statestore.sdk.resumable import Context, ResumableJobMixin
+from statestore.sdk.resumable import Context
 
 RUNNING: Final = "running"
 SUCCEEDED: Final = "succeeded"
@@ -48,7 +49,7 @@ def _require_host(host: str, token: str) -> None:
         )
 
 
-class ProcessJob(ResumableJobMixin):
+class ProcessJob(PollingJob):
     """Runs a command as a process with a session of its own.
 
     Args:
@@ -57,8 +58,12 @@ class ProcessJob(ResumableJobMixin):
             survives them.
         cwd: the folder that the command runs in; by default that of the worker.
         environment: variables beside those of the worker.
-        poll_interval: seconds between two looks at it.
+        options: those of every `PollingJob`.
     """
+
+    active = frozenset({RUNNING})
+    succeeded = frozenset({SUCCEEDED})
+    poll_interval = 1.0
 
     def __init__(
         self,
@@ -67,13 +72,13 @@ class ProcessJob(ResumableJobMixin):
         folder: str | os.PathLike[str],
         cwd: str | os.PathLike[str] | None = None,
         environment: Mapping[str, str] | None = None,
-        poll_interval: float = 1.0,
+        **options: Unpack[Options],
     ) -> None:
+        super().__init__(**options)
         self.command = [os.fspath(part) for part in command]
         self.folder = Path(folder).absolute()
         self.cwd = os.fspath(cwd or Path.cwd())
         self.environment = dict(environment or {})
-        self.poll_interval = poll_interval
 
     def submit_job(self, context: Context) -> str:
         """Start the runner, and wait until it, or one before it, has claimed the job."""
@@ -118,14 +123,6 @@ class ProcessJob(ResumableJobMixin):
         if exit_status is not None:
             return SUCCEEDED if exit_status == 0 else FAILED
         return RUNNING if alive else LOST
-
-    def is_job_active(self, status: str) -> bool:
-        """Whether it runs."""
-        return status == RUNNING
-
-    def is_job_succeeded(self, status: str) -> bool:
-        """Whether it ended with exit status 0."""
-        return status == SUCCEEDED
 
     def get_job_result(self, external_id: str, context: Context) -> ProcessResult:
         """Its exit status and its output."""

@@ -14,6 +14,8 @@ StatestoreError
 ├── TooLargeError                the value is larger than the server takes
 ├── JobActiveError               an external job has not ended yet: look again later
 ├── JobFailedError               an external job ended without success
+├── JobDeadlineError             an external job had not ended in the time that it was given
+├── JobSystemUnreachableError    no answer from the system that runs an external job
 ├── UnknownSubmissionError       it cannot be known whether a job was submitted
 └── ConcurrentSubmissionError    another attempt is submitting the same job
 """
@@ -94,6 +96,14 @@ class JobActiveError(StatestoreError):
 
 class JobFailedError(StatestoreError):
     """The external job ended without success."""
+
+
+class JobDeadlineError(StatestoreError):
+    """The external job had not ended at its deadline."""
+
+
+class JobSystemUnreachableError(StatestoreError):
+    """The system that runs the external job does not answer; the job itself may well go on."""
 
 
 class UnknownSubmissionError(StatestoreError):

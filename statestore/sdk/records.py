@@ -58,6 +58,10 @@ class Submission:
     """Which execution holds it."""
     host: str = ""
     """Where it was reserved first."""
+    reserved_at: str = ""
+    """When it was reserved, by the clock of that host: ISO 8601, in UTC."""
+    succeeded: bool | None = None
+    """How a finished job has ended."""
 
     def to_value(self) -> dict[str, Any]:
         """The JSON form in the store."""
@@ -69,6 +73,8 @@ class Submission:
             "replaces": self.replaces,
             "owner": self.owner,
             "host": self.host,
+            "reserved_at": self.reserved_at,
+            "succeeded": self.succeeded,
         }
 
     @classmethod
@@ -83,6 +89,8 @@ class Submission:
                 replaces=value.get("replaces"),
                 owner=str(value.get("owner", "")),
                 host=str(value.get("host", "")),
+                reserved_at=str(value.get("reserved_at", "")),
+                succeeded=value.get("succeeded"),
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             return None

@@ -6,204 +6,21 @@ A worker that dies between submitting and storing the id leaves the reservation 
 attempt asks `find_job` for a job of that token before it submits again.
 """
 
-import asyncio
-import logging
-import time
-from collections import Counter
-from collections.abc import MutableMapping
-from typing import Any, Final
+from typing import Any
 
 from statestore.sdk import telemetry
-from statestore.sdk.accessors import TaskStore
-from statestore.sdk.errors import JobActiveError, JobFailedError, UnknownSubmissionError
-from statestore.sdk.records import SubmissionState
-from statestore.sdk.steps import Step, Steps, adrive, drive
-from statestore.sdk.submissions import Submissions, first_submission
+from statestore.sdk.deciding import Context, ResumableJob, event_counts
+from statestore.sdk.errors import JobActiveError
+from statestore.sdk.steps import Pause, adrive, drive
 
-logger = logging.getLogger(__name__)
-
-Context = MutableMapping[str, Any]
-
-FRESH_SUBMIT: Final = "fresh_submit"
-RECONNECT: Final = "reconnect"
-ALREADY_SUCCEEDED: Final = "already_succeeded"
-TERMINAL_RESUBMIT: Final = "terminal_resubmit"
-FOUND_BY_TOKEN: Final = "found_by_token"  # noqa: S105 - the name of an event
-UNKNOWN: Final = "unknown"
-
-event_counts: Counter[str] = Counter()
-"""How often each decision was taken in this process."""
-
-
-class ResumableJob:
-    """What the mixins below share: what a subclass says of its job, and what is decided from it.
-
-    A subclass says how to submit a job, how to ask for its status, and what a status means. The token
-    of `context["submission"]` names the job: hand it to the system (as a client token, name, tag or
-    label) in `submit_job`, and look for it in `find_job`; then no crash can make a duplicate.
-    """
-
-    external_id_key: str = "remote_job_id"
-    """The key that the job's id is stored under."""
-    durable: bool = True
-    """False: neither read nor write the store; every attempt submits."""
-    on_unknown: str = "resubmit"
-    """What to do when nothing tells whether a dead attempt submitted: "resubmit" or "fail"."""
-    poll_interval: float = 5.0
-    """Seconds between two looks at the status."""
-
-    # --- what a subclass says ---
-
-    def submit_job(self, context: Context) -> Any:
-        """Submit the job; its id (anything with a JSON form; None: it has none)."""
-        raise NotImplementedError
-
-    def get_job_status(self, external_id: Any, context: Context) -> Any:
-        """The job's status, in the system's words."""
-        raise NotImplementedError
-
-    def is_job_active(self, status: Any) -> bool:
-        """Whether a job in this status is still going to end."""
-        raise NotImplementedError
-
-    def is_job_succeeded(self, status: Any) -> bool:
-        """Whether a job in this status has done its work."""
-        raise NotImplementedError
-
-    def find_job(self, token: str, context: Context) -> Any:
-        """The id of the job that was submitted with this token; None: surely none was.
-
-        Where the system cannot tell, leave this method out: the outcome is then `unknown`.
-        """
-        raise NotImplementedError
-
-    def poll_until_complete(self, external_id: Any, context: Context) -> Any:
-        """Return when the job has succeeded.
-
-        Raises:
-            JobFailedError: it has ended otherwise.
-        """
-        raise NotImplementedError
-
-    def get_job_result(self, external_id: Any, context: Context) -> Any:
-        """What the task returns once the job has succeeded; by default its id."""
-        return external_id
-
-    def cancel_job(self, external_id: Any, context: Context) -> Any:
-        """Have the system end the job; left out where it cannot."""
-        raise NotImplementedError
-
-    def on_submission_event(self, event: str, context: Context) -> None:
-        """A hook for metrics: one of the events above was decided."""
-
-    # --- what is decided ---
-
-    def _execute(self, context: Context) -> Steps[Any]:
-        store = _store_in(context) if self.durable else None
-        if store is None:
-            context["submission"] = first_submission()
-            external_id = yield Step(self, "submit_job", (context,))
-            yield Step(self, "poll_until_complete", (external_id, context))
-            return (yield Step(self, "get_job_result", (external_id, context)))
-        submissions = Submissions(store, self.external_id_key)
-        external_id = yield from self._known_job(submissions, context)
-        if external_id is not None:
-            status = yield Step(self, "get_job_status", (external_id, context))
-            if self.is_job_active(status):
-                self._event(RECONNECT, external_id, context)
-                return (yield from self._complete(external_id, submissions, context))
-            if self.is_job_succeeded(status):
-                self._event(ALREADY_SUCCEEDED, external_id, context)
-                yield from submissions.finish(external_id)
-                return (yield Step(self, "get_job_result", (external_id, context)))
-            self._event(TERMINAL_RESUBMIT, external_id, context)
-            yield from submissions.reserve_next(replaces=external_id)
-        external_id = yield from self._submit(submissions, context)
-        return (yield from self._complete(external_id, submissions, context))
-
-    def _known_job(self, submissions: Submissions, context: Context) -> Steps[Any]:
-        """The id of the job that an earlier attempt submitted, else None with a reservation made."""
-        external_id = yield from submissions.read()
-        submission = context["submission"] = submissions.submission
-        if submission is not None and submissions.is_open(external_id):
-            return (yield from self._search(submissions, submission.token, context))
-        if external_id is not None:
-            return external_id
-        # Nothing was submitted yet, or somebody cleared the id to have the job submitted afresh.
-        yield from submissions.reserve_next()
-        return None
-
-    def _search(self, submissions: Submissions, token: str, context: Context) -> Steps[Any]:
-        """An earlier attempt died between its reservation and storing the id: did it submit?"""
-        yield from submissions.take_over()
-        context["submission"] = submissions.submission
-        try:
-            external_id = yield Step(self, "find_job", (token, context))
-        except NotImplementedError:
-            self._event(UNKNOWN, token, context)
-            if self.on_unknown == "fail":
-                raise UnknownSubmissionError(
-                    f"An attempt that died may have submitted the job {token}, and"
-                    f" {type(self).__name__} has no find_job() to tell. Look for it;"
-                    f" then store its id under {self.external_id_key!r}, or"
-                    f" clear {submissions.submission_key!r} to submit afresh."
-                ) from None
-            return None
-        if external_id is not None:
-            self._event(FOUND_BY_TOKEN, external_id, context)
-            yield from submissions.submitted(external_id)
-            context["submission"] = submissions.submission
-        return external_id
-
-    def _submit(self, submissions: Submissions, context: Context) -> Steps[Any]:
-        context["submission"] = submissions.submission
-        external_id = yield Step(self, "submit_job", (context,))
-        self._event(FRESH_SUBMIT, external_id, context)
-        yield from submissions.submitted(external_id)
-        context["submission"] = submissions.submission
-        return external_id
-
-    def _complete(self, external_id: Any, submissions: Submissions, context: Context) -> Steps[Any]:
-        try:
-            yield Step(self, "poll_until_complete", (external_id, context))
-        except JobFailedError:
-            yield from submissions.finish(external_id)
-            raise
-        yield from submissions.finish(external_id)
-        return (yield Step(self, "get_job_result", (external_id, context)))
-
-    def _kill(self, context: Context) -> Steps[None]:
-        store = _store_in(context) if self.durable else None
-        if store is None:
-            return
-        submissions = Submissions(store, self.external_id_key)
-        external_id = yield from submissions.read()
-        submission = submissions.submission
-        if submission is not None and submission.state is SubmissionState.FINISHED:
-            return
-        if submission is not None and submissions.is_open(external_id):
-            # It was killed while it submitted: only the token tells whether there is a job.
-            try:
-                external_id = yield Step(self, "find_job", (submission.token, context))
-            except NotImplementedError:
-                logger.warning("whether job %s was submitted cannot be known", submission.token)
-                return
-        if external_id is None:
-            return
-        try:
-            yield Step(self, "cancel_job", (external_id, context))
-        except NotImplementedError:
-            logger.warning("%s cannot cancel job %s: it goes on", type(self).__name__, external_id)
-
-    def _event(self, event: str, job: Any, context: Context) -> None:
-        event_counts[event] += 1
-        telemetry.decision(event, self, job)
-        logger.info("%s: %s (%s)", type(self).__name__, event, job)
-        self.on_submission_event(event, context)
-
-    def _ended(self, external_id: Any, status: Any) -> None:
-        if not self.is_job_succeeded(status):
-            raise JobFailedError(f"Job {external_id!r} ended as {status!r}.")
+__all__ = [
+    "AsyncResumableJobMixin",
+    "Context",
+    "DeferrableJobMixin",
+    "ResumableJobMixin",
+    "event_counts",
+    "later",
+]
 
 
 class ResumableJobMixin(ResumableJob):
@@ -215,9 +32,7 @@ class ResumableJobMixin(ResumableJob):
         Raises:
             JobFailedError: it has ended otherwise.
         """
-        while self.is_job_active(status := self.get_job_status(external_id, context)):
-            time.sleep(self.poll_interval)
-        self._ended(external_id, status)
+        drive(self._poll(external_id, context))
 
     def execute_resumable(self, context: Context) -> Any:
         """Run the job, or what is left of it; its result.
@@ -246,10 +61,16 @@ class DeferrableJobMixin(ResumableJobMixin):
             JobActiveError: it has not ended: execute again after `poll_interval`.
             JobFailedError: it has ended otherwise.
         """
-        status = self.get_job_status(external_id, context)
-        if self.is_job_active(status):
-            raise JobActiveError(f"Job {external_id!r} is {status!r}.")
-        self._ended(external_id, status)
+        drive(self._poll(external_id, context), pause=later)
+
+    def execute_resumable(self, context: Context) -> Any:
+        """As `ResumableJobMixin.execute_resumable`, one look at a time.
+
+        Raises:
+            JobActiveError: the job has not ended: execute again after `poll_interval`.
+        """
+        with telemetry.execution(self):
+            return drive(self._execute(context), pause=later)
 
 
 class AsyncResumableJobMixin(ResumableJob):
@@ -261,12 +82,7 @@ class AsyncResumableJobMixin(ResumableJob):
         Raises:
             JobFailedError: it has ended otherwise.
         """
-        while True:
-            status = await adrive(_one(Step(self, "get_job_status", (external_id, context))))
-            if not self.is_job_active(status):
-                break
-            await asyncio.sleep(self.poll_interval)
-        self._ended(external_id, status)
+        await adrive(self._poll(external_id, context))
 
     async def execute_resumable(self, context: Context) -> Any:
         """As `ResumableJobMixin.execute_resumable`."""
@@ -279,15 +95,6 @@ class AsyncResumableJobMixin(ResumableJob):
             await adrive(self._kill(context))
 
 
-def _one(step: Step) -> Steps[Any]:
-    return (yield step)
-
-
-def _store_in(context: Context) -> TaskStore | None:
-    for name in ("task_store", "task_state_store", "task_state"):
-        if (store := context.get(name)) is not None:
-            return store  # type: ignore[no-any-return]  # a context may hold anything
-    logger.warning(
-        "the context has no task_store: crash recovery is off, and a retry submits again"
-    )
-    return None
+def later(pause: Pause) -> None:
+    """A pause of those who hold nothing meanwhile."""
+    raise JobActiveError(pause.reason)

@@ -3,6 +3,7 @@
 import secrets
 import socket
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from statestore.protocol import NEVER_EXPIRE
@@ -28,6 +29,7 @@ def _next_submission(previous: Submission | None) -> Submission:
         SubmissionState.RESERVED,
         owner=_new_owner(),
         host=socket.gethostname(),
+        reserved_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
 
 
@@ -82,11 +84,21 @@ class Submissions:
             yield self._set(external_id, NEVER_EXPIRE)
         yield from self._update(SubmissionState.SUBMITTED, external_id, NEVER_EXPIRE)
 
-    def finish(self, external_id: Any) -> Steps[None]:
-        """The job has ended: from now on its id ages like any other key."""
+    def finish(self, external_id: Any, *, succeeded: bool) -> Steps[None]:
+        """The job has ended: its end is kept, and from now on its id ages like any other key."""
         if external_id is not None:
             yield self._set(external_id, None)
-        yield from self._update(SubmissionState.FINISHED, external_id, None)
+        yield from self._update(SubmissionState.FINISHED, external_id, None, succeeded)
+
+    def has_succeeded(self, external_id: Any) -> bool:
+        """Whether the job's success is stored: its system may have forgotten it since."""
+        submission = self.submission
+        return (
+            submission is not None
+            and submission.state is SubmissionState.FINISHED
+            and submission.succeeded is True
+            and submission.external_id == external_id
+        )
 
     @property
     def _can_reserve(self) -> bool:
@@ -97,10 +109,19 @@ class Submissions:
         return Step(self.store, "set", (self.external_id_key, external_id), options)
 
     def _update(
-        self, state: SubmissionState, external_id: Any, retention: Retention
+        self,
+        state: SubmissionState,
+        external_id: Any,
+        retention: Retention,
+        succeeded: bool | None = None,
     ) -> Steps[None]:
-        submission = self.submission or _next_submission(None)
-        yield from self._write(replace(submission, state=state, external_id=external_id), retention)
+        submission = replace(
+            self.submission or _next_submission(None),
+            state=state,
+            external_id=external_id,
+            succeeded=succeeded,
+        )
+        yield from self._write(submission, retention)
 
     def _write(self, submission: Submission, retention: Retention = NEVER_EXPIRE) -> Steps[None]:
         if not self._can_reserve:

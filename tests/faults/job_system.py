@@ -112,15 +112,15 @@ class CautiousJob(Job):
 
 
 class Fuse:
-    """Kills its process at one step; writes down each step before."""
+    """Kills its process at one step, by number or by name; writes down each step before."""
 
-    def __init__(self, folder: Path, at: int | None = None) -> None:
+    def __init__(self, folder: Path, at: int | str | None = None) -> None:
         self._trace, self._at, self._step = folder / "steps", at, 0
 
     def step(self, name: str) -> None:
         """The next step, and the last one where it is the chosen."""
         _add_line(self._trace, name)
-        if self._step == self._at:
+        if self._at in {self._step, name}:
             os.kill(os.getpid(), signal.SIGKILL)
         self._step += 1
 

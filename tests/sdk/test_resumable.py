@@ -129,7 +129,7 @@ def test_every_decision_is_counted_and_logged(
     system: JobSystem, attempt: Attempt, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = event_counts["fresh_submit"]
-    with caplog.at_level(logging.INFO, "statestore.sdk.resumable"):
+    with caplog.at_level(logging.INFO, "statestore.sdk.deciding"):
         FindableJob(system).execute_resumable(attempt())
     assert event_counts["fresh_submit"] == before + 1
     assert "FindableJob: fresh_submit" in caplog.text

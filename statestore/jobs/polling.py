@@ -1,0 +1,243 @@
+"""What every job class here is built on: one description of a job, run in whichever way suits.
+
+    job = ProcessJob(["./report.sh"], folder="/var/lib/jobs", deadline=timedelta(hours=2))
+    job.execute_resumable(context)        # holds its worker until the job has ended
+    job.execute_deferred(context)         # one look; JobActiveError: call again later
+    await job.aexecute_resumable(context) # holds a coroutine; what blocks runs in threads
+
+A subclass says how its system is asked, in plain blocking methods. A method that has a native twin for
+asyncio has it under its name with `a` in front (`aget_job_status`), which is then preferred there.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Final, Self, TypedDict, Unpack
+
+from statestore.protocol import PROGRESS_KEY
+from statestore.sdk import telemetry
+from statestore.sdk.deciding import Context, store_in
+from statestore.sdk.errors import (
+    JobDeadlineError,
+    JobFailedError,
+    JobSystemUnreachableError,
+    StaleAttemptError,
+    StatestoreError,
+)
+from statestore.sdk.resumable import ResumableJobMixin, later
+from statestore.sdk.steps import Pause, Step, Steps, adrive, drive
+
+logger = logging.getLogger(__name__)
+
+LONGEST_PAUSE: Final = 60.0  # seconds between two tries to reach a system that is away
+
+
+class JobStatus(str):
+    """A status in the system's word, with what else the system tells about the job."""
+
+    message: str | None
+    progress: Mapping[str, Any]
+
+    def __new__(
+        cls,
+        word: str,
+        *,
+        message: str | None = None,
+        current: float | None = None,
+        total: float | None = None,
+        unit: str | None = None,
+    ) -> Self:
+        """A status; `current` of `total` units are done, where the system says so."""
+        status = super().__new__(cls, word)
+        status.message = message
+        fields = {"current": current, "total": total, "unit": unit, "message": message}
+        status.progress = {name: value for name, value in fields.items() if value is not None}
+        return status
+
+
+class Options(TypedDict, total=False):
+    """What every job class takes beside its own arguments; see `PollingJob`."""
+
+    poll_interval: float
+    deadline: timedelta | None
+    cancel_at_deadline: bool
+    patience: timedelta
+    external_id_key: str
+    durable: bool
+    on_unknown: str
+
+
+class PollingJob(ResumableJobMixin):
+    """A job that is looked at until it has ended.
+
+    A subclass names the statuses in `active` and `succeeded` (any other is a failure), and defines
+    `submit_job`, `find_job`, `get_job_status`, `cancel_job` and, where there is one, `get_job_result`.
+    When its system cannot be reached, each raises `JobSystemUnreachableError`, and is called again.
+    """
+
+    active: ClassVar[frozenset[str]] = frozenset()
+    """The statuses of a job that is still going to end."""
+    succeeded: ClassVar[frozenset[str]] = frozenset()
+    """The statuses of a job that has done its work."""
+
+    deadline: timedelta | None = None
+    """How long after its reservation the job may run, over all attempts; None: as long as it takes."""
+    cancel_at_deadline: bool = True
+    """Whether the job is cancelled then, or left to itself."""
+    patience: timedelta = timedelta(hours=1)
+    """For how long a system that cannot be reached is asked again before the attempt fails. A deferred
+    job asks once in each delivery, until its deadline."""
+
+    def __init__(self, **options: Unpack[Options]) -> None:
+        for name in options.keys() - Options.__annotations__.keys():
+            raise TypeError(f"{type(self).__name__}() has no argument {name!r}")
+        vars(self).update(options)
+
+    # --- three ways to run it ---
+
+    def execute_deferred(self, context: Context) -> Any:
+        """As `execute_resumable`, one look at a time, with nothing held in between.
+
+        Raises:
+            JobActiveError: the job has not ended: execute again after `poll_interval`.
+        """
+        with telemetry.execution(self):
+            return drive(self._execute(context, poll="look_once"), pause=later)
+
+    def look_once(self, external_id: Any, context: Context) -> None:
+        """As `poll_until_complete`, but an active job raises `JobActiveError`."""
+        drive(self._poll(external_id, context), pause=later)
+
+    async def aexecute_resumable(self, context: Context) -> Any:
+        """As `execute_resumable`, for asyncio."""
+        with telemetry.execution(self):
+            return await adrive(self._execute(context), threads=True)
+
+    async def apoll_until_complete(self, external_id: Any, context: Context) -> None:
+        """As `poll_until_complete`, for asyncio."""
+        await adrive(self._poll(external_id, context), threads=True)
+
+    async def aon_kill(self, context: Context) -> None:
+        """As `on_kill`, for asyncio."""
+        with telemetry.execution(self):
+            await adrive(self._kill(context), threads=True)
+
+    # --- what a status means ---
+
+    def is_job_active(self, status: Any) -> bool:
+        """Whether a job in this status is still going to end."""
+        return status in self.active
+
+    def is_job_succeeded(self, status: Any) -> bool:
+        """Whether a job in this status has done its work."""
+        return status in self.succeeded
+
+    def _ended(self, external_id: Any, status: Any) -> None:
+        if not self.is_job_succeeded(status):
+            message = getattr(status, "message", None)
+            because = f": {message}" if message else "."
+            raise JobFailedError(f"Job {external_id!r} ended as {str(status)!r}{because}")
+
+    # --- how it is polled ---
+
+    def _poll(self, external_id: Any, context: Context) -> Steps[None]:
+        shown: Mapping[str, Any] | None = None
+        while True:
+            status = yield from self._status(external_id, context)
+            shown = yield from self._show(status, shown, context)
+            if not self.is_job_active(status):
+                break
+            left = self._seconds_left(context)
+            if left <= 0:
+                yield from self._stop(external_id, status, context)
+            yield Pause(min(self.poll_interval, left), f"Job {external_id!r} is {str(status)!r}.")
+        self._ended(external_id, status)
+
+    def _show(
+        self, status: Any, shown: Mapping[str, Any] | None, context: Context
+    ) -> Steps[Mapping[str, Any] | None]:
+        """Store the progress that the system tells, where it is news. Progress may be lost."""
+        store, told = store_in(context), getattr(status, "progress", None)
+        if not told or store is None or not self.durable:
+            return shown
+        ended = "done" if self.is_job_succeeded(status) else "failed"
+        progress = {**told, "status": "running" if self.is_job_active(status) else ended}
+        if progress != shown:
+            try:
+                yield Step(store, "set", (PROGRESS_KEY, progress))
+            except StaleAttemptError:
+                raise
+            except StatestoreError as error:
+                logger.info("a progress was not written: %s", error)
+        return progress
+
+    def _seconds_left(self, context: Context) -> float:
+        if self.deadline is None:
+            return float("inf")
+        begin = getattr(context.get("submission"), "reserved_at", "")
+        since = datetime.fromisoformat(begin) if begin else datetime.now(UTC)
+        return (since + self.deadline - datetime.now(UTC)).total_seconds()
+
+    def _stop(self, external_id: Any, status: Any, context: Context) -> Steps[None]:
+        fate = "it goes on"
+        if self.cancel_at_deadline:
+            try:
+                yield Step(self, "cancel_job", (external_id, context))
+                fate = "it was cancelled"
+            except NotImplementedError:
+                fate = f"it goes on, for {type(self).__name__} cannot cancel"
+        raise JobDeadlineError(
+            f"Job {external_id!r} is {str(status)!r} after {self.deadline}: {fate}."
+        )
+
+    # --- a system that is away ---
+
+    def _status(self, external_id: Any, context: Context) -> Steps[Any]:
+        return (yield from self._patiently("get_job_status", external_id, context))
+
+    def _find(self, token: str, context: Context) -> Steps[Any]:
+        return (yield from self._patiently("find_job", token, context))
+
+    def _patiently(self, method: str, *args: Any) -> Steps[Any]:
+        outage = _Outage(self)
+        while True:
+            try:
+                return (yield Step(self, method, args))
+            except JobSystemUnreachableError as error:
+                yield outage.pause(error)
+
+    def _send(self, context: Context) -> Steps[Any]:
+        """Submit. A request without an answer may have arrived: look for the job before the next one."""
+        outage = _Outage(self)
+        while True:
+            try:
+                return (yield Step(self, "submit_job", (context,)))
+            except JobSystemUnreachableError as error:
+                unanswered = error
+            yield outage.pause(unanswered)
+            try:
+                found = yield from self._find(context["submission"].token, context)
+            except NotImplementedError:
+                raise unanswered from None
+            if found is not None:
+                return found
+
+
+class _Outage:
+    """A time in which a system cannot be reached: longer and longer pauses, until patience ends."""
+
+    def __init__(self, job: PollingJob) -> None:
+        self._patience, self._pause = job.patience.total_seconds(), job.poll_interval
+        self._begin: float | None = None
+
+    def pause(self, error: JobSystemUnreachableError) -> Pause:
+        """What to wait before the next try; raises the error once there is no patience left."""
+        now = time.monotonic()
+        self._begin = now if self._begin is None else self._begin
+        left = self._begin + self._patience - now
+        if left <= 0:
+            raise error
+        seconds = min(self._pause, left)
+        self._pause = max(self._pause, min(2 * self._pause, LONGEST_PAUSE))
+        return Pause(seconds, f"The job's system cannot be reached: {error}")

@@ -1,0 +1,278 @@
+"""What every job class promises, tested on the real system: `class TestX(JobContract)` with a `rig`.
+
+Whoever submits, and however often it is killed, is counted by what the system itself says.
+"""
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from statestore.jobs.polling import PollingJob
+from statestore.protocol import TaskScope
+from statestore.sdk import Submission
+from tests.jobs.attempts import ASYNC, DEFERRED, MODES, RESUMABLE, Attempts, until
+from tests.server import Server
+
+ID, RECORD = "remote_job_id", "remote_job_id.submission"
+
+WAIT_FOR_END = 'until test -e "$0/end"; do sleep 0.05; done; exit "$(cat "$0/end")"'
+"""A shell script, with the rig's folder as its $0: ends as soon, and as, `Rig.end` says."""
+
+
+class Rig(ABC):
+    """A real system, and the jobs of one test in it. A job runs until `end`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @abstractmethod
+    def job(self, **options: Any) -> PollingJob:
+        """A job, always the same, which can be pickled; it waits for the file `end` of the folder.
+
+        Its poll interval is 0.05 s unless the options say otherwise.
+        """
+
+    @abstractmethod
+    def submissions(self) -> list[str]:
+        """The ids of all jobs of this test that the system knows: asked of it, not of our class."""
+
+    @abstractmethod
+    def running(self) -> list[str]:
+        """Those of them that have not ended."""
+
+    unknown_id: Any
+    """A well-formed id that the system has never given."""
+    unknown_is_lost: bool = True
+    """Whether the class takes a job that the system does not know for lost; else it waits."""
+
+    def end(self, exit_status: int = 0) -> None:
+        """Let the jobs of this test end, those to come too."""
+        part = self.folder / "end.part"
+        part.write_text(str(exit_status))
+        part.rename(self.folder / "end")
+
+    def go_on(self) -> None:
+        """Let the jobs to come wait again."""
+        (self.folder / "end").unlink()
+
+    def restart(self) -> None:
+        """Stop the system hard, and start it again."""
+        raise NotImplementedError
+
+    def away(self) -> AbstractContextManager[None]:
+        """Nobody can reach the system meanwhile; its jobs go on."""
+        raise NotImplementedError
+
+
+@pytest.mark.slow
+class JobContract:
+    """The contract. `server` has the state; `rig` is the system."""
+
+    can_be_killed_at: ClassVar[list[str]] = [
+        "before submit_job",
+        "after submit_job",
+        f"before PUT {ID}",
+        f"after PUT {ID}",
+        "after get_job_status",
+    ]
+
+    @pytest.fixture
+    def task(self, server: Server, scope: TaskScope, tmp_path: Path) -> Attempts:
+        """A task that no attempt has been made at."""
+        folder = tmp_path / "attempts"
+        folder.mkdir()
+        return Attempts(server.url, server.token, scope, folder)
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_a_fresh_job_is_submitted_once_and_its_result_returned(
+        self, rig: Rig, task: Attempts, mode: str
+    ) -> None:
+        attempt = task.start(rig.job(), mode)
+        task.has_come_to("after get_job_status", 2)
+        (job,) = rig.running()
+        rig.end()
+        outcome = attempt.outcome()
+        assert outcome.error is None, outcome
+        assert rig.submissions() == [job]
+        assert rig.running() == []
+        assert task.events[0] == "fresh_submit"
+        assert Submission.from_value(task.keys()[RECORD]).succeeded is True  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_an_active_job_is_reconnected_to(self, rig: Rig, task: Attempts, mode: str) -> None:
+        task.run_killed(rig.job(), "after get_job_status", mode)
+        (job,) = rig.running()
+        rig.end()
+        assert task.run(rig.job(), mode).error is None
+        assert rig.submissions() == [job]
+        assert set(task.events) <= {"fresh_submit", "reconnect", "already_succeeded"}
+
+    def test_after_success_the_result_is_returned_and_nothing_submitted(
+        self, rig: Rig, task: Attempts
+    ) -> None:
+        rig.end()
+        first = task.run(rig.job())
+        looks = task.steps.count("before get_job_status")
+        for mode in MODES:
+            assert task.run(rig.job(), mode) == first
+        assert len(rig.submissions()) == 1
+        assert task.steps.count("before get_job_status") == looks  # the success is stored
+        assert task.events == ["fresh_submit", *["already_succeeded"] * 3]
+
+    def test_after_an_unstored_success_the_system_is_asked(self, rig: Rig, task: Attempts) -> None:
+        task.run_killed(rig.job(), "after get_job_status")
+        rig.end()
+        until(lambda: not rig.running())
+        assert task.run(rig.job()).error is None
+        assert len(rig.submissions()) == 1
+        assert task.events[-1] == "already_succeeded"
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_after_a_failure_a_new_generation_is_submitted(
+        self, rig: Rig, task: Attempts, mode: str
+    ) -> None:
+        rig.end(1)
+        assert task.run(rig.job(), mode).error == "JobFailedError"
+        rig.go_on()
+        rig.end(0)
+        assert task.run(rig.job(), mode).error is None
+        assert len(set(rig.submissions())) == len(rig.submissions()) == 2
+        assert task.keys()[RECORD]["generation"] == 2
+        assert task.events == ["fresh_submit", "terminal_resubmit", "fresh_submit"]
+
+    def test_killed_anywhere_it_is_submitted_once(self, rig: Rig, task: Attempts) -> None:
+        """One attempt after the other is killed, a step later each time."""
+        for step in self.can_be_killed_at[:2]:
+            task.run_killed(rig.job(), step)
+        assert len(rig.submissions()) == 1  # the second was killed between submit and persist
+        for step in self.can_be_killed_at[2:]:
+            task.run_killed(rig.job(), step)
+        rig.end()
+        assert task.run(rig.job()).error is None
+        assert len(rig.submissions()) == 1
+        assert "unknown" not in task.events
+
+    @pytest.mark.parametrize("mode", [DEFERRED, ASYNC])
+    def test_killed_between_submit_and_persist_it_is_found(
+        self, rig: Rig, task: Attempts, mode: str
+    ) -> None:
+        task.run_killed(rig.job(), "after submit_job", mode)
+        rig.end()
+        assert task.run(rig.job(), mode).error is None
+        assert len(rig.submissions()) == 1
+        assert task.events[0] == "found_by_token"
+
+    def test_a_second_attempt_joins_the_first_one_s_job(self, rig: Rig, task: Attempts) -> None:
+        first = task.start(rig.job())
+        task.has_come_to("after get_job_status")
+        second = task.start(rig.job())
+        until(lambda: "reconnect" in task.events)
+        rig.end()
+        assert second.outcome().error is None
+        assert first.outcome().error in {None, "StaleAttemptError", "ConcurrentSubmissionError"}
+        assert len(rig.submissions()) == 1
+
+    def test_of_two_attempts_at_once_one_submits(self, rig: Rig, task: Attempts) -> None:
+        rig.end()
+        outcomes = [attempt.outcome() for attempt in [task.start(rig.job()) for _ in range(2)]]
+        assert None in {outcome.error for outcome in outcomes}
+        assert {outcome.error for outcome in outcomes} <= {
+            None, "StaleAttemptError", "ConcurrentSubmissionError",
+        }  # fmt: skip
+        assert len(rig.submissions()) == 1
+
+    def test_a_killed_task_s_job_is_cancelled(self, rig: Rig, task: Attempts) -> None:
+        task.run_killed(rig.job(), "after get_job_status")
+        task.kill(rig.job())
+        until(lambda: not rig.running())
+        rig.end()
+        assert task.run(rig.job()).error is None  # somebody starts the task again
+        assert len(rig.submissions()) == 2
+        task.kill(rig.job())  # of what has ended does no harm
+
+    def test_a_job_killed_before_its_id_was_stored_is_cancelled_too(
+        self, rig: Rig, task: Attempts
+    ) -> None:
+        task.run_killed(rig.job(), "after submit_job")
+        assert len(rig.running()) == 1
+        task.kill(rig.job())
+        until(lambda: not rig.running())
+        assert len(rig.submissions()) == 1
+
+    def test_a_cancelled_job_fails_its_attempt(self, rig: Rig, task: Attempts) -> None:
+        attempt = task.start(rig.job())
+        task.has_come_to("after get_job_status")
+        task.kill(rig.job())
+        assert attempt.outcome().error == "JobFailedError"
+
+    def test_at_its_deadline_a_job_is_cancelled(self, rig: Rig, task: Attempts) -> None:
+        outcome = task.run(rig.job(deadline=timedelta(seconds=1)))
+        assert outcome.error == "JobDeadlineError"
+        until(lambda: not rig.running())
+        assert len(rig.submissions()) == 1
+
+    def test_a_job_that_the_system_does_not_know(self, rig: Rig, task: Attempts) -> None:
+        task.set(ID, rig.unknown_id)
+        job = rig.job(deadline=None if rig.unknown_is_lost else timedelta(seconds=1))
+        rig.end()
+        outcome = task.run(job)
+        if rig.unknown_is_lost:
+            assert outcome.error is None
+            assert task.events == ["terminal_resubmit", "fresh_submit"]
+            assert len(rig.submissions()) == 1
+        else:
+            assert outcome.error == "JobDeadlineError"
+            assert rig.submissions() == []
+        assert job.find_job("ss-never-heard-of-1", {}) is None
+        job.cancel_job(rig.unknown_id, {})
+
+
+class EngineContract(JobContract):
+    """What is promised beside that where the system is a server, which may be away."""
+
+    def test_a_job_survives_a_restart_of_its_system(self, rig: Rig, task: Attempts) -> None:
+        task.run_killed(rig.job(), "after get_job_status")
+        jobs = rig.submissions()
+        rig.restart()
+        attempt = task.start(rig.job())
+        task.has_come_to("after get_job_status", 3)
+        rig.end()
+        assert attempt.outcome().error is None
+        assert rig.submissions() == jobs
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_an_unreachable_system_is_polled_on(self, rig: Rig, task: Attempts, mode: str) -> None:
+        attempt = task.start(rig.job(), mode)
+        task.has_come_to("after get_job_status")
+        with rig.away():
+            looks = task.steps.count("before get_job_status")
+            task.has_come_to("before get_job_status", looks + 3)
+            assert attempt.process.exitcode is None
+        rig.end()
+        assert attempt.outcome().error is None
+        assert len(rig.submissions()) == 1
+
+    def test_a_job_is_submitted_once_its_system_is_back(self, rig: Rig, task: Attempts) -> None:
+        with rig.away():
+            attempt = task.start(rig.job())
+            task.has_come_to("before submit_job")
+            task.has_come_to("before find_job")
+        rig.end()
+        assert attempt.outcome().error is None
+        assert len(rig.submissions()) == 1
+
+    def test_without_patience_the_attempt_fails_and_the_id_stays(
+        self, rig: Rig, task: Attempts
+    ) -> None:
+        attempt = task.start(rig.job(patience=timedelta(seconds=0.5)), RESUMABLE)
+        task.has_come_to("after get_job_status")
+        with rig.away():
+            assert attempt.outcome().error == "JobSystemUnreachableError"
+        assert task.keys()[ID] is not None
+        rig.end()
+        assert task.run(rig.job()).error is None
+        assert len(rig.submissions()) == 1
