@@ -10,22 +10,34 @@ def load(self, pages):
         self.task_store.set("last_page", page)
 """
 
+import logging
 import threading
-from dataclasses import astuple
-from typing import Any, ClassVar
+import time
+from dataclasses import astuple, replace
+from datetime import timedelta
+from typing import Any, ClassVar, Final
 
 from celery import Task
 from celery.signals import task_revoked
 
-from statestore.protocol import TaskScope
+from statestore.protocol import MAP_INDEX_NONE, TaskScope
 from statestore.sdk import (
     DeferrableJobMixin,
     JobActiveError,
+    PreconditionFailedError,
     ResumableJobMixin,
     StateStore,
     TaskContext,
     TaskStore,
 )
+from statestore.sdk.memory import MemoryTransport
+
+logger = logging.getLogger(__name__)
+
+PLACES: Final = "places"
+"""After a task's name: whose keys say which message has which place of a group."""
+PLACE_RETENTION: Final = timedelta(days=366)
+"""How long a place is kept: longer than a message waits, or the job of one runs."""
 
 
 class StatefulTask(Task):  # type: ignore[misc]  # Celery has no types
@@ -44,6 +56,7 @@ class StatefulTask(Task):  # type: ignore[misc]  # Celery has no types
 
         The tasks of a group or chord are one mapped task, by their place. Any other task that another
         one has sent keeps the root's run and adds its own id, for there may be many of the same name.
+        So does one whose place another message had first: groups within groups share their places.
         Override it to name runs otherwise.
         """
         request = self.request
@@ -51,10 +64,28 @@ class StatefulTask(Task):  # type: ignore[misc]  # Celery has no types
         if request.group is not None and request.group_index is not None:
             # A group that nothing has sent has no root of its own: each of its tasks is one.
             if request.id == root:
-                return TaskScope(dag, request.group, self.name, request.group_index)
-            return TaskScope(dag, root, f"{self.name}:{request.group}", request.group_index)
+                return self._placed(TaskScope(dag, request.group, self.name, request.group_index))
+            name = f"{self.name}:{request.group}"
+            return self._placed(TaskScope(dag, root, name, request.group_index))
         name = self.name if request.id == root else f"{self.name}:{request.id}"
         return TaskScope(dag, root, name)
+
+    def _placed(self, scope: TaskScope) -> TaskScope:
+        """The place in the group, for the message that came first, and a scope of its own for another.
+
+        Celery gives a group within a group the outer one's id, and counts from 0 again.
+        """
+        # Not among the task's keys, for it may clear those while it runs.
+        places = _store_of(self).task(scope.dag_id, scope.run_id, f"{scope.task_id}:{PLACES}")
+        message, place = self.request.id, str(scope.map_index)
+        try:
+            places.task_store.compare_and_set(
+                place, message, version=None, retention=PLACE_RETENTION
+            )
+        except PreconditionFailedError:
+            if places.task_store.get(place) != message:
+                return replace(scope, task_id=f"{self.name}:{message}", map_index=MAP_INDEX_NONE)
+        return scope
 
     @property
     def context(self) -> TaskContext:
@@ -62,11 +93,23 @@ class StatefulTask(Task):  # type: ignore[misc]  # Celery has no types
         request = self.request
         context: TaskContext | None = getattr(request, "statestore_context", None)
         if context is None:
-            scope = self.state_scope()
-            context = _store_of(self).task(*astuple(scope))
+            context = self._in_memory() if request.id is None else self._of_message()
             context.start_attempt()
             request.statestore_context = context
         return context
+
+    def _of_message(self) -> TaskContext:
+        return _store_of(self).task(*astuple(self.state_scope()))
+
+    def _in_memory(self) -> TaskContext:
+        """For a call without a message: nobody could find its keys again."""
+        logger.warning(
+            "%s was called directly, without a message: its state is kept in memory, and gone with"
+            " this call. Send it with delay(), apply_async() or in a group to keep it.",
+            self.name,
+        )
+        memory = StateStore(transport=MemoryTransport())
+        return memory.task(self.app.main or "celery", "called-directly", self.name)
 
     @property
     def task_store(self) -> TaskStore:
@@ -98,10 +141,14 @@ class DeferrableTask(DeferrableJobMixin, StatefulTask):
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Look at the job; its result, or the next look in `poll_interval` seconds."""
-        try:
-            return self.execute_resumable(self.context)
-        except JobActiveError as still_active:
-            raise self.retry(exc=still_active, countdown=self.poll_interval) from None
+        while True:
+            try:
+                return self.execute_resumable(self.context)
+            except JobActiveError as still_active:
+                # Without a worker (apply(), a direct call) a retry would come at once, within this one.
+                if not (self.request.is_eager or self.request.called_directly):
+                    raise self.retry(exc=still_active, countdown=self.poll_interval) from None
+            time.sleep(self.poll_interval)
 
 
 @task_revoked.connect  # type: ignore[untyped-decorator]  # Celery has no types
@@ -111,13 +158,17 @@ def _cancel_job(sender: Any, request: Any, **_: Any) -> None:
     Also where nothing was terminated: a deferred task is between two deliveries most of the time.
     """
     if isinstance(sender, ResumableTask | DeferrableTask):
-        sender.request_stack.push(request)
-        try:
-            context = _store_of(sender).task(*astuple(sender.state_scope()))
-        finally:
-            sender.request_stack.pop()
         # In a thread: the worker must not wait for a server that is away.
-        threading.Thread(target=sender.on_kill, args=(context,), daemon=True).start()
+        threading.Thread(target=_kill, args=(sender, request), daemon=True).start()
+
+
+def _kill(task: ResumableTask | DeferrableTask, request: Any) -> None:
+    task.request_stack.push(request)
+    try:
+        context = task._of_message()
+    finally:
+        task.request_stack.pop()
+    task.on_kill(context)
 
 
 def _store_of(task: StatefulTask) -> StateStore:

@@ -111,3 +111,15 @@ def define_jobs(app: Celery) -> None:
         scope = self.task_store.scope
         folder = Path(os.environ["STATESTORE_TEST_FOLDER"])
         note(folder, f"collected {sorted(numbers)} {scope.map_index}")
+
+    @app.task(bind=True, base=StatefulTask, name="placed", ignore_result=False)
+    def placed(self: Any, *results: Any, label: str) -> str:
+        """Note whose keys these are, in both of its deliveries."""
+        scope, folder = self.task_store.scope, Path(os.environ["STATESTORE_TEST_FOLDER"])
+        found = self.task_store.get("label", default="none")
+        self.task_store.set("label", label)
+        note(folder, f"{label}|{self.request.id}|{scope}|{self.context.attempt}|{found}")
+        if self.context.attempt == 1:
+            raise self.retry(countdown=0)
+        self.task_store.clear()
+        return label

@@ -5,12 +5,16 @@ import signal
 import time
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from celery import Celery
 
+from statestore.integrations.celery import DeferrableTask, StatefulTask
 from statestore.protocol import TaskScope
 from statestore.sdk import StateStore
+from statestore.sdk.memory import MemoryTransport
 from tests.integrations.celery_app import define, new_app, wait_for
 from tests.integrations.workers import Workers
 
@@ -76,3 +80,59 @@ def test_a_task_that_another_one_sent_has_keys_of_its_own_in_the_same_run(tmp_pa
 
     assert scope(id="root", root_id="root") == TaskScope("work", "root", "flaky")
     assert scope(id="child", root_id="root") == TaskScope("work", "root", "flaky:child")
+
+
+def test_a_task_that_is_called_directly_keeps_its_state_in_memory_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app: Celery = new_app("filesystem://", "queue", tmp_path)
+
+    @app.task(bind=True, base=StatefulTask)
+    def double(self: Any, number: int) -> int:
+        assert self.task_store.get("seen", default="nothing") == "nothing"
+        self.task_store.set("seen", number)
+        return 2 * int(self.task_store.get("seen"))
+
+    assert [double(4), double(5)] == [8, 10]
+    assert "called directly" in caplog.text
+    assert "delay()" in caplog.text
+    # As a worker runs them: one message, whose task calls the other for each element.
+    assert app.tasks["celery.map"](double.s(), [1, 2]) == [2, 4]
+    assert app.tasks["celery.starmap"](double.s(), [(1,), (2,)]) == [2, 4]
+
+
+class Looked(DeferrableTask):
+    """A job that has ended after some looks."""
+
+    name = "looked"
+    poll_interval = 0.2
+    looks = 0
+
+    def submit_job(self, context: Any) -> str:
+        return "job"
+
+    def get_job_status(self, external_id: str, context: Any) -> bool:
+        type(self).looks += 1
+        return type(self).looks % 4 != 0
+
+    def is_job_active(self, status: bool) -> bool:
+        return status
+
+    def is_job_succeeded(self, status: bool) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("how", ["apply", "call"])
+def test_without_a_worker_a_deferrable_task_waits_between_two_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    app: Celery = new_app("filesystem://", "queue", tmp_path)
+    task = app.register_task(Looked())
+    pauses: list[float] = []
+    monkeypatch.setattr("statestore.integrations.celery.time", SimpleNamespace(sleep=pauses.append))
+    monkeypatch.setattr(Looked, "looks", 0)
+    with StateStore(transport=MemoryTransport()) as memory:
+        monkeypatch.setattr(Looked, "state_store", memory)
+        assert (task() if how == "call" else task.apply().get()) == "job"
+    assert Looked.looks == 4
+    assert pauses == [Looked.poll_interval] * 2  # all but the first execution look twice

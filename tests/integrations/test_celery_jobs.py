@@ -5,9 +5,10 @@ import signal
 import time
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from celery import chord, group
+from celery import Celery, chain, chord, group
 
 from statestore.sdk import StateStore
 from tests.faults.job_system import JobSystem
@@ -155,3 +156,46 @@ def test_the_tasks_of_a_chord_are_too_and_its_body_is_a_task_of_its_own(workers:
     members = sorted(line.split() for line in lines if not line.startswith("collected"))
     assert [line[2:] for line in members] == [[str(number)] * 2 for number in range(4)]
     assert len({(line[0], line[1]) for line in members}) == 1
+
+
+def test_the_jobs_of_groups_within_groups_are_all_submitted(workers: Workers) -> None:
+    (workers.folder / "go").touch()
+    workers.start(2)
+    with new_app(workers.url, workers.queue, workers.folder) as app:
+        a, b, c, d = (app.signature("resumed", immutable=True) for _ in range(4))
+        group(a, group(b, c), group(d)).apply_async()
+    jobs = {line.split()[2] for line in workers.notes(4)}
+    assert len(jobs) == len(set(system_of(workers).submissions)) == 4
+
+
+def shapes(app: Celery) -> dict[str, Any]:
+    """What can be made of messages, and the number of them."""
+
+    def task(label: str) -> Any:
+        return app.signature("placed", kwargs={"label": label})
+
+    a, b, c, d, e = map(task, "abcde")
+    return {
+        "groups in a group": group(a, group(b, c), group(d, group(e))),
+        "a chain of groups": chain(group(a, b), group(c, d), e),
+        "a group of chains": group(chain(a, b), chain(c, d), e),
+        "chords in a group": group(chord([a, b], c), chord([d], e)),
+        "a chord of groups": chord([a, group(b, c), d], e),
+    }
+
+
+def test_no_two_messages_share_their_keys_and_a_retry_keeps_its_own(workers: Workers) -> None:
+    workers.start(2)
+    with new_app(workers.url, workers.queue, workers.folder) as app:
+        made = shapes(app)
+        for shape in made.values():
+            shape.apply_async()
+    lines = [line.split("|") for line in workers.notes(2 * 5 * len(made))]
+    deliveries = sorted((message, int(attempt)) for _, message, _, attempt, _ in lines)
+    messages = {message for message, _ in deliveries}
+    assert deliveries == sorted((message, attempt) for message in messages for attempt in (1, 2))
+    assert len(messages) == 5 * len(made)
+    assert len({(message, scope) for _, message, scope, _, _ in lines}) == len(messages)
+    assert len({scope for _, _, scope, _, _ in lines}) == len(messages)
+    for label, _, _, attempt, found in lines:
+        assert found == ("none" if attempt == "1" else label)
