@@ -3,9 +3,7 @@
 import asyncio
 import importlib
 import itertools
-import logging
 import os
-import random
 import secrets
 import time
 from contextlib import suppress
@@ -15,23 +13,15 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from statestore import __version__
 from statestore.protocol import DEADLINE_HEADER, LOCK_SECONDS, TIME_HEADER, WRITE_HEADER
 from statestore.sdk.answers import Answer
-from statestore.sdk.errors import ConfigurationError, UnreachableError
+from statestore.sdk.errors import ConfigurationError
 from statestore.sdk.requests import Request
+from statestore.sdk.tries import RETRIED, Failure, Tries, retry_after
 
 if TYPE_CHECKING:
     import ssl
 
     import httpx
 
-logger = logging.getLogger(__name__)
-
-_TOO_LATE: Final = 408
-_RETRIED: Final = frozenset({_TOO_LATE, 429, 502, 503, 504})
-# Of these it is known that the request was not carried out, so that any may be sent again. Not of 503:
-# the database may have been lost while it committed.
-_NOT_CARRIED_OUT: Final = frozenset({_TOO_LATE, 429})
-_FIRST_PAUSE: Final = 0.1  # seconds
-_LONGEST_PAUSE: Final = 5.0
 _CONNECTIONS: Final = 100  # of a process
 _LOOP_CONNECTIONS: Final = 32  # of an event loop
 
@@ -107,7 +97,7 @@ class HttpTransport:
         tries, request = self._tries(request, retry_seconds), self._numbers.on(request)
         while True:
             deadline, outcome = self._try(request)
-            if isinstance(outcome, Answer) and outcome.status not in _RETRIED:
+            if isinstance(outcome, Answer) and outcome.status not in RETRIED:
                 return outcome
             pause, error = tries.after(outcome, deadline)
             time.sleep(pause)
@@ -121,7 +111,7 @@ class HttpTransport:
         tries, request = self._tries(request, retry_seconds), self._numbers.on(request)
         while True:
             deadline, outcome = await self._atry(request)
-            if isinstance(outcome, Answer) and outcome.status not in _RETRIED:
+            if isinstance(outcome, Answer) and outcome.status not in RETRIED:
                 return outcome
             pause, error = tries.after(outcome, deadline)
             await asyncio.sleep(pause)
@@ -140,11 +130,11 @@ class HttpTransport:
         says = {DEADLINE_HEADER.lower(): f"{self._clock.server_time(deadline):.6f}"}
         return deadline, replace(request, headers={**request.headers, **says})
 
-    def _tries(self, request: Request, retry_seconds: float | None) -> "_Tries":
+    def _tries(self, request: Request, retry_seconds: float | None) -> Tries:
         seconds = self._retry_seconds if retry_seconds is None else retry_seconds
-        return _Tries(self._url, seconds, repeatable=request.repeatable)
+        return Tries(self._url, seconds, repeatable=request.repeatable)
 
-    def _try(self, request: Request) -> "tuple[float, Answer | _Failure]":
+    def _try(self, request: Request) -> tuple[float, Answer | Failure]:
         """One try: its deadline, and the answer or what went wrong."""
         if self._must_learn_the_time(request):
             failure = _no_time(self._send(_LOOK_AT_THE_CLOCK))
@@ -153,7 +143,7 @@ class HttpTransport:
         deadline, stamped = self._deadline(request)
         return deadline, self._send(stamped)
 
-    async def _atry(self, request: Request) -> "tuple[float, Answer | _Failure]":
+    async def _atry(self, request: Request) -> tuple[float, Answer | Failure]:
         """The same for asyncio."""
         client, turn = self._async_client()
         # A queue before the pool: its own slows down with every waiter, and gives up on them.
@@ -165,7 +155,7 @@ class HttpTransport:
             deadline, stamped = self._deadline(request)
             return deadline, await self._asend(client, stamped)
 
-    def _send(self, request: Request) -> "Answer | _Failure":
+    def _send(self, request: Request) -> Answer | Failure:
         import httpx  # noqa: PLC0415 - an import of the SDK should not cost what only its use needs
 
         try:
@@ -174,7 +164,7 @@ class HttpTransport:
             return self._failure(error)
         return self._answer(response)
 
-    async def _asend(self, client: "httpx.AsyncClient", request: Request) -> "Answer | _Failure":
+    async def _asend(self, client: "httpx.AsyncClient", request: Request) -> Answer | Failure:
         import httpx  # noqa: PLC0415 - see above
 
         try:
@@ -198,7 +188,7 @@ class HttpTransport:
             "timeout": self._timeout + request.waits,
         }
 
-    def _failure(self, error: Exception) -> "_Failure":
+    def _failure(self, error: Exception) -> Failure:
         import httpx  # noqa: PLC0415 - see above
 
         if isinstance(
@@ -210,7 +200,7 @@ class HttpTransport:
         never_sent = isinstance(
             error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
         )
-        return _Failure(f"{type(error).__name__}: {error}", never_sent)
+        return Failure(f"{type(error).__name__}: {error}", never_sent)
 
     def _client(self) -> "httpx.Client":
         client = self._clients.get(os.getpid())
@@ -330,72 +320,11 @@ class _ServerClock:
         return monotonic + (self._ahead or 0.0)
 
 
-def _no_time(outcome: "Answer | _Failure") -> "_Failure | None":
+def _no_time(outcome: Answer | Failure) -> Failure | None:
     """Why a write cannot be sent yet: it would have no deadline."""
-    if isinstance(outcome, _Failure):
-        return _Failure(outcome.problem, never_sent=True)
-    if outcome.status in _RETRIED:
-        return _Failure(f"it answered {outcome.status}", never_sent=True)
+    if isinstance(outcome, Failure):
+        return Failure(outcome.problem, never_sent=True)
+    if outcome.status in RETRIED:
+        problem, wanted = f"it answered {outcome.status}", retry_after(outcome)
+        return Failure(problem, never_sent=True, wanted=wanted)
     return None
-
-
-class _Failure:
-    """A try that brought no answer."""
-
-    def __init__(self, problem: str, never_sent: bool) -> None:
-        self.problem = problem
-        self.never_sent = never_sent
-
-
-class _Tries:
-    """When to try again, and when to give up: jittered exponential backoff, Retry-After respected."""
-
-    def __init__(self, url: str, seconds: float, *, repeatable: bool) -> None:
-        self._url = url
-        self._seconds = seconds
-        self._repeatable = repeatable
-        self._give_up_at = time.monotonic() + seconds
-        self._count = 0
-
-    def after(
-        self, outcome: Answer | _Failure, deadline: float
-    ) -> tuple[float, UnreachableError | None]:
-        """Seconds until the next try; or until there is none, and why.
-
-        Neither comes before `deadline`, where this try may still be on its way.
-        """
-        if isinstance(outcome, Answer):
-            problem, wanted = f"it answered {outcome.status}", _retry_after(outcome)
-            ended = TIME_HEADER.lower() in outcome.headers  # else a proxy answered
-            certain = ended and outcome.status in _NOT_CARRIED_OUT
-        else:
-            problem, wanted = outcome.problem, 0.0
-            ended = certain = outcome.never_sent
-        at_least = 0.0 if ended else max(0.0, deadline - time.monotonic())
-        pause = min(max(wanted, _FIRST_PAUSE * 2.0 ** min(self._count, 10)), _LONGEST_PAUSE)
-        pause = max(pause * random.uniform(0.5, 1.0), at_least)  # noqa: S311 - no secret
-        self._count += 1
-        if not (self._repeatable or certain):
-            return at_least, UnreachableError(
-                f"The state store at {self._url} gave no answer ({problem}), and it is not known whether"
-                " this request, which must not be carried out twice, was: read the key."
-            )
-        if time.monotonic() + pause > self._give_up_at:
-            return at_least, UnreachableError(
-                f"The state store at {self._url} cannot be reached ({problem}); tried {self._count}"
-                f" times in {self._seconds:.0f} s. Is it running, and is STATESTORE_URL right?"
-            )
-        slow = certain and isinstance(outcome, Answer) and outcome.status == _TOO_LATE
-        if self._count == 1 and not slow:  # this side, or the way, was slow: nothing is wrong there
-            logger.warning(
-                "the state store at %s cannot be reached (%s): trying for up to %.0f s",
-                self._url,
-                problem,
-                self._seconds,
-            )
-        return pause, None
-
-
-def _retry_after(answer: Answer) -> float:
-    seconds = answer.headers.get("retry-after", "")
-    return float(seconds) if seconds.isdecimal() else 0.0
