@@ -8,8 +8,7 @@ import sys
 import time
 from typing import Any
 
-from statestore.sdk import AsyncResumableJobMixin, StateStore
-from statestore.sdk.resumable import Context
+from statestore.sdk import AsyncResumableJobMixin, Context, StateStore
 
 STARTED: dict[str, float] = {}  # stands for the system that runs the jobs
 

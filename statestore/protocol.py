@@ -17,6 +17,7 @@ BATCH_MAX: Final = 1000  # operations
 ATTEMPT_MAX: Final = 10**9 - 1
 VERSION_MAX: Final = 10**18 - 1
 ASSET_ID_MAX: Final = 10**18 - 1
+RETENTION_MAX: Final = 100 * 366 * 86400  # seconds
 AUDIT_REASON_MAX: Final = 500  # characters
 PROGRESS_KEY: Final = "progress"
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 from django.conf import settings
 
@@ -13,14 +13,13 @@ from statestore.protocol import (
     MAP_INDEX_MAX,
     MAP_INDEX_NONE,
     NEVER_EXPIRE,
+    RETENTION_MAX,
     InvalidInput,
     Place,
     TaskScope,
     check_scope,
 )
 from statestore.services import Expiry
-
-EXPIRES_IN_MAX: Final = 100 * 366 * 86400  # seconds
 
 
 def allow(members: Mapping[str, Member], allowed: AbstractSet[str], loc: Place) -> None:
@@ -110,9 +109,9 @@ def expiry(members: Mapping[str, Member], loc: Place = ("body",)) -> Expiry:
 def _expires_in(seconds: Any, loc: Place) -> timedelta:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise InvalidInput(loc, "expires_in must be a number of seconds", "float_type")
-    if not 0 <= seconds <= EXPIRES_IN_MAX:
+    if not 0 <= seconds <= RETENTION_MAX:
         raise InvalidInput(
-            loc, f"expires_in must be between 0 and {EXPIRES_IN_MAX} seconds", "value_error"
+            loc, f"expires_in must be between 0 and {RETENTION_MAX} seconds", "value_error"
         )
     return timedelta(seconds=seconds)
 

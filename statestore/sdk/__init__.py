@@ -28,8 +28,10 @@ from statestore.sdk.progress import Progress
 from statestore.sdk.records import Asset, Entry, Submission, SubmissionState
 from statestore.sdk.resumable import (
     AsyncResumableJobMixin,
+    Context,
     DeferrableJobMixin,
     ResumableJobMixin,
+    event_counts,
 )
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "AsyncResumableJobMixin",
     "ConcurrentSubmissionError",
     "ConfigurationError",
+    "Context",
     "DeferrableJobMixin",
     "Entry",
     "ForbiddenError",
@@ -65,4 +68,5 @@ __all__ = [
     "UnauthorizedError",
     "UnknownSubmissionError",
     "UnreachableError",
+    "event_counts",
 ]

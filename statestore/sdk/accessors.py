@@ -5,9 +5,9 @@ from typing import Any, TypeVar
 
 from statestore.protocol import Scope, TaskScope
 from statestore.sdk import answers, requests
+from statestore.sdk.checks import Retention
 from statestore.sdk.progress import Progress
 from statestore.sdk.records import Entry
-from statestore.sdk.requests import Retention
 from statestore.sdk.transport import Transport
 
 T = TypeVar("T")

@@ -18,10 +18,10 @@ from typing import Any, Final
 
 from statestore import __version__
 from statestore.protocol import MAP_INDEX_NONE, NEVER_EXPIRE
+from statestore.sdk.checks import Retention
 from statestore.sdk.client import StateStore
 from statestore.sdk.context import TaskContext
 from statestore.sdk.errors import InvalidValueError, StaleAttemptError, StatestoreError
-from statestore.sdk.requests import Retention
 
 DONE: Final = 0
 NO_KEY: Final = 1

@@ -1,11 +1,13 @@
 """The way in: where the server is, and which task the keys belong to."""
 
 import logging
+import math
 import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from statestore.protocol import MAP_INDEX_NONE, InvalidInput, TaskScope, check_scope
+from statestore.sdk import checks
 from statestore.sdk.accessors import AssetStore
 from statestore.sdk.context import AssetStores, TaskContext
 from statestore.sdk.errors import ConfigurationError, InvalidValueError
@@ -68,13 +70,15 @@ class StateStore:
             attempt: the attempt's number, where it was started elsewhere.
 
         Raises:
-            InvalidValueError: an id is empty, too long, or has characters that it may not.
+            InvalidValueError: an id is empty, too long, or has characters that it may not; or the
+                attempt is no number from 1 on.
         """
         try:
             scope = check_scope(TaskScope(dag_id, run_id, task_id, map_index), where=("scope",))
         except InvalidInput as problem:
             raise InvalidValueError.of(problem) from None
-        return TaskContext(self._transport, scope, attempt)
+        number = None if attempt is None else checks.attempt(attempt)
+        return TaskContext(self._transport, scope, number)
 
     def asset(self, name: str, uri: str = "") -> AssetStore:
         """The store of an asset; one that is not there yet is registered."""
@@ -158,7 +162,7 @@ def _http(
         try:
             retry_seconds = float(text)
         except ValueError:
-            raise ConfigurationError(
-                f"STATESTORE_RETRY_SECONDS={text!r} is no number of seconds."
-            ) from None
+            retry_seconds = -1.0
+        if not 0 <= retry_seconds < math.inf:  # nor is nan
+            raise ConfigurationError(f"STATESTORE_RETRY_SECONDS={text!r} is no number of seconds.")
     return HttpTransport(url, token, timeout=timeout, retry_seconds=retry_seconds, http=http)

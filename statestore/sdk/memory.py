@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 from statestore.protocol import (
     ATTEMPT_HEADER,
+    BATCH_MAX,
     VALUE_MAX_BYTES,
     AssetScope,
     ErrorCode,
@@ -30,8 +31,6 @@ from statestore.sdk.answers import Answer
 from statestore.sdk.requests import Request
 
 RETENTION: Final = timedelta(days=30)
-RETENTION_MAX: Final = 100 * 366 * 86400  # seconds
-BATCH_MAX: Final = 1000
 
 
 @cache
@@ -310,8 +309,6 @@ def _expires_at(body: Mapping[str, Any], now: datetime, scope: Scope) -> datetim
     if isinstance(scope, AssetScope) or ("expires_at" in body and body["expires_at"] is None):
         return None
     if "expires_in" in body:
-        if body["expires_in"] > RETENTION_MAX:
-            raise _invalid(("body", "expires_in"), "expires_in is too long", "value_error")
         return now + timedelta(seconds=body["expires_in"])
     return now + RETENTION
 

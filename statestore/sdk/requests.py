@@ -9,19 +9,14 @@ from urllib.parse import quote
 from statestore.jsontext import dumps
 from statestore.protocol import (
     ATTEMPT_HEADER,
-    NEVER_EXPIRE,
     AssetScope,
     InvalidInput,
-    NeverExpire,
     Scope,
     TaskScope,
-    check_key,
     check_scope,
 )
-from statestore.sdk import errors
-
-Retention = timedelta | NeverExpire | None
-"""How long after its last write an entry lives; None: the server's default."""
+from statestore.sdk import checks, errors
+from statestore.sdk.checks import Retention as Retention  # its readers find it here
 
 _JSON: Final = {"content-type": "application/json"}
 
@@ -50,8 +45,9 @@ def entry_get(scope: Scope, key: str) -> Request:
 
 def entry_wait(scope: Scope, key: str, *, newer_than: int, seconds: int) -> Request:
     """Read one key once it is in a newer version, or after so many seconds."""
-    params = {**_map_index(scope), "wait": str(seconds), "newer_than": str(newer_than)}
-    return Request("GET", _entry_path(scope, key), params, waits=seconds)
+    wait, known = checks.count(seconds, "seconds"), checks.count(newer_than, "newer_than")
+    params = {**_map_index(scope), "wait": str(wait), "newer_than": str(known)}
+    return Request("GET", _entry_path(scope, key), params, waits=wait)
 
 
 def entry_page(scope: Scope, offset: int, limit: int = 100) -> Request:
@@ -96,7 +92,7 @@ def entry_increment(
 ) -> Request:
     """Add to a number; not to be sent twice."""
     path = f"{_entry_path(scope, key)}/increment"
-    content = f'{{"by":{_json(by)}{_expiry(retention)}}}'.encode()
+    content = f'{{"by":{_json(checks.number(by, "by"))}{_expiry(retention)}}}'.encode()
     headers = {**_JSON, **_attempt(attempt)}
     return Request("POST", path, _map_index(scope), headers, content, repeatable=False)
 
@@ -110,9 +106,9 @@ def entries_set(
 ) -> Request:
     """Create or overwrite many keys, all or none."""
     expiry = _expiry(retention)
-    fenced = "" if attempt is None else f',"attempt":{attempt}'
+    fenced = "" if attempt is None else f',"attempt":{checks.attempt(attempt)}'
     operations = (
-        f'{{"op":"set",{_ids(scope)},"key":{_json(_key(key))},"value":{_value(value)}{expiry}{fenced}}}'
+        f'{{"op":"set",{_ids(scope)},"key":{_json(checks.key(key))},"value":{_value(value)}{expiry}{fenced}}}'
         for key, value in values.items()
     )
     return _batch(operations)
@@ -121,7 +117,7 @@ def entries_set(
 def entries_get(scope: Scope, keys: Iterable[str]) -> Request:
     """Read many keys, all as they stood at one moment."""
     ids = _ids(scope)
-    return _batch(f'{{"op":"get",{ids},"key":{_json(_key(key))}}}' for key in keys)
+    return _batch(f'{{"op":"get",{ids},"key":{_json(checks.key(key))}}}' for key in keys)
 
 
 def asset_register(name: str, uri: str) -> Request:
@@ -148,7 +144,9 @@ def attempt_start(scope: TaskScope) -> Request:
 
 def version_is(version: int | None) -> Mapping[str, str]:
     """The precondition that the entry is in a version (None: that it does not exist)."""
-    return {"if-none-match": "*"} if version is None else {"if-match": f'"{version}"'}
+    if version is None:
+        return {"if-none-match": "*"}
+    return {"if-match": f'"{checks.version(version)}"'}
 
 
 def _scope_path(scope: Scope) -> str:
@@ -167,20 +165,15 @@ def _task_path(scope: TaskScope) -> str:
 
 
 def _entry_path(scope: Scope, key: str) -> str:
-    return f"{_scope_path(scope)}/state-store/{quote(_key(key), safe='')}"
-
-
-def _key(key: str) -> str:
-    try:
-        return check_key(key, where=())
-    except InvalidInput as problem:
-        raise errors.InvalidValueError(problem.msg, ("key",)) from None
+    return f"{_scope_path(scope)}/state-store/{quote(checks.key(key), safe='')}"
 
 
 def _value(value: Any) -> str:
     if value is None:
         raise errors.InvalidValueError(
-            "value: None cannot be stored; delete() removes a key", ("value",)
+            "value: Cannot set value as None, which stands for a key that is not there;"
+            " delete() removes a key",
+            ("value",),
         )
     return _json(value)
 
@@ -208,19 +201,13 @@ def _map_index(scope: Scope) -> dict[str, str]:
 
 
 def _attempt(attempt: int | None) -> dict[str, str]:
-    return {} if attempt is None else {ATTEMPT_HEADER.lower(): str(attempt)}
+    return {} if attempt is None else {ATTEMPT_HEADER.lower(): str(checks.attempt(attempt))}
 
 
 def _expiry(retention: Retention) -> str:
+    retention = checks.retention(retention)
     if retention is None:
         return ""
-    if retention is NEVER_EXPIRE:
-        return ',"expires_at":null'
     if not isinstance(retention, timedelta):
-        raise TypeError(
-            f"retention must be a timedelta, NEVER_EXPIRE or None, not {type(retention).__name__}:"
-            " write timedelta(seconds=…) or timedelta(days=…)"
-        )
-    if retention < timedelta(0):
-        raise errors.InvalidValueError("retention must not be negative", ("retention",))
+        return ',"expires_at":null'
     return f',"expires_in":{retention.total_seconds()!r}'

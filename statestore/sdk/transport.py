@@ -264,7 +264,13 @@ def in_process() -> "httpx.BaseTransport":
     """Calls the server's WSGI application in this process, whose settings are the server's."""
     import httpx  # noqa: PLC0415 - see above
 
-    server = importlib.import_module("statestore.wsgi")  # by name, for the SDK knows no server
+    try:
+        server = importlib.import_module("statestore.wsgi")  # by name, for the SDK knows no server
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"STATESTORE_MODE=django runs the server's code here, which lacks {missing.name!r}:"
+            " pip install statestore[server], or set STATESTORE_URL to a server."
+        ) from None
 
     def application(environ: dict[str, Any], start_response: Any) -> Any:
         # WSGI has the path's bytes as Latin-1; httpx gives the characters.

@@ -4,7 +4,6 @@ from typing import Final
 
 from django.conf import settings
 
-from statestore.api.fields import EXPIRES_IN_MAX
 from statestore.api.openapi.json_schema import (
     DAG_ID,
     KEY,
@@ -25,6 +24,7 @@ from statestore.protocol import (
     ASSET_NAME_MAX,
     ATTEMPT_MAX,
     BATCH_MAX,
+    RETENTION_MAX,
     VERSION_MAX,
     ErrorCode,
 )
@@ -44,7 +44,7 @@ _EXPIRES_AT: Final[Schema] = {
 _EXPIRES_IN: Final[Schema] = {
     "type": "number",
     "minimum": 0,
-    "maximum": EXPIRES_IN_MAX,
+    "maximum": RETENTION_MAX,
     "description": "Seconds from now, in the place of expires_at.",
     "examples": [3600],
 }

@@ -37,7 +37,7 @@ from statestore.sdk import (
     TooLargeError,
     UnreachableError,
 )
-from statestore.sdk.requests import Retention
+from statestore.sdk.checks import Retention
 from statestore.sdk.steps import Step, Steps, adrive, drive
 
 logger = logging.getLogger(__name__)
