@@ -1,6 +1,6 @@
 """What a task reads and writes its keys with; each method has a twin with `a` in front for asyncio."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sized
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sized
 from typing import Any, TypeVar
 
 from statestore.protocol import Scope, TaskScope
@@ -238,7 +238,13 @@ class TaskStore(Store):
     def progress(
         self, total: float | None = None, unit: str | None = None, *, message: str | None = None
     ) -> Progress:
-        """Report how far the task is, at most once a second; see `Progress`."""
+        """Report how far the task is, at most once a second; see `Progress`.
+
+        For `with`, and in a coroutine for `async with`.
+
+        Raises:
+            InvalidValueError: the total is no finite number.
+        """
         return Progress(self._transport, self.scope, self.attempt, total, unit, message)
 
     def track(
@@ -255,6 +261,25 @@ class TaskStore(Store):
             for element in iterable:
                 yield element
                 progress.update()
+
+    async def atrack(
+        self,
+        iterable: Iterable[T] | AsyncIterable[T],
+        total: float | None = None,
+        unit: str | None = "items",
+    ) -> AsyncIterator[T]:
+        """As `track`, for `async for`: over what is iterable in either way."""
+        if total is None and isinstance(iterable, Sized):
+            total = len(iterable)
+        async with self.progress(total, unit) as progress:
+            if isinstance(iterable, AsyncIterable):
+                async for element in iterable:
+                    yield element
+                    progress.update()
+            else:
+                for element in iterable:
+                    yield element
+                    progress.update()
 
 
 class AssetStore(Store):

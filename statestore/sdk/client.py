@@ -106,6 +106,7 @@ class StateStore:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+        self.close()  # what progress has sent from its thread
 
     def __enter__(self) -> Self:
         return self

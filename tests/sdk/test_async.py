@@ -46,7 +46,7 @@ def run(server: Server, scope: TaskScope) -> Callable[[Work], Any]:
 
 @pytest.mark.parametrize("kind", [TaskStore, AssetStore])
 def test_every_method_that_asks_the_server_has_a_twin(kind: type) -> None:
-    local = {"progress", "track"}
+    local = {"progress"}  # for `with` and `async with`
     names = {name for name, _ in inspect.getmembers(kind, inspect.isfunction) if name[0] != "_"}
     sync = {name for name in names if not (name[0] == "a" and name[1:] in names)} - local
     assert {f"a{name}" for name in sync if name != "await_"} - {"await"} <= names

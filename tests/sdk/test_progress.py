@@ -1,18 +1,21 @@
 """Progress: the last state is always written, and the task is never held up."""
 
+import asyncio
+import math
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from statestore.protocol import TaskScope
-from statestore.sdk import StaleAttemptError, StateStore, TaskStore
+from statestore.sdk import InvalidValueError, Progress, StaleAttemptError, StateStore, TaskStore
 from tests.proxy import Proxy
 from tests.server import ROOT, Server
+from tests.threads import run_async
 
 
 @pytest.fixture
@@ -207,6 +210,139 @@ def test_an_exception_of_the_iterable_is_a_failure(
     with pytest.raises(ZeroDivisionError):
         list(task_store.track(1 // (2 - n) for n in range(5)))
     assert written() == {"current": 2, "unit": "items", "status": "failed"}
+
+
+# --- status ---
+
+
+def test_a_status_of_the_tasks_own_is_not_overwritten_by_done(
+    task_store: TaskStore, written: Callable[[], Any]
+) -> None:
+    with task_store.progress(total=3) as progress:
+        progress.status("waiting for the others", message="2 of 3 are here")
+        until(lambda: (written() or {}).get("status") in ("running", "waiting for the others"))
+    assert written() == {
+        "current": 0, "total": 3, "status": "waiting for the others", "message": "2 of 3 are here",
+    }  # fmt: skip
+    with task_store.progress() as progress:
+        progress.status("paused")
+        progress.status("running")
+    assert written()["status"] == "done"
+    progress = task_store.progress()
+    progress.status("skipped")
+    progress.close("failed")
+    assert written()["status"] == "failed"
+
+
+def test_an_exception_fails_whatever_the_status_was(
+    task_store: TaskStore, written: Callable[[], Any]
+) -> None:
+    def work() -> None:
+        with task_store.progress() as progress:
+            progress.status("waiting")
+            progress.set(1 // 0)
+
+    with pytest.raises(ZeroDivisionError):
+        work()
+    assert written()["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda progress: progress.set(math.nan),
+        lambda progress: progress.set(1, total=math.inf),
+        lambda progress: progress.set("7"),
+        lambda progress: progress.update(math.nan),
+        lambda progress: progress.update(None),
+        lambda progress: progress.status(7),
+        lambda progress: progress.close(status=7),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_at_once_and_changes_nothing(
+    task_store: TaskStore, written: Callable[[], Any], call: Callable[[Progress], None]
+) -> None:
+    with task_store.progress(total=3) as progress:
+        progress.update()
+        with pytest.raises(InvalidValueError, match="must be"):
+            call(progress)
+    assert written() == {"current": 1, "total": 3, "status": "done"}
+    with pytest.raises(InvalidValueError, match="total must be"):
+        task_store.progress(total=math.nan)
+
+
+def test_what_was_assigned_and_cannot_be_stored_is_warned_of(
+    task_store: TaskStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    with task_store.progress() as progress:
+        progress.message = object()  # type: ignore[assignment]
+        progress._due = 0.0
+        progress.update()
+        until(lambda: "cannot be stored" in caplog.text)
+
+
+# --- asyncio ---
+
+
+def test_a_coroutine_reports_in_the_same_way(
+    server: Server, scope: TaskScope, written: Callable[[], Any]
+) -> None:
+    async def numbers() -> AsyncIterator[int]:
+        for number in range(4):
+            yield number
+
+    async def work() -> None:
+        async with StateStore(server.url, server.token) as store:
+            task_store = store.task(scope.dag_id, scope.run_id, scope.task_id).task_store
+            async with task_store.progress(total=3) as progress:
+                progress.update(2)
+            assert written() == {"current": 2, "total": 3, "status": "done"}
+            with pytest.raises(ZeroDivisionError):
+                async with task_store.progress() as progress:
+                    progress.set(1 // 0)
+            assert written() == {"current": 0, "status": "failed"}
+            assert [each async for each in task_store.atrack(["a", "b"])] == ["a", "b"]
+            assert written() == {"current": 2, "total": 2, "unit": "items", "status": "done"}
+            assert [each async for each in task_store.atrack(numbers(), unit="n")] == [0, 1, 2, 3]
+            assert written() == {"current": 4, "unit": "n", "status": "done"}
+
+    run_async(work())
+
+
+def test_the_event_loop_runs_on_while_the_last_state_waits_for_the_server(
+    proxy: Proxy, server: Server, scope: TaskScope, written: Callable[[], Any]
+) -> None:
+    async def mend() -> None:
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+        proxy.open.set()
+
+    async def work() -> None:
+        async with StateStore(proxy.url, server.token) as store:
+            task_store = store.task(scope.dag_id, scope.run_id, scope.task_id).task_store
+            proxy.open.clear()
+            mending = asyncio.create_task(mend())
+            async with task_store.progress(total=3) as progress:
+                progress.update(3)
+            await mending
+
+    run_async(work())
+    assert written() == {"current": 3, "total": 3, "status": "done"}
+
+
+def test_a_stale_attempt_hears_of_it_in_a_coroutine_too(server: Server, scope: TaskScope) -> None:
+    async def work(error: type[Exception] | None) -> None:
+        async with StateStore(server.url, server.token) as store:
+            ids = (scope.dag_id, scope.run_id, scope.task_id)
+            async with store.task(*ids) as old, old.task_store.progress():
+                await store.task(*ids).astart_attempt()
+                if error is not None:
+                    raise error
+
+    with pytest.raises(StaleAttemptError):
+        run_async(work(None))
+    with pytest.raises(KeyError):
+        run_async(work(KeyError))
 
 
 # --- processes ---
