@@ -121,12 +121,14 @@ class EntryList(ScopeView):
         """A page of them, by key; nothing where the task instance is not one to be seen."""
         limit = params.number(request, "limit", default=50, least=0)
         offset = params.number(request, "offset", default=0, least=0)
+        after = params.text(request, "after") or ""
         if "asset_id" not in ids:
             unseen = params.scope_of(request, ids["dag_id"], ids["run_id"], ids["task_id"])
             if not self.principal.reaches(unseen):
                 return answer.page(queries.NO_ENTRIES, unseen)
         scope = self.scope(request, ids, Right.VIEW)
-        return answer.page(queries.entry_page(scope=scope, limit=limit, offset=offset), scope)
+        found = queries.entry_page(scope=scope, limit=limit, offset=offset, after=after)
+        return answer.page(found, scope)
 
     def delete(self, request: HttpRequest, **ids: str) -> HttpResponse:
         """Clear them."""

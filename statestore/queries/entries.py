@@ -87,18 +87,22 @@ def _rows_of(scopes: set[Scope]) -> dict[Scope, int]:
     return rows | {scope: scope.asset_id for scope in scopes if isinstance(scope, AssetScope)}
 
 
-def entry_page(*, scope: Scope, limit: int = 50, offset: int = 0) -> EntryPage:
-    """Entries by key ascending; `limit` is capped at 100.
+def entry_page(*, scope: Scope, limit: int = 50, offset: int = 0, after: str = "") -> EntryPage:
+    """Entries by key ascending, behind the key `after`; `limit` is capped at 100.
+
+    Who reads on behind the last key that he has seen misses none, whatever is deleted meanwhile.
 
     Raises:
         NotFoundError: there is no such asset.
     """
     limit, now, entries = min(limit, PAGE_MAX), datetime.now(UTC), entries_of(scope)
-    rows = entries.page.rows(owner=owner_of(scope), now=now, limit=limit, offset=offset)
+    rows = entries.page.rows(
+        owner=owner_of(scope), now=now, limit=limit, offset=offset, after=after
+    )
     if not rows and isinstance(scope, AssetScope):
         require_asset(scope)
     total = offset + len(rows)
-    if len(rows) == limit or (offset and not rows):
+    if len(rows) == limit or after or (offset and not rows):
         ((total,),) = entries.count.rows(owner=owner_of(scope), now=now)
     return EntryPage([_entry(row) for row in rows], total)
 

@@ -67,27 +67,25 @@ class Store:
         return _found(keys, await self._transport.asend(requests.entries_get(self._scope, keys)))
 
     def items(self) -> Iterator[Entry]:
-        """Every entry, by key; read page by page."""
-        offset, total = 0, 1
-        while offset < total:
-            page = requests.entry_page(self._scope, offset)
-            entries, total = answers.read_page(self._transport.send(page))
-            if not entries:
-                return
+        """Every entry, by key; read page by page. Those that stay are all there, whatever is deleted."""
+        after, more = "", True
+        while more:
+            page = requests.entry_page(self._scope, after)
+            entries = answers.read_page(self._transport.send(page), after)
             yield from entries
-            offset += len(entries)
+            more = len(entries) == requests.PAGE
+            after = entries[-1].key if entries else after
 
     async def aitems(self) -> AsyncIterator[Entry]:
         """As `items`."""
-        offset, total = 0, 1
-        while offset < total:
-            page = requests.entry_page(self._scope, offset)
-            entries, total = answers.read_page(await self._transport.asend(page))
-            if not entries:
-                return
+        after, more = "", True
+        while more:
+            page = requests.entry_page(self._scope, after)
+            entries = answers.read_page(await self._transport.asend(page), after)
             for entry in entries:
                 yield entry
-            offset += len(entries)
+            more = len(entries) == requests.PAGE
+            after = entries[-1].key if entries else after
 
     # --- writing ---
 

@@ -28,14 +28,17 @@ def read_entry(answer: Answer, key: str) -> Entry | None:
     return _entry(body, key, version=read_version(answer))
 
 
-def read_page(answer: Answer) -> tuple[list[Entry], int]:
-    """A page of entries, and how many there are in all."""
+def read_page(answer: Answer, after: str) -> list[Entry]:
+    """A page of the entries behind a key."""
     body = read_json(answer)
     try:
-        rows = body.get("task_state_store") or body.get("asset_state_store") or []
-        return [_entry(row, row["key"]) for row in rows], int(body["total_entries"])
+        rows = body["task_state_store" if "task_state_store" in body else "asset_state_store"]
+        entries = [_entry(row, row["key"]) for row in rows]
     except (KeyError, TypeError, ValueError):
         raise _not_ours(answer) from None
+    if entries and entries[0].key <= after:
+        raise errors.ServerError("The server gave the same page again: it is too old for this SDK.")
+    return entries
 
 
 def read_attempt(answer: Answer) -> int:

@@ -165,9 +165,10 @@ class MemoryTransport:
         return kept
 
     def _page(self, scope: Scope, params: Mapping[str, str]) -> Answer:
-        offset, limit = int(params["offset"]), int(params["limit"])
+        limit, after = int(params["limit"]), params.get("after", "")
         keys = sorted(key for key in self._state.entries.get(scope, {}) if self._live(scope, key))
-        rows = [self._found(scope, key).json(key) for key in keys[offset : offset + limit]]
+        behind = [key for key in keys if key > after]
+        rows = [self._found(scope, key).json(key) for key in behind[:limit]]
         return _json({"task_state_store": rows, "total_entries": len(keys)})
 
     def _wait(self, scope: Scope, key: str, request: Request) -> None:

@@ -50,9 +50,14 @@ def entry_wait(scope: Scope, key: str, *, newer_than: int, seconds: int) -> Requ
     return Request("GET", _entry_path(scope, key), params, waits=wait)
 
 
-def entry_page(scope: Scope, offset: int, limit: int = 100) -> Request:
-    """Read a page of keys."""
-    params = {**_map_index(scope), "limit": str(limit), "offset": str(offset)}
+PAGE: Final = 100  # keys; as many as a server gives
+
+
+def entry_page(scope: Scope, after: str) -> Request:
+    """Read a page of the keys behind one ("": from the first)."""
+    params = {**_map_index(scope), "limit": str(PAGE)}
+    if after:
+        params["after"] = after
     return Request("GET", f"{_scope_path(scope)}/state-store", params)
 
 

@@ -111,10 +111,10 @@ WHERE e.{owner_id} = (SELECT id FROM {owner} WHERE {identity}) AND e.key = %(key
 {{hold}}
 """
 
-# A page of the entries that have not expired, by key.
+# A page of the entries that have not expired, by key, behind one ("": from the first).
 _PAGE: Final = """
 SELECT {columns} FROM {entry} e JOIN {owner} t ON t.id = e.{owner_id}
-WHERE t.{identity} AND (e.expires_at IS NULL OR e.expires_at > %(now)s{{at}})
+WHERE t.{identity} AND e.key > %(after)s{{text}} AND (e.expires_at IS NULL OR e.expires_at > %(now)s{{at}})
 ORDER BY e.key LIMIT %(limit)s OFFSET %(offset)s
 """
 

@@ -1,6 +1,7 @@
 """GET …/state-store."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -44,6 +45,23 @@ def test_limit_and_offset_cut_the_rows_and_not_the_total(api: Api) -> None:
     assert values("?offset=4") == [4]
     assert values("?offset=5") == []
     assert values("?limit=0") == []
+
+
+def test_after_has_the_keys_behind_one_whether_or_not_it_is_there(api: Api) -> None:
+    for key in ("b", "a", "Z", "a/1", "é", "🦆"):
+        api.put(key, 1)
+
+    def keys(query: str) -> list[str]:
+        listed = page(api, query)
+        assert listed["total_entries"] == 6
+        return [row["key"] for row in listed["task_state_store"]]
+
+    assert keys("?after=") == ["Z", "a", "a/1", "b", "é", "🦆"]
+    assert keys("?after=a") == ["a/1", "b", "é", "🦆"]
+    assert keys("?after=a%2F0&limit=2") == ["a/1", "b"]
+    assert keys("?after=b&offset=1") == ["🦆"]
+    assert keys(f"?after={quote('🦆')}") == []
+    assert api.collection("GET", "?after=%00").status_code == 422
 
 
 def test_a_page_has_50_rows_by_default_and_at_most_100(api: Api) -> None:

@@ -153,3 +153,16 @@ def test_an_increment_is_tried_again_where_it_was_never_sent(
             added: Any = thread.submit(behind.increment, "count")
             server.start()
             assert added.result(30) == 2
+
+
+def test_all_entries_come_although_those_before_are_deleted_meanwhile(
+    task_store: TaskStore,
+) -> None:
+    keys = [f"key {number:03}" for number in range(250)]
+    task_store.set_many(dict.fromkeys(keys, 1))
+    seen = []
+    for entry in task_store.items():
+        seen.append(entry.key)
+        task_store.delete(entry.key)
+    assert seen == keys
+    assert list(task_store.items()) == []

@@ -18,7 +18,7 @@ _TASK_ENTRIES: Final = {
         "list_task_entries",
         "A page of the keys of a task instance, by key",
         (200, "TaskEntryPage"),
-        "map_index limit offset",
+        "map_index limit offset after",
         (403, 422),
         description="An unknown task instance has none.",
     ),
@@ -123,7 +123,7 @@ _ASSETS: Final = {
         "list_asset_entries",
         "A page of the keys of an asset, by key",
         (200, "AssetEntryPage"),
-        "limit offset",
+        "limit offset after",
         (403, 404, 422),
     ),
     f"DELETE {ASSET}/state-store": Operation(

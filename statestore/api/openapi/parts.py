@@ -72,6 +72,12 @@ PARAMETERS: Final[dict[str, Schema]] = {
         "limit", {**_ANY_LENGTH, "minimum": 1, "default": 50}, "Rows of a page, 100 at most."
     ),
     "offset": _query("offset", {**_ANY_LENGTH, "default": 0}, "Rows to leave out before."),
+    "after": _query(
+        "after",
+        _WORDS,
+        "Only the keys behind this one. Read on with the last key of a page: none is"
+        " left out where others are deleted meanwhile, as with offset.",
+    ),
     "wait": _query(
         "wait",
         {**_ANY_LENGTH, "default": 0, "examples": [0]},
