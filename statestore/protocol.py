@@ -20,6 +20,7 @@ ASSET_ID_MAX: Final = 10**18 - 1
 RETENTION_MAX: Final = 100 * 366 * 86400  # seconds
 AUDIT_REASON_MAX: Final = 500  # characters
 PROGRESS_KEY: Final = "progress"
+TASK_TOKEN_PREFIX: Final = "stt_"  # noqa: S105 - how a token begins that reaches one task alone
 
 ATTEMPT_HEADER: Final = "Statestore-Attempt"
 WRITE_HEADER: Final = "Statestore-Write"

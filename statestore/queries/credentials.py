@@ -24,11 +24,11 @@ from statestore.access import (
 )
 from statestore.errors import NotAuthenticatedError
 from statestore.models import ApiToken, GroupReach
-from statestore.protocol import TaskScope
+from statestore.protocol import TASK_TOKEN_PREFIX, TaskScope
 
 # Secret scanners recognise a token by its first characters.
 API_TOKEN = "sst_"  # noqa: S105 - the public part
-TASK_TOKEN = "stt_"  # noqa: S105
+TASK_TOKEN = TASK_TOKEN_PREFIX
 USER_TOKEN = "stu_"  # noqa: S105
 
 _TASK_RIGHTS = frozenset({Right.VIEW, Right.WRITE, Right.CLEAR})

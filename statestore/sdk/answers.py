@@ -95,6 +95,15 @@ def read_batch(answer: Answer) -> list[dict[str, Any]]:
         raise _not_ours(answer) from None
 
 
+def read_token(answer: Answer) -> str:
+    """A token that was made."""
+    body = read_json(answer)
+    try:
+        return str(body["token"])
+    except (KeyError, TypeError):
+        raise _not_ours(answer) from None
+
+
 def read_asset_id(answer: Answer) -> int:
     """The id of an asset."""
     body = read_json(answer)

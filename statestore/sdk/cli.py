@@ -1,15 +1,13 @@
 """The command `statestore`: the same for shell scripts, cron lines and containers.
 
 Values go in and out as JSON. Exit status: 0 done, 1 no such key, 2 wrong arguments or value, 3 the server
-refused or cannot be reached, 4 a newer attempt has started; `run` ends with the command's own once it
-has started, and with 126 or 127 where that is no program.
+refused or cannot be reached, 4 a newer attempt has started, 130 interrupted; `run` ends with the
+command's own once it has started, and with 126 or 127 where that is no program.
 """
 
 import argparse
 import json
 import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -18,19 +16,23 @@ from typing import Any, Final
 
 from statestore import __version__
 from statestore.protocol import MAP_INDEX_NONE, NEVER_EXPIRE
+from statestore.sdk import cli_run
 from statestore.sdk.checks import Retention
+from statestore.sdk.cli_run import ATTEMPT_VARIABLE, TASK_VARIABLE, complain
 from statestore.sdk.client import StateStore
 from statestore.sdk.context import TaskContext
-from statestore.sdk.errors import InvalidValueError, StaleAttemptError, StatestoreError
+from statestore.sdk.errors import (
+    InvalidValueError,
+    StaleAttemptError,
+    StatestoreError,
+)
 
 DONE: Final = 0
 NO_KEY: Final = 1
 USAGE: Final = 2
 REFUSED: Final = 3
 STALE: Final = 4
-
-TASK_VARIABLE: Final = "STATESTORE_TASK"
-ATTEMPT_VARIABLE: Final = "STATESTORE_ATTEMPT"
+INTERRUPTED: Final = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,23 +41,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.command(arguments))
     except StaleAttemptError as error:
-        return _complain(error, STALE)
+        return complain(error, STALE)
     except InvalidValueError as error:
-        return _complain(error, USAGE)
+        return complain(error, USAGE)
     except StatestoreError as error:
-        return _complain(error, REFUSED)
+        return complain(error, REFUSED)
+    except KeyboardInterrupt:
+        return complain("interrupted", INTERRUPTED)
     except BrokenPipeError:  # `statestore list | head`: nor may the exit of Python complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
 
 
-def _complain(error: Exception | str, status: int) -> int:
-    print(f"statestore: {error}", file=sys.stderr)  # noqa: T201 - a command's words
-    return status
-
-
 def _show(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False), flush=True)  # noqa: T201 - a command's output
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        print(text, flush=True)  # noqa: T201 - a command's output
+    except UnicodeEncodeError:  # a terminal without these characters: the same JSON, escaped
+        print(json.dumps(value), flush=True)  # noqa: T201 - see above
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -95,9 +98,9 @@ def _parser() -> argparse.ArgumentParser:
     progress.add_argument("--status", default="running", choices=["running", "done", "failed"])
     watch = command("watch", _watch, "Print a key's value whenever it changes, until interrupted.")
     watch.add_argument("key", nargs="?", default="progress")
-    watch.add_argument("--interval", type=float, default=1.0, metavar="SECONDS")
+    watch.add_argument("--interval", type=_interval, default=1.0, metavar="SECONDS")
     run = command("run", _run, "Run a command as the next attempt of a task.")
-    run.add_argument("program", nargs=argparse.REMAINDER, metavar="-- COMMAND …")
+    cli_run.add_options(run)
     return parser
 
 
@@ -131,13 +134,30 @@ def _number(text: str, what: str) -> int:
         raise InvalidValueError(f"{what} must be a whole number, not {text!r}") from None
 
 
+def _interval(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= 86400:  # nor is nan
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 86400 seconds")
+    return seconds
+
+
 def _json(text: str) -> Any:
+    short = text if len(text) <= 60 else f"{text[:57]}..."
     try:
         return json.loads(text)
+    except RecursionError:
+        raise InvalidValueError(f"{short!r} is nested too deeply") from None
     except ValueError as error:
         raise InvalidValueError(
-            f"{text!r} is no JSON ({error}); --text takes it as a string"
+            f"{short!r} is no JSON ({error}); --text takes it as a string"
         ) from None
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise InvalidValueError(f"standard input is no text in {error.encoding}: {error}") from None
 
 
 def _retention(text: str | None) -> Retention:
@@ -145,7 +165,10 @@ def _retention(text: str | None) -> Retention:
         return None
     if text == "never":
         return NEVER_EXPIRE
-    return timedelta(seconds=_number(text, "--retention"))
+    try:
+        return timedelta(seconds=_number(text, "--retention"))
+    except OverflowError:
+        raise InvalidValueError(f"--retention {text} is too long: never has no end") from None
 
 
 def _get(arguments: argparse.Namespace) -> int:
@@ -154,13 +177,13 @@ def _get(arguments: argparse.Namespace) -> int:
         _show(entry.value)
         return DONE
     if arguments.default is None:
-        return _complain(f"there is no key {arguments.key!r}", NO_KEY)
+        return complain(f"there is no key {arguments.key!r}", NO_KEY)
     _show(_json(arguments.default))
     return DONE
 
 
 def _set(arguments: argparse.Namespace) -> int:
-    text = sys.stdin.read() if arguments.value == "-" else arguments.value
+    text = _standard_input() if arguments.value == "-" else arguments.value
     value = text if arguments.text else _json(text)
     store = _context(arguments).task_store
     store.set(arguments.key, value, retention=_retention(arguments.retention))
@@ -216,51 +239,8 @@ def _watch(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    program = arguments.program[1:] if arguments.program[:1] == ["--"] else arguments.program
-    if not program:
-        raise InvalidValueError("name the command to run: statestore run --task … -- COMMAND")
-    context = _context(arguments)
-    attempt = context.start_attempt()
-    environment = {**os.environ, TASK_VARIABLE: arguments.task, ATTEMPT_VARIABLE: str(attempt)}
-    started = time.monotonic()
-    status = _wait_for(program, environment)
-    end = {
-        "attempt": attempt,
-        "exit_status": status,
-        "seconds": round(time.monotonic() - started, 3),
-    }
-    try:
-        context.task_store.set("exit", end)
-    except StatestoreError as error:  # what the command has done counts, not who could be told
-        _complain(f"the exit status was not stored: {error}", status)
-    return status
-
-
-def _wait_for(program: list[str], environment: dict[str, str]) -> int:
-    """The command's exit status, in a shell's way; signals that ask to end are passed on to it."""
-    processes: list[subprocess.Popen[bytes]] = []
-    early: list[int] = []
-
-    def pass_on(number: int, _: Any) -> None:
-        if not processes:
-            early.append(number)
-        elif number != signal.SIGINT or not sys.stdin.isatty():  # Ctrl-C reaches it by itself
-            processes[0].send_signal(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup's command ignores it too
-            signal.signal(number, pass_on)
-    try:
-        process = subprocess.Popen(program, env=environment)  # noqa: S603 - the user's own command
-    except FileNotFoundError:
-        return _complain(f"{program[0]}: there is no such command", 127)
-    except OSError as error:
-        return _complain(f"{program[0]}: this is no program that may be run ({error})", 126)
-    processes.append(process)
-    for sent in early:
-        process.send_signal(sent)
-    status = process.wait()
-    return status if status >= 0 else 128 - status
+    program = cli_run.program_of(arguments)
+    return cli_run.run(program, _context(arguments), arguments)
 
 
 if __name__ == "__main__":

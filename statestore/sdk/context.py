@@ -1,5 +1,6 @@
 """What a task is handed: its stores by the names that Airflow uses, its scope and its attempt."""
 
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -48,6 +49,19 @@ class TaskContext(dict[str, Any]):
         answer = await self._transport.asend(requests.attempt_start(self.scope))
         self.task_store.attempt = answers.read_attempt(answer)
         return self.task_store.attempt
+
+    def task_token(self, ttl: timedelta = timedelta(hours=1)) -> str:
+        """A token that reaches this task instance alone, for whoever works on it; at most 30 days.
+
+        Raises:
+            ForbiddenError: the own token lacks the right to view, to write or to clear.
+        """
+        return answers.read_token(self._transport.send(requests.task_token(self.scope, ttl)))
+
+    async def atask_token(self, ttl: timedelta = timedelta(hours=1)) -> str:
+        """As `task_token`."""
+        request = requests.task_token(self.scope, ttl)
+        return answers.read_token(await self._transport.asend(request))
 
     def __enter__(self) -> Self:
         if self.attempt is None:

@@ -147,6 +147,12 @@ def attempt_start(scope: TaskScope) -> Request:
     return Request("POST", f"{_task_path(scope)}/attempts", _map_index(scope))
 
 
+def task_token(scope: TaskScope, ttl: timedelta) -> Request:
+    """Make a token for one task instance."""
+    content = f'{{{_ids(scope)},"ttl":{max(1, round(ttl.total_seconds()))}}}'.encode()
+    return Request("POST", "/task-tokens", {}, _JSON, content)
+
+
 def version_is(version: int | None) -> Mapping[str, str]:
     """The precondition that the entry is in a version (None: that it does not exist)."""
     if version is None:

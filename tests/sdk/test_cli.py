@@ -1,14 +1,8 @@
 """The command `statestore`, as a shell runs it."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,42 +10,7 @@ import statestore
 from statestore.protocol import TaskScope
 from statestore.sdk import StateStore, TaskStore
 from tests.ports import free_port
-from tests.server import ROOT, Server
-
-COMMAND = [sys.executable, "-m", "statestore.sdk.cli"]
-Ended = subprocess.CompletedProcess[str]
-Cli = Callable[..., Ended]
-
-
-@pytest.fixture
-def environment(server: Server, scope: TaskScope) -> dict[str, str]:
-    """What a cron line would set."""
-    return {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "STATESTORE_URL": server.url,
-        "STATESTORE_TOKEN": server.token,
-        "STATESTORE_TASK": f"{scope.dag_id}/{scope.run_id}/{scope.task_id}",
-    }
-
-
-@pytest.fixture
-def cli(environment: dict[str, str], tmp_path: Path) -> Cli:
-    """Runs the command."""
-
-    def run(*words: str, stdin: str = "", **variables: str) -> Ended:
-        return subprocess.run(
-            [*COMMAND, *words],
-            env={**environment, **variables},
-            cwd=tmp_path,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-
-    return run
+from tests.sdk.conftest import COMMAND, Cli
 
 
 def test_values_go_in_and_out_as_json(cli: Cli, task_store: TaskStore) -> None:
@@ -90,18 +49,30 @@ def test_a_missing_key_ends_with_1_or_prints_the_default(cli: Cli) -> None:
         ["get", "key", "--task", "only/two"],
         ["get", "key", "--task", "a/b/c/x"],
         ["get", "key", "--task", ""],
+        ["set", "key", "[" * 2000 + "]" * 2000],
+        ["set", "key", "1" * 5000],
+        ["set", "key", "1", "--retention", "99999999999999999"],
+        ["set", "key", "1", "--retention", "9999999999"],
+        ["set", "key", "1", "--retention", "-1"],
+        ["watch", "--interval", "-1"],
+        ["watch", "--interval", "nan"],
+        ["watch", "--interval", "1e300"],
+        ["progress", "nan"],
         ["progress", "much"],
         ["run", "--"],
+        ["run", "--token-days", "31", "--", "true"],
+        ["run", "--token", "any", "--", "true"],
         ["unknown"],
         [],
     ],
-    ids=" ".join,
+    ids=lambda words: " ".join(words)[:40],
 )
 def test_wrong_words_end_with_2_and_say_why(cli: Cli, words: list[str]) -> None:
     ended = cli(*words)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr
     assert "Traceback" not in ended.stderr
+    assert len(ended.stderr.splitlines()[-1]) < 300
 
 
 def test_a_refusal_and_a_server_that_is_away_end_with_3(cli: Cli) -> None:
@@ -189,101 +160,27 @@ def test_version(cli: Cli) -> None:
     assert cli("--version").stdout.strip() == statestore.__version__
 
 
-# --- run ---
-
-
-def exit_of(task_store: TaskStore) -> Any:
-    return {**task_store.get("exit"), "seconds": None}
-
-
-def test_run_ends_with_the_commands_status_and_stores_it(cli: Cli, task_store: TaskStore) -> None:
-    ended = cli("run", "--", "sh", "-c", "echo out; echo err >&2; sleep 0.2; exit 7")
-    assert (ended.returncode, ended.stdout, ended.stderr) == (7, "out\n", "err\n")
-    assert exit_of(task_store) == {"attempt": 1, "exit_status": 7, "seconds": None}
-    assert 0.2 <= task_store.get("exit")["seconds"] < 20
-    assert cli("run", "true").returncode == 0
-    assert exit_of(task_store) == {"attempt": 2, "exit_status": 0, "seconds": None}
-
-
-def test_run_keeps_the_commands_own_options_and_standard_input(cli: Cli) -> None:
-    ended = cli("run", "--", "sh", "-c", 'cat; echo "$@"', "--", "--task", "x", stdin="in ")
-    assert ended.stdout == "in --task x\n"
-
-
-def test_run_tells_the_command_its_task_and_attempt(cli: Cli, scope: TaskScope) -> None:
-    task = f"{scope.dag_id}/{scope.run_id}/other"
-    shown = cli(
-        "run", "--task", task, "--", "sh", "-c", "echo $STATESTORE_TASK $STATESTORE_ATTEMPT"
-    )
-    assert shown.stdout == f"{task} 1\n"
-
-
-def test_a_command_that_is_not_there_ends_with_127(cli: Cli, task_store: TaskStore) -> None:
-    assert cli("run", "--", "no-such-command").returncode == 127
-    assert exit_of(task_store)["exit_status"] == 127
-    assert cli("run", "--", "/etc/passwd").returncode == 126
-
-
-def test_what_runs_inside_is_fenced_by_its_attempt(cli: Cli, task_store: TaskStore) -> None:
-    inner = " ".join(COMMAND)
-    script = f"{inner} set who 1; {inner} run -- {inner} set who 2; {inner} set who 1; echo $?"
-    ended = cli("run", "--", "sh", "-c", script)
-    assert ended.stdout == "4\n"
-    assert "newer attempt" in ended.stderr.lower() or "attempt 2" in ended.stderr
-    assert task_store.get("who") == 2
-    assert exit_of(task_store)["attempt"] == 2
-    assert ended.returncode == 0  # the command's own
-
-
-def test_an_attempt_is_of_its_own_task_alone(cli: Cli, store: StateStore, scope: TaskScope) -> None:
-    other = store.task(scope.dag_id, scope.run_id, "other")
-    other.start_attempt()
-    other.start_attempt()
-    task = f"{scope.dag_id}/{scope.run_id}/other"
-    ended = cli("run", "--", *COMMAND, "set", "key", "1", "--task", task)
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert other.task_store.get("key") == 1
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_is_passed_on_and_the_end_stored(
-    environment: dict[str, str], task_store: TaskStore, number: signal.Signals
+def test_what_the_terminal_has_no_characters_for_is_escaped(
+    cli: Cli, task_store: TaskStore
 ) -> None:
-    script = "trap 'echo caught; exit 5' TERM INT HUP; echo ready; while :; do sleep 0.05; done"
-    with subprocess.Popen(
-        [*COMMAND, "run", "--", "sh", "-c", script],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-    ) as running:
-        assert running.stdout is not None
-        assert running.stdout.readline() == b"ready\n"
-        running.send_signal(number)
-        assert running.stdout.readline() == b"caught\n"
-        assert running.wait(20) == 5
-    assert exit_of(task_store) == {"attempt": 1, "exit_status": 5, "seconds": None}
+    task_store.set("key", {"ü": "🦆"})
+    shown = cli("get", "key", PYTHONIOENCODING="ascii")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout == '{"\\u00fc": "\\ud83e\\udd86"}\n'
 
 
-def test_a_command_that_a_signal_ends_has_the_shells_status(cli: Cli) -> None:
-    assert cli("run", "--", "sh", "-c", "kill -9 $$").returncode == 137
+def test_standard_input_that_is_no_text_is_refused(environment: dict[str, str]) -> None:
+    ended = subprocess.run(
+        [*COMMAND, "set", "key", "-"], env={**environment, "PYTHONUTF8": "0", "LC_ALL": "C.UTF-8"},
+        input=b"\"\xff\"", capture_output=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert b"Traceback" not in ended.stderr
 
 
-@pytest.mark.slow
-def test_the_commands_status_counts_although_the_server_is_away(
-    server: Server, environment: dict[str, str], tmp_path: Path
-) -> None:
-    environment = {**environment, "STATESTORE_RETRY_SECONDS": "0.2"}
-    script = f"touch {tmp_path}/ready; while test ! -e {tmp_path}/go; do sleep 0.05; done; exit 6"
-    with subprocess.Popen(
-        [*COMMAND, "run", "--", "sh", "-c", script], env=environment, stderr=subprocess.PIPE
-    ) as running:
-        end = time.monotonic() + 20
-        while not (tmp_path / "ready").exists():
-            assert time.monotonic() < end
-            time.sleep(0.01)
-        server.stop()
-        (tmp_path / "go").touch()
-        _, complaint = running.communicate(timeout=30)
-    server.start()
-    assert running.returncode == 6
-    assert b"exit status was not stored" in complaint
+def test_a_time_to_retry_for_that_is_none_ends_with_3(cli: Cli) -> None:
+    ended = cli("get", "key", STATESTORE_RETRY_SECONDS="nan")
+    assert ended.returncode == 3
+    assert ended.stderr.splitlines() == [
+        "statestore: STATESTORE_RETRY_SECONDS='nan' is no number of seconds."
+    ]
