@@ -13,6 +13,7 @@ def load(self, pages):
 import logging
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import astuple, replace
 from datetime import timedelta
 from typing import Any, ClassVar, Final
@@ -30,6 +31,7 @@ from statestore.sdk import (
     TaskContext,
     TaskStore,
 )
+from statestore.sdk.assets import AssetLike
 from statestore.sdk.memory import MemoryTransport
 
 logger = logging.getLogger(__name__)
@@ -50,6 +52,8 @@ class StatefulTask(Task):  # type: ignore[misc]  # Celery has no types
     abstract = True
     state_store: ClassVar[StateStore | None] = None
     """The server; by default the one of STATESTORE_URL and STATESTORE_TOKEN, one per process."""
+    assets: ClassVar[Iterable[AssetLike]] = ()
+    """What the task reads or writes, as for `StateStore.task`."""
 
     def state_scope(self) -> TaskScope:
         """The scope of the message at hand: its app, its root, and the task's name.
@@ -99,7 +103,7 @@ class StatefulTask(Task):  # type: ignore[misc]  # Celery has no types
         return context
 
     def _of_message(self) -> TaskContext:
-        return _store_of(self).task(*astuple(self.state_scope()))
+        return _store_of(self).task(*astuple(self.state_scope()), assets=self.assets)
 
     def _in_memory(self) -> TaskContext:
         """For a call without a message: nobody could find its keys again."""
@@ -109,7 +113,9 @@ class StatefulTask(Task):  # type: ignore[misc]  # Celery has no types
             self.name,
         )
         memory = StateStore(transport=MemoryTransport())
-        return memory.task(self.app.main or "celery", "called-directly", self.name)
+        return memory.task(
+            self.app.main or "celery", "called-directly", self.name, assets=self.assets
+        )
 
     @property
     def task_store(self) -> TaskStore:

@@ -8,7 +8,7 @@ from typing import Any
 
 from statestore.protocol import ErrorCode
 from statestore.sdk import errors
-from statestore.sdk.records import Entry
+from statestore.sdk.records import Asset, Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,16 @@ def read_token(answer: Answer) -> str:
     try:
         return str(body["token"])
     except (KeyError, TypeError):
+        raise _not_ours(answer) from None
+
+
+def read_assets(answer: Answer) -> tuple[list[Asset], int]:
+    """A page of assets, and how many there are in all."""
+    body = read_json(answer)
+    try:
+        assets = [Asset(row["name"], row["uri"]) for row in body["assets"]]
+        return assets, int(body["total_entries"])
+    except (KeyError, TypeError, ValueError):
         raise _not_ours(answer) from None
 
 

@@ -3,13 +3,15 @@
 import logging
 import math
 import os
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from statestore.protocol import MAP_INDEX_NONE, InvalidInput, TaskScope, check_scope
 from statestore.sdk import checks
 from statestore.sdk.accessors import AssetStore
-from statestore.sdk.context import AssetStores, TaskContext
+from statestore.sdk.assets import AssetLike, AssetStores
+from statestore.sdk.context import TaskContext
 from statestore.sdk.errors import ConfigurationError, InvalidValueError
 from statestore.sdk.memory import shared_memory
 from statestore.sdk.records import Asset
@@ -59,6 +61,7 @@ class StateStore:
         map_index: int = MAP_INDEX_NONE,
         *,
         attempt: int | None = None,
+        assets: Iterable[AssetLike] = (),
     ) -> TaskContext:
         """The context of one task instance; `with` starts its next attempt.
 
@@ -68,6 +71,8 @@ class StateStore:
             task_id: the task.
             map_index: which one of a mapped task's instances, from 0; -1 where it is not mapped.
             attempt: the attempt's number, where it was started elsewhere.
+            assets: those that the task reads or writes; of exactly one, `context["asset_store"]` has the
+                keys at hand: `context["asset_store"].get("watermark")`.
 
         Raises:
             InvalidValueError: an id is empty, too long, or has characters that it may not; or the
@@ -78,7 +83,7 @@ class StateStore:
         except InvalidInput as problem:
             raise InvalidValueError.of(problem) from None
         number = None if attempt is None else checks.attempt(attempt)
-        return TaskContext(self._transport, scope, number)
+        return TaskContext(self._transport, scope, number, assets)
 
     def asset(self, name: str, uri: str = "") -> AssetStore:
         """The store of an asset; one that is not there yet is registered."""
@@ -86,7 +91,7 @@ class StateStore:
 
     async def aasset(self, name: str, uri: str = "") -> AssetStore:
         """As `asset`."""
-        return await AssetStores(self._transport).aget(Asset(name, uri))
+        return await AssetStores(self._transport).aitem(Asset(name, uri))
 
     def close(self) -> None:
         """Close the connections of this process; those of an event loop close with `aclose`."""

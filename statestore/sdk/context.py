@@ -1,25 +1,32 @@
 """What a task is handed: its stores by the names that Airflow uses, its scope and its attempt."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
-from statestore.protocol import AssetScope, TaskScope
+from statestore.protocol import TaskScope
 from statestore.sdk import answers, requests
-from statestore.sdk.accessors import AssetStore, TaskStore
-from statestore.sdk.records import Asset
+from statestore.sdk.accessors import TaskStore
+from statestore.sdk.assets import AssetLike, AssetStores
 from statestore.sdk.transport import Transport
 
 
 class TaskContext(dict[str, Any]):
     """A task's context. As a context manager it starts the next attempt, which fences off older ones."""
 
-    def __init__(self, transport: Transport, scope: TaskScope, attempt: int | None = None) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        scope: TaskScope,
+        attempt: int | None = None,
+        assets: Iterable[AssetLike] = (),
+    ) -> None:
         super().__init__()
         self._transport = transport
         self.scope = scope
         self.task_store = TaskStore(transport, scope, attempt)
-        self.asset_store = AssetStores(transport)
+        self.asset_store = AssetStores(transport, assets)
         self.update(
             task_store=self.task_store,
             task_state_store=self.task_store,
@@ -88,33 +95,3 @@ class TaskContext(dict[str, Any]):
         traceback: TracebackType | None,
     ) -> None:
         """Nothing to give back; keys stay for the next attempt."""
-
-
-class AssetStores:
-    """The stores of assets, by name or by `Asset`: `context["asset_store"]["s3://lake/orders"]`.
-
-    An asset that is not there yet is registered.
-    """
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-        self._known: dict[Asset, AssetStore] = {}
-
-    def __getitem__(self, asset: "str | Asset") -> AssetStore:
-        asset = asset if isinstance(asset, Asset) else Asset(asset)
-        if asset not in self._known:
-            request = requests.asset_register(asset.name, asset.uri or asset.name)
-            self._keep(asset, self._transport.send(request))
-        return self._known[asset]
-
-    async def aget(self, asset: "str | Asset") -> AssetStore:
-        """As `[asset]`, for asyncio."""
-        asset = asset if isinstance(asset, Asset) else Asset(asset)
-        if asset not in self._known:
-            request = requests.asset_register(asset.name, asset.uri or asset.name)
-            self._keep(asset, await self._transport.asend(request))
-        return self._known[asset]
-
-    def _keep(self, asset: Asset, answer: answers.Answer) -> None:
-        scope = AssetScope(answers.read_asset_id(answer))
-        self._known[asset] = AssetStore(self._transport, scope)

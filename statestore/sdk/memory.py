@@ -107,6 +107,8 @@ class MemoryTransport:
     def _answer(self, request: Request) -> Answer:
         # The parts of a path are quoted one by one, so that each slash divides two.
         match [unquote(part) for part in request.path.split("/")[1:]]:
+            case ["assets"] if request.method == "GET":
+                return self._assets(request.params)
             case ["assets"]:
                 return self._register(json.loads(request.content or b""))
             case ["state-store", "batch"]:
@@ -283,6 +285,15 @@ class MemoryTransport:
         assets = self._state.assets
         asset_id = assets.setdefault((body["name"], body["uri"]), len(assets) + 1)
         return _json({"id": asset_id, **body})
+
+    def _assets(self, params: Mapping[str, str]) -> Answer:
+        names = [{"name": name, "uri": uri} for name, uri in self._state.assets]
+        for part in ("name", "uri"):
+            wanted = params.get(f"{part}_pattern", "")
+            names = [each for each in names if wanted in each[part]]
+        offset, limit = int(params["offset"]), int(params["limit"])
+        page = names[offset : offset + limit]
+        return _json({"assets": page, "total_entries": len(names)})
 
     def _asset(self, asset_id: int) -> AssetScope:
         if asset_id > len(self._state.assets):

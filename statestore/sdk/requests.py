@@ -131,6 +131,12 @@ def asset_register(name: str, uri: str) -> Request:
     return Request("POST", "/assets", {}, _JSON, content)
 
 
+def asset_page(*, name: str | None, uri: str | None, offset: int) -> Request:
+    """A page of the assets whose name, or uri, is this one, and of others that are like it."""
+    pattern = {"uri_pattern": uri or ""} if name is None else {"name_pattern": name}
+    return Request("GET", "/assets", {**pattern, "limit": str(PAGE), "offset": str(offset)})
+
+
 def entry_delete(scope: Scope, key: str, *, attempt: int | None = None) -> Request:
     """Delete one key."""
     return Request("DELETE", _entry_path(scope, key), _map_index(scope), _attempt(attempt))

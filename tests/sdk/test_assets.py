@@ -1,5 +1,9 @@
 """Keys of assets: they outlive runs, and have no retention."""
 
+from contextlib import AsyncExitStack
+from dataclasses import astuple, dataclass
+from typing import Any
+
 import pytest
 
 from statestore.protocol import AssetScope, TaskScope
@@ -11,6 +15,7 @@ from statestore.sdk import (
     NotFoundError,
     StateStore,
 )
+from tests.threads import run_async
 
 
 def test_an_asset_is_registered_once_and_keeps_its_keys(
@@ -70,3 +75,91 @@ def test_a_batch_for_an_asset_that_was_deleted_says_so(store: StateStore) -> Non
 def test_a_name_that_cannot_be_one_is_refused(store: StateStore, name: str) -> None:
     with pytest.raises(InvalidValueError):
         store.asset(name)
+
+
+# --- as in Airflow ---
+
+
+@dataclass(frozen=True)
+class AirflowAsset:
+    """What Airflow's `Asset` has, and more."""
+
+    name: str
+    uri: str
+    group: str = "asset"
+
+
+@dataclass(frozen=True)
+class NameRef:
+    name: Any
+
+
+@dataclass(frozen=True)
+class UriRef:
+    uri: str
+
+
+def test_airflows_objects_and_references_lead_to_the_same_keys(
+    store: StateStore, scope: TaskScope
+) -> None:
+    asset = AirflowAsset(f"orders_{scope.run_id}", f"s3://lake/{scope.run_id}")
+    one = store.task(*astuple(scope))["asset_store"]
+    one[asset].set("watermark", 7)
+    stores = store.task(*astuple(scope))["asset_store"]
+    for same in (asset, NameRef(asset.name), UriRef(asset.uri), Asset(asset.name, asset.uri)):
+        assert stores[same].get("watermark") == 7
+    assert stores[NameRef(f"{asset.name} 2")].get("watermark") is None  # no other begins so
+
+
+def test_a_reference_that_may_be_several_is_refused(store: StateStore, scope: TaskScope) -> None:
+    name, stores = f"twice {scope.run_id}", store.task(*astuple(scope))["asset_store"]
+    for uri in ("s3://a", "s3://b"):
+        stores[Asset(name, uri)].set("key", uri)
+    with pytest.raises(InvalidValueError, match=r"s3://a.*s3://b.*uri too"):
+        stores[NameRef(name)]
+    assert stores[Asset(name, "s3://b")].get("key") == "s3://b"
+
+
+@pytest.mark.parametrize(
+    "wrong", [7, None, object(), NameRef(7), NameRef(""), AirflowAsset("", "")]
+)
+def test_what_names_no_asset_is_refused(store: StateStore, scope: TaskScope, wrong: Any) -> None:
+    with pytest.raises(InvalidValueError, match="names no asset"):
+        store.task(*astuple(scope))["asset_store"][wrong]
+    with pytest.raises(InvalidValueError, match="names no asset"):
+        store.task(*astuple(scope), assets=[wrong])
+
+
+def test_of_one_asset_the_keys_are_at_hand(store: StateStore, scope: TaskScope) -> None:
+    orders = Asset(f"orders {scope.run_id}")
+    keys = store.task(*astuple(scope), assets=[orders, orders.name])["asset_state_store"]
+    keys.set("watermark", 7)
+    assert keys.get("watermark") == keys[orders].get("watermark") == 7
+    keys.delete("watermark")
+    assert keys.get("watermark", "none") == "none"
+    keys.set("other", 1)
+    keys.clear()
+    assert list(keys[orders].items()) == []
+
+    async def work() -> None:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(store.aclose)
+            await keys.aset("watermark", 8)
+            assert await keys.aget("watermark") == 8
+            await keys.adelete("watermark")
+            assert await keys.aget("watermark", 0) == 0
+            await keys.aset("watermark", 9)
+            await keys.aclear()
+            assert await keys.aget("watermark") is None
+
+    run_async(work())
+
+
+@pytest.mark.parametrize("names", [[], ["a", "b"]])
+def test_of_none_or_several_it_must_be_said_which(
+    store: StateStore, scope: TaskScope, names: list[str]
+) -> None:
+    keys = store.task(*astuple(scope), assets=names)["asset_store"]
+    for call in (lambda: keys.get("k"), lambda: keys.set("k", 1), keys.clear):
+        with pytest.raises(ValueError, match=f"given {len(names)} assets: say which"):
+            call()

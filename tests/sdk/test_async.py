@@ -244,7 +244,7 @@ def test_assets_have_twins_too(server: Server, scope: TaskScope) -> None:
             assert await asset.aget("watermark") == "2026-11-20"
             assert await asset.aincrement("loads") == 1
             context = store.task(scope.dag_id, scope.run_id, scope.task_id)
-            same = await context["asset_store"].aget(f"s3://lake/{scope.run_id}")
+            same = await context["asset_store"].aitem(f"s3://lake/{scope.run_id}")
             entries: AsyncIterator[Any] = same.aitems()
             assert [entry.key async for entry in entries] == ["loads", "watermark"]
             await same.aclear()
