@@ -14,6 +14,7 @@ from statestore import __version__
 from statestore.protocol import DEADLINE_HEADER, LOCK_SECONDS, TIME_HEADER, WRITE_HEADER
 from statestore.sdk.answers import Answer
 from statestore.sdk.errors import ConfigurationError
+from statestore.sdk.quiet import keep_out_of_logs
 from statestore.sdk.requests import Request
 from statestore.sdk.tries import RETRIED, Failure, Tries, retry_after
 
@@ -77,6 +78,7 @@ class HttpTransport:
         _import_client()
         self._base = f"{url.rstrip('/')}/api/v2"
         self._url = url
+        keep_out_of_logs(_normal(f"{self._base}/"))
         self._headers = {
             "authorization": f"Bearer {token}",
             "user-agent": f"statestore/{__version__}",
@@ -244,6 +246,15 @@ class HttpTransport:
         client, _ = self._async_clients.pop(asyncio.get_running_loop(), (None, None))
         if client is not None:
             await client.aclose()
+
+
+def _normal(url: str) -> str:
+    """As the client writes it; one that is none is named when it is asked for."""
+    import httpx  # noqa: PLC0415 - see above
+
+    with suppress(httpx.InvalidURL):
+        return str(httpx.URL(url))
+    return url
 
 
 def _certificates() -> "ssl.SSLContext":
