@@ -74,9 +74,28 @@ def test_plain_python_runs_without_a_server_too(environment: dict[str, str]) -> 
     assert "loaded 20" in output(environment, sys.executable, "-m", "examples.plain", "run")
 
 
-def test_many_jobs_run_in_one_event_loop(environment: dict[str, str], scope: TaskScope) -> None:
+def test_many_jobs_run_in_one_event_loop_and_outlive_it(
+    environment: dict[str, str], scope: TaskScope
+) -> None:
     command = [sys.executable, "-m", "examples.async_jobs", scope.run_id]
-    assert output(environment, *command) == "20 jobs have ended\n"
+    system, end = Path(environment["EXAMPLE_FOLDER"]), time.monotonic() + 30
+    endless = {**environment, "EXAMPLE_SECONDS": "60"}
+    with subprocess.Popen(command, env=endless, cwd=ROOT) as killed:
+        while not system.exists() or len(list(system.iterdir())) < 5:
+            assert time.monotonic() < end
+        killed.send_signal(signal.SIGKILL)
+    submitted = len(list(system.iterdir()))
+    assert output(environment, *command) == f"20 jobs have ended, {20 - submitted} submitted here\n"
+    assert len(list(system.iterdir())) == 20
+
+
+def test_a_job_that_the_system_does_not_know_has_not_succeeded(
+    environment: dict[str, str], scope: TaskScope
+) -> None:
+    script = "import asyncio; from examples.async_jobs import Transform as T; t = T()"
+    script += "; status = asyncio.run(t.get_job_status('none', {}))"
+    script += "; print(status, t.is_job_active(status), t.is_job_succeeded(status))"
+    assert output(environment, sys.executable, "-c", script) == "unknown False False\n"
 
 
 def test_the_shell_script_goes_on_where_it_stopped(
