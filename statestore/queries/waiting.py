@@ -8,11 +8,10 @@ from functools import cache
 from django.conf import settings
 
 from statestore.errors import BusyError
-from statestore.protocol import Scope
+from statestore.protocol import WAIT_MAX, Scope
 from statestore.sql.entries import entries_of, owner_of
 from statestore.sql.statement import first
 
-WAIT_MAX = 30  # seconds
 _LOOK = 0.2  # seconds between two looks
 
 

@@ -44,7 +44,7 @@ class Store:
         return answers.read_entry(await self._transport.asend(request), key)
 
     def wait(self, key: str, *, newer_than: int = 0, seconds: int = 30) -> Entry | None:
-        """The entry once it is in a version newer than that, or as it is after so many seconds.
+        """The entry once it is in a version newer than that, or as it is after so many seconds (30 at most).
 
         The server lets few requests wait at once (STATESTORE_WAITERS).
         """

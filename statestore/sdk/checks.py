@@ -1,5 +1,6 @@
 """What the caller passes is checked here, before anything is sent: alike with a server and without."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -69,6 +70,17 @@ def number(value: Any, name: str) -> float:
         raise InvalidValueError(f"{name} must be a number, not {_said(value)}", (name,))
     if value - value != 0:  # nan and the infinities
         raise InvalidValueError(f"{name} must be a finite number, not {value}", (name,))
+    return value
+
+
+def mapping(value: Any, name: str) -> Mapping[str, Any]:
+    """A dictionary, or what is like one.
+
+    Raises:
+        InvalidValueError: it is none.
+    """
+    if not isinstance(value, Mapping):
+        raise InvalidValueError(f"{name} must be a dictionary, not {_said(value)}", (name,))
     return value
 
 

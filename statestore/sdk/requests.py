@@ -9,6 +9,7 @@ from urllib.parse import quote
 from statestore.jsontext import dumps
 from statestore.protocol import (
     ATTEMPT_HEADER,
+    WAIT_MAX,
     AssetScope,
     InvalidInput,
     Scope,
@@ -47,7 +48,7 @@ def entry_wait(scope: Scope, key: str, *, newer_than: int, seconds: int) -> Requ
     """Read one key once it is in a newer version, or after so many seconds."""
     wait, known = checks.count(seconds, "seconds"), checks.count(newer_than, "newer_than")
     params = {**_map_index(scope), "wait": str(wait), "newer_than": str(known)}
-    return Request("GET", _entry_path(scope, key), params, waits=wait)
+    return Request("GET", _entry_path(scope, key), params, waits=min(wait, WAIT_MAX))
 
 
 PAGE: Final = 100  # keys; as many as a server gives
@@ -88,7 +89,7 @@ def entry_update(
 ) -> Request:
     """Change some fields of an object; a field with None is removed (RFC 7396)."""
     headers = {"content-type": "application/merge-patch+json", **_attempt(attempt)}
-    content = _json(dict(fields)).encode()
+    content = _json(dict(checks.mapping(fields, "fields"))).encode()
     return Request("PATCH", _entry_path(scope, key), _map_index(scope), headers, content)
 
 
@@ -114,7 +115,7 @@ def entries_set(
     fenced = "" if attempt is None else f',"attempt":{checks.attempt(attempt)}'
     operations = (
         f'{{"op":"set",{_ids(scope)},"key":{_json(checks.key(key))},"value":{_value(value)}{expiry}{fenced}}}'
-        for key, value in values.items()
+        for key, value in checks.mapping(values, "values").items()
     )
     return _batch(operations)
 

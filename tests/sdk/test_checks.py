@@ -37,6 +37,8 @@ def store(request: pytest.FixtureRequest) -> StateStore:
         (lambda keys: keys.wait("k", seconds=-1), "seconds"),
         (lambda keys: keys.wait("k", seconds=1.5), "seconds"),
         (lambda keys: keys.wait("k", seconds=True), "seconds"),
+        (lambda keys: keys.update("k", [1]), "fields"),
+        (lambda keys: keys.set_many(["k"]), "values"),
         (lambda keys: keys.wait("k", newer_than="3"), "newer_than"),
         (lambda keys: keys.compare_and_set("k", 1, version="x"), "version"),
         (lambda keys: keys.compare_and_set("k", 1, version=0), "version"),
