@@ -106,8 +106,8 @@ TEMPLATES = [
 
 # --- database ---
 _database = _env.database("DATABASE_URL", f"sqlite:///{VAR_DIR}/statestore.sqlite3")
-_database["CONN_MAX_AGE"] = None  # a connection for each request costs more than the request
 if _database["ENGINE"].endswith("postgresql"):
+    _database["CONN_MAX_AGE"] = None
     _pgbouncer = _env.flag("STATESTORE_PGBOUNCER", default=False)
     _database["DISABLE_SERVER_SIDE_CURSORS"] = _pgbouncer
     # Bound on the server and prepared at the second use: measured as a third more writes a second.
@@ -121,6 +121,9 @@ if _database["ENGINE"].endswith("postgresql"):
         _database["OPTIONS"].setdefault("options", f"-c lock_timeout={LOCK_SECONDS}s")
 else:
     Path(_database["NAME"]).absolute().parent.mkdir(parents=True, exist_ok=True)
+    # To open a connection takes five times as long as a write; but one that stayed open for ever would
+    # write to a file that has been replaced.
+    _database["CONN_MAX_AGE"] = 5  # seconds
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",  # a write that began as a read cannot wait for its turn
         "timeout": LOCK_SECONDS,
