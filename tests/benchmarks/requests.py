@@ -26,7 +26,7 @@ def main(quick: bool = False) -> None:
     ):
         for key in ("progress", "job"):
             for method in ("PUT", "GET"):
-                targets = [_ours(ours, key, method), _bare(bare_url, key, method)]
+                targets = [entry_target(ours, key, method), _bare(bare_url, key, method)]
                 for connections in CONNECTIONS:
                     found = measure(
                         targets, connections=connections, seconds=seconds, rounds=rounds
@@ -34,7 +34,8 @@ def main(quick: bool = False) -> None:
                     _show(f"{method} {key}, {connections} connections", found)
 
 
-def _ours(server: Server, key: str, method: str) -> Target:
+def entry_target(server: Server, key: str, method: str) -> Target:
+    """Requests for one key of many tasks in turn."""
     paths = [
         f"/api/v2/dags/bench/dagRuns/run/taskInstances/task-{number}/state-store/{key}"
         for number in range(TASKS)

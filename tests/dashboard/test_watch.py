@@ -104,3 +104,30 @@ def wait_until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def test_a_fragment_is_drawn_once_for_all_who_have_the_same_rights(
+    viewing: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dashboard import answers
+
+    monkeypatch.setattr(watch, "FRESH", 60)
+    drawn: list[str] = []
+    draw = answers.render_to_string
+    monkeypatch.setattr(
+        answers, "render_to_string", lambda *args: (drawn.append(args[0]), draw(*args))[1]
+    )
+
+    def look(client: Client) -> str:
+        return client.get("/fragments/live/", {"cursor": "old"}).content.decode()
+
+    put("progress", {"current": 1, "total": 2})
+    other = Client()
+    other.force_login(User.objects.create_superuser("other"))
+    seen = [look(viewing), look(other), look(viewing), look(other)]
+    assert len(drawn) == 2  # one for those who may clear, one for those who may not
+    assert seen[0] == seen[2]
+    assert seen[1] == seen[3]
+    watch.watcher.forget()
+    put("progress", {"current": 2, "total": 2})
+    assert look(viewing) != seen[0]
