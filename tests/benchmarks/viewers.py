@@ -1,12 +1,8 @@
-"""What people who look on cost those who write: PUT beside 200 browsers on a page, and without them.
-
-`python -m tests.benchmarks.viewers [--quick]`
-"""
+"""What people who look on cost those who write: PUT beside 200 browsers on a page, and without them."""
 
 import re
 import statistics
 import subprocess
-import sys
 import tempfile
 import urllib.parse
 import urllib.request
@@ -15,7 +11,7 @@ from contextlib import contextmanager
 from http.cookiejar import CookieJar
 from pathlib import Path
 
-from tests.benchmarks.load import measure, wrk
+from tests.benchmarks.load import Target, measure, wrk
 from tests.benchmarks.requests import entry_target
 from tests.benchmarks.servers import statestore
 from tests.postgresql import postgresql
@@ -32,7 +28,6 @@ function delay() return %(every)d end
 function request()
     return wrk.format("GET", page .. "?cursor=" .. cursor, {["Cookie"] = "%(cookie)s"})
 end
-local new, same = 0, 0
 function response(status, headers, body)
     local found = body:match('data%%-cursor="([^"]+)"')
     if found then cursor = found end
@@ -44,7 +39,7 @@ def main(quick: bool = False) -> None:
     """Measure, and print."""
     seconds, rounds = (4.0, 3) if quick else (8.0, 5)
     with postgresql() as database, statestore(database) as server:
-        target = entry_target(server, "progress", "PUT")
+        target = entry_target("statestore", server, "progress", "PUT")
         cookie = _log_in(server)
         measure([target], connections=8, seconds=1, rounds=1)
         for name, page in _pages(server, cookie).items():
@@ -61,7 +56,7 @@ def main(quick: bool = False) -> None:
             )
 
 
-def _rate(target, seconds):  # type: ignore[no-untyped-def]
+def _rate(target: Target, seconds: float) -> float:
     return measure([target], connections=8, seconds=seconds, rounds=1)["statestore"].rate
 
 
@@ -112,7 +107,3 @@ def _viewers(server: Server, page: str, cookie: str) -> Iterator[None]:
         finally:
             process.terminate()
             process.wait()
-
-
-if __name__ == "__main__":
-    main("--quick" in sys.argv[1:])

@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.template.loader import render_to_string
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -109,14 +111,14 @@ def wait_until(holds: Callable[[], bool]) -> None:
 def test_a_fragment_is_drawn_once_for_all_who_have_the_same_rights(
     viewing: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dashboard import answers
-
     monkeypatch.setattr(watch, "FRESH", 60)
     drawn: list[str] = []
-    draw = answers.render_to_string
-    monkeypatch.setattr(
-        answers, "render_to_string", lambda *args: (drawn.append(args[0]), draw(*args))[1]
-    )
+
+    def draw(template: str, *args: Any) -> str:
+        drawn.append(template)
+        return render_to_string(template, *args)
+
+    monkeypatch.setattr("dashboard.answers.render_to_string", draw)
 
     def look(client: Client) -> str:
         return client.get("/fragments/live/", {"cursor": "old"}).content.decode()
