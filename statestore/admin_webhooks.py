@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import httpx
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import display_for_value
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -71,8 +72,8 @@ class WebhookAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in it
     """Who is told when a task fails or stalls, when a secret is found, when the sweep is late."""
 
     list_display = (
-        "name", "host", "events", "dag_patterns", "active", "signed",
-        "waiting", "delivered_at", "failed_at", "problem",
+        "name", "host", "active", "waiting", "problem", "told_of", "dag_patterns", "signed",
+        "delivered_at", "failed_at",
     )  # fmt: skip
     list_filter = ("active",)
     search_fields = ("name", "url")
@@ -211,6 +212,12 @@ class WebhookAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in it
         """Where to; the rest of the URL may be a secret of the receiver."""
         return str(httpx.URL(webhook.url).host)
 
+    @admin.display(description="events", ordering="events")
+    def told_of(self, webhook: Webhook) -> str:
+        """In the words of the form."""
+        chosen = webhook.events.split(",")
+        return ", ".join(label for event, label in CHOICES if event in chosen)
+
     @admin.display(description="signed", boolean=True)
     def signed(self, webhook: Webhook) -> bool:
         """Whether it has a secret."""
@@ -259,7 +266,8 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     @admin.display(description="next try", ordering="due_at")
     def next_try(self, delivery: WebhookDelivery) -> Any:
         """When, while there is one."""
-        return delivery.due_at if delivery.state == DeliveryState.WAITING else None
+        waits = delivery.state == DeliveryState.WAITING
+        return display_for_value(delivery.due_at if waits else None, "-")
 
     @admin.display(description="body")
     def payload(self, delivery: WebhookDelivery) -> SafeString:

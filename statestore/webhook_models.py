@@ -28,8 +28,8 @@ class Webhook(models.Model):
     since = models.DateTimeField(
         editable=False, help_text="it is told of what happens later: made or resumed then"
     )
-    delivered_at = models.DateTimeField(null=True, editable=False, help_text="last success")
-    failed_at = models.DateTimeField(null=True, editable=False, help_text="last failure")
+    delivered_at = models.DateTimeField("last success", null=True, editable=False)
+    failed_at = models.DateTimeField("last failure", null=True, editable=False)
     problem = models.CharField(
         max_length=300, default="", editable=False, help_text="of the last failure, until a success"
     )

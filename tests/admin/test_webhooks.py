@@ -67,7 +67,9 @@ def test_one_is_made_and_its_secret_is_shown_once(administering: Client) -> None
         html = administering.get(path).content.decode()
         assert "oncall" in html
         assert secret not in html
-    assert "s3cret-path" not in administering.get(LIST).content.decode()
+    listed = administering.get(LIST).content.decode()
+    assert "task stalled, task failed" in listed
+    assert "s3cret-path" not in listed
     assert audit() == [
         ("webhook_created", "user sam",
          "oncall: https://hooks.example.com; task.failed task.stalled; dags sales_*"),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from statestore import services
+from statestore.celery import app
 from statestore.models import AuditEntry
 from statestore.protocol import TaskScope
 from statestore.services import deliveries
@@ -280,3 +281,10 @@ def test_two_watches_record_an_incident_once(hook: Hook, receiver: Receiver) -> 
         put(TaskScope("sales", "once", "t", number), "progress", '{"status": "failed"}')
     all_at_once(lambda _: services.find_incidents(), range(4))
     assert WebhookDelivery.objects.count() == 30
+
+
+def test_beat_knows_every_task_by_its_name() -> None:
+    app.loader.import_default_modules()
+    names = {entry["task"] for entry in app.conf.beat_schedule.values()}
+    assert {f"statestore.tasks.{name}" for name in ("find_incidents", "send_webhooks")} <= names
+    assert names <= set(app.tasks)
