@@ -124,6 +124,25 @@ class Incident(models.Model):
         return f"{self.event} {self.subject}"
 
 
+class FailedAttempt(models.Model):
+    """An attempt that had failed when the next one started, whose progress hides it."""
+
+    task_instance_id = models.BigIntegerField()
+    attempt = models.IntegerField()
+    at = models.DateTimeField(help_text="when it reported that")
+
+    class Meta:
+        """Kept for a day; read and swept by time."""
+
+        constraints = [
+            models.UniqueConstraint(fields=["task_instance_id", "attempt"], name="failed_once")
+        ]
+        indexes = [models.Index(fields=["at"], name="failed_attempt_by_time")]
+
+    def __str__(self) -> str:
+        return f"attempt {self.attempt} of task instance {self.task_instance_id}"
+
+
 class IncidentWatch(models.Model):
     """How far incidents have been looked for: one row, held by who records some."""
 

@@ -1,8 +1,7 @@
 """What has happened that webhooks are told of, and are not told of yet.
 
 A task instance has failed or stalled when its row and its entries say so: nothing is kept for it when
-they are written. So a failure of which nothing is left when this looks, because the next attempt has
-reported progress since, is not found.
+they are written. Only where the next attempt starts over a failure, that is kept (`FailedAttempt`).
 """
 
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from statestore.protocol import PROGRESS_KEY, Status, TaskScope
 from statestore.queries.retention import last_sweep, late_at
 from statestore.queries.states import ACTIVE_AT_LAG, TaskState, in_state
 from statestore.queries.tasks import unexpired
-from statestore.webhook_models import Incident
+from statestore.webhook_models import FailedAttempt, Incident
 from statestore.webhooks.events import Event
 
 FOUND_AT_ONCE: Final = 500  # of each event
@@ -77,6 +76,7 @@ def _stalled(since: datetime, now: datetime) -> Iterator[Happening]:
 
 
 def _failed(since: datetime, now: datetime) -> Iterator[Happening]:
+    """Those that say so now, and those whose next attempt has started since."""
     told = _incidents(Event.FAILED, OuterRef("pk")).filter(
         attempt=Coalesce(OuterRef("reported_by"), NO_ATTEMPT)
     )
@@ -86,10 +86,26 @@ def _failed(since: datetime, now: datetime) -> Iterator[Happening]:
         active_at__gte=since - ACTIVE_AT_LAG,
         reported_at__gte=since,
     )
+    found = {}
     for row in rows.order_by("active_at")[:FOUND_AT_ONCE]:
-        attempt, at = row.reported_by, row.reported_at
-        mark = Mark(row.pk, attempt=NO_ATTEMPT if attempt is None else attempt)
-        yield _of_task(Event.FAILED, row, at, mark, attempt)
+        attempt = NO_ATTEMPT if row.reported_by is None else row.reported_by
+        found[row.pk, attempt] = row, row.reported_at
+    found |= _failed_before(since, now)
+    for (pk, attempt), (row, at) in found.items():
+        number = None if attempt == NO_ATTEMPT else attempt
+        yield _of_task(Event.FAILED, row, at, Mark(pk, attempt=attempt), number)
+
+
+def _failed_before(since: datetime, now: datetime) -> dict[tuple[int, int], tuple[Any, datetime]]:
+    told = _incidents(Event.FAILED, OuterRef("task_instance_id"))
+    kept = FailedAttempt.objects.filter(
+        ~Exists(told.filter(attempt=OuterRef("attempt"))), at__gte=since
+    )
+    keys = {
+        (one.task_instance_id, one.attempt): one.at for one in kept.order_by("at")[:FOUND_AT_ONCE]
+    }
+    rows = _tasks(now).in_bulk([pk for pk, _ in keys]) if keys else {}
+    return {(pk, attempt): (rows[pk], at) for (pk, attempt), at in keys.items() if pk in rows}
 
 
 def _tasks(now: datetime) -> QuerySet[Any]:

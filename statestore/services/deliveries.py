@@ -13,15 +13,22 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from statestore.services.audit import Action, audit_record
-from statestore.services.incidents import GIVE_UP_AFTER
+from statestore.services.incidents import GIVE_UP_AFTER, OLDEST
 from statestore.sql.webhooks import claim
-from statestore.webhook_models import DeliveryState, Incident, Webhook, WebhookDelivery
+from statestore.webhook_models import (
+    DeliveryState,
+    FailedAttempt,
+    Incident,
+    Webhook,
+    WebhookDelivery,
+)
 from statestore.webhooks.addresses import Allowed
 from statestore.webhooks.events import Event
 from statestore.webhooks.sending import TIMEOUT, Outcome, Sender
@@ -193,11 +200,15 @@ def sweep_webhooks() -> int:
         with transaction.atomic():
             if late.select_for_update().filter(pk=delivery.pk).exists():
                 _give_up(delivery, delivery.said or "never tried: it was paused", now)
-    end, deleted = now - timedelta(days=settings.STATESTORE_WEBHOOK_DAYS), 0
-    old = WebhookDelivery.objects.filter(created_at__lt=end).order_by("created_at")
+    end = now - timedelta(days=settings.STATESTORE_WEBHOOK_DAYS)
+    _sweep(Incident.objects.filter(at__lt=end).order_by("at"))
+    _sweep(FailedAttempt.objects.filter(at__lt=now - 2 * OLDEST).order_by("at"))
+    return _sweep(WebhookDelivery.objects.filter(created_at__lt=end).order_by("created_at"))
+
+
+def _sweep(old: QuerySet[Any]) -> int:
+    """Delete these rows, a batch in each transaction; how many."""
+    deleted = 0
     while ids := list(old.values_list("pk", flat=True)[:SWEEP_BATCH]):
-        deleted += WebhookDelivery.objects.filter(pk__in=ids).delete()[0]
-    done = Incident.objects.filter(at__lt=end).order_by("at")
-    while ids := list(done.values_list("pk", flat=True)[:SWEEP_BATCH]):
-        Incident.objects.filter(pk__in=ids).delete()
+        deleted += int(old.filter(pk__in=ids).order_by().delete()[0])
     return deleted

@@ -122,6 +122,22 @@ class TestFailed:
         assert (data["status"], data["last_key"]) == ("failed", "note")
         assert b"the value" not in receiver.received[0].body
 
+    def test_a_failure_is_told_though_the_next_attempt_runs_already(
+        self, api: Api, hook: Hook, receiver: Receiver
+    ) -> None:
+        hook()
+        for attempt in (1, 2, 3):
+            api.start_attempt()
+            numbered(api, attempt, RUNNING)
+            numbered(api, attempt, FAILED)
+        api.start_attempt()
+        for _ in range(2):
+            tell()
+        numbered(api, 4, RUNNING)
+        tell()
+        assert sorted(one.json["data"]["attempt"] for one in receiver.received) == [1, 2, 3]
+        assert receiver.types() == ["task.failed"] * 3
+
     def test_the_same_attempt_that_fails_twice_is_told_once(
         self,
         api: Api,
@@ -273,7 +289,7 @@ class TestWhoIsTold:
         hook()
         api.put("progress", FAILED)
         tell()
-        with django_assert_num_queries(7) as queries:  # reads, and no transaction
+        with django_assert_num_queries(8) as queries:  # reads, and no transaction
             services.find_incidents()
         assert all(query["sql"].startswith("SELECT") for query in queries.captured_queries)
 
