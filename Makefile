@@ -1,10 +1,12 @@
 # make run     start Statestore here: web, worker, beat, a demo (PORT=8000)
 # make test    everything that a change must pass, on PostgreSQL and SQLite (ARGS="-k sweep")
 # make test-airflow   with a real Airflow 3.3 and 2.10, which are installed once, below ~/.cache
+# make bench   what docs/performance.md says, measured again (ARGS="requests sdk"); needs wrk
+# make bench-quick   the same in minutes, without Airflow
 # make check   the part without tests: ruff, mypy, import-linter, migrations, settings
 # make format  rewrite the code as ruff likes it
 # make lock    renew requirements/*.txt from pyproject.toml
-.PHONY: run test test-airflow check format lock install-dev install-server
+.PHONY: run test test-airflow bench bench-quick check format lock install-dev install-server
 
 PYTHON_IN_VENV := .venv/bin/python
 
@@ -16,6 +18,12 @@ test: check
 
 test-airflow: install-dev
 	@$(PYTHON_IN_VENV) -m pytest --airflow -n 2 --dist loadfile tests/integrations $(ARGS)
+
+bench: install-dev
+	@$(PYTHON_IN_VENV) -m tests.benchmarks $(ARGS)
+
+bench-quick: install-dev
+	@$(PYTHON_IN_VENV) -m tests.benchmarks --quick $(ARGS)
 
 # Settings that a deployment has, for the checks that only one can pass.
 DEPLOYED := STATESTORE_HTTPS=true STATESTORE_VAR_DIR=.venv/var DATABASE_URL= \

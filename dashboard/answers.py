@@ -1,10 +1,12 @@
 """How a page answers: in full, and as the fragment of it that changes."""
 
 from collections.abc import Callable
-from typing import Any, Concatenate, Final, ParamSpec
+from dataclasses import dataclass
+from typing import Any, Final
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.views.decorators.http import require_safe
 
 from dashboard.lookers import known_principal, principal_of
@@ -15,57 +17,80 @@ from statestore.errors import NotFoundError
 
 NOTHING_NEW: Final = 204
 
-P = ParamSpec("P")
-Reader = Callable[Concatenate[QueryDict, Principal, P], Page]
-View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+Reader = Callable[..., Page]
+View = Callable[..., HttpResponseBase]
+More = Callable[[HttpRequest, Any], dict[str, Any]]
 
 
 def page_and_fragment(
     name: str,
-    read: Reader[P],
-    more: Callable[[HttpRequest, Any], dict[str, Any]] = lambda request, page: {},
-) -> tuple[View[P], View[P]]:
+    read: Reader,
+    more: More = lambda request, page: {},
+    *,
+    personal: bool = False,
+) -> tuple[View, View]:
     """Two views of what `read` finds: `dashboard/<name>.html`, and `dashboard/_<name>.html`, which
-    answers 204 while the page that asks shows this already. `more` adds to what templates see."""
+    answers 204 while the page that asks shows this already. `more` adds to what templates see.
 
-    def key_of(request: HttpRequest, principal: Principal, kwargs: dict[str, Any]) -> Any:
-        asked = tuple(sorted((k, v) for k, v in request.GET.items() if k != "cursor"))
-        reach = (principal.dag_patterns(Right.VIEW), principal.asset_patterns(Right.VIEW))
-        return name, tuple(kwargs.values()), asked, reach
+    A fragment is drawn once for all who have the same rights, unless it is `personal`: holds a form.
+    """
+    views = _Views(name, read, more, personal)
+    return require_safe(needs(Right.VIEW)(views.full)), require_safe(views.fragment)
 
-    def context(request: HttpRequest, kwargs: dict[str, Any]) -> dict[str, Any]:
-        principal, params = principal_of(request), request.GET
-        try:
-            page = watcher.page(
-                key_of(request, principal, kwargs),
-                lambda: read(params, principal, **kwargs),  # type: ignore[call-arg]
+
+@dataclass(frozen=True)
+class _Views:
+    name: str
+    read: Reader
+    more: More
+    personal: bool
+
+    def full(self, request: HttpRequest, /, **ids: Any) -> HttpResponse:
+        """The whole page."""
+        return render(request, f"dashboard/{self.name}.html", self._context(request, ids))
+
+    def fragment(self, request: HttpRequest, /, **ids: Any) -> HttpResponseBase:
+        """What of it changes; most polls need neither session nor database."""
+        principal, cursor = known_principal(request), request.GET.get("cursor")
+        if cursor and principal is not None and principal.has(Right.VIEW):
+            key = self._key(request, principal, ids)
+            if watcher.cursor(key) == cursor:
+                return HttpResponse(status=NOTHING_NEW)
+            if html := watcher.shown(key, _look(request, principal)):
+                return HttpResponse(html)
+        return needs_in_place(Right.VIEW)(self._changed)(request, **ids)
+
+    def _changed(self, request: HttpRequest, /, **ids: Any) -> HttpResponse:
+        context = self._context(request, ids)
+        page, principal = context["page"], context["principal"]
+        if page.cursor == request.GET.get("cursor"):
+            return HttpResponse(status=NOTHING_NEW)
+        template = f"dashboard/_{self.name}.html"
+        if self.personal:
+            return render(request, template, context)
+        key, look = self._key(request, principal, ids), _look(request, principal)
+        return HttpResponse(
+            watcher.draw(
+                key, page, look, lambda: render_to_string(template, context, request).encode()
             )
+        )
+
+    def _context(self, request: HttpRequest, ids: dict[str, Any]) -> dict[str, Any]:
+        principal, params = principal_of(request), request.GET
+        key = self._key(request, principal, ids)
+        try:
+            page = watcher.page(key, lambda: self.read(params, principal, **ids))
         except NotFoundError as error:
             raise Http404(error.detail) from None
-        return {"page": page, "principal": principal, **more(request, page)}
+        return {"page": page, "principal": principal, **self.more(request, page)}
 
-    @require_safe
-    @needs(Right.VIEW)
-    def full(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        return render(request, f"dashboard/{name}.html", context(request, kwargs))
+    def _key(self, request: HttpRequest, principal: Principal, ids: dict[str, Any]) -> Any:
+        """What is read: the same for all who may see the same."""
+        asked = tuple(sorted((k, v) for k, v in request.GET.items() if k != "cursor"))
+        reach = (principal.dag_patterns(Right.VIEW), principal.asset_patterns(Right.VIEW))
+        return self.name, tuple(ids.values()), asked, reach
 
-    @needs_in_place(Right.VIEW)
-    def changed(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        found = context(request, kwargs)
-        if found["page"].cursor == request.GET.get("cursor"):
-            return HttpResponse(status=NOTHING_NEW)
-        return render(request, f"dashboard/_{name}.html", found)
 
-    @require_safe
-    def fragment(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        principal, cursor = known_principal(request), request.GET.get("cursor")
-        if (
-            cursor
-            and principal is not None
-            and principal.has(Right.VIEW)
-            and watcher.cursor(key_of(request, principal, kwargs)) == cursor
-        ):
-            return HttpResponse(status=NOTHING_NEW)  # neither session nor database: most polls
-        return changed(request, *args, **kwargs)
-
-    return full, fragment
+def _look(request: HttpRequest, principal: Principal) -> Any:
+    """What else of a request shows in a fragment: which buttons, and the server's address."""
+    return principal.grants, request.scheme, request.get_host()

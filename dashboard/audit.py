@@ -33,6 +33,12 @@ WORDS: Final = {
     Action.LOGIN_FAILED: "Failed to log in",
     Action.LOGGED_OUT: "Logged out",
     Action.ACCOUNT_CHANGED: "Changed an account",
+    Action.WEBHOOK_CREATED: "Created a webhook",
+    Action.WEBHOOK_CHANGED: "Changed a webhook",
+    Action.WEBHOOK_DELETED: "Deleted a webhook",
+    Action.WEBHOOK_TESTED: "Tested a webhook",
+    Action.WEBHOOK_SENT_AGAIN: "Sent a notification again",
+    Action.WEBHOOK_GAVE_UP: "Gave up a notification",
 }
 COLUMNS: Final = (
     "time_utc", "who", "action", "address", "dag_id", "run_id", "task_id", "map_index", "asset",

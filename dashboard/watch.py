@@ -19,7 +19,9 @@ from statestore.errors import NotFoundError
 
 logger = logging.getLogger(__name__)
 
-TICK: Final = 0.3  # seconds between two looks at the store
+TICK: Final = 0.3  # seconds between two looks at the store, at least
+SLOWEST: Final = 1.0  # seconds between them where pages take long to read and draw
+SHARE: Final = 0.05  # of a processor that goes into reading what keeps changing
 ASKED: Final = 10.0  # seconds for which a page is read that nobody asks for
 AGES: Final = 5.0  # seconds after which a page is read even though nothing was written: time passes
 FRESH: Final = 0.4  # seconds for which a page is good that the watcher does not renew
@@ -47,15 +49,21 @@ class _Watched:
     good_until: float = 0.0
     read_at: float = 0.0
     looked_at: float = 0.0
+    shown: dict[Hashable, bytes] = field(default_factory=dict)
+    """How this state of the page looks, for each of those whom it is shown differently."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    drawing: threading.Lock = field(default_factory=threading.Lock)
 
     def renew(self) -> Page:
         """Read it now."""
         began = time.monotonic()
-        self.page = self.read()
+        page = self.read()
+        if self.page is None or page.cursor != self.page.cursor:
+            self.shown = {}
+        self.page = page
         self.read_at = began
         self.good_until = began + FRESH
-        return self.page
+        return page
 
 
 class Watcher:
@@ -87,6 +95,22 @@ class Watcher:
         watched.asked = now
         return watched.page.cursor
 
+    def shown(self, key: Hashable, look: Hashable) -> bytes | None:
+        """How a page that is in memory and good has been drawn for such a look."""
+        watched = self._watched.get(key)
+        return None if self.cursor(key) is None or watched is None else watched.shown.get(look)
+
+    def draw(self, key: Hashable, page: Page, look: Hashable, draw: Callable[[], bytes]) -> bytes:
+        """How this page looks; of many who ask for it at once, one draws it."""
+        watched = self._watched.get(key)
+        if watched is None or watched.page is not page:
+            return draw()
+        shown = watched.shown
+        with watched.drawing:
+            if look not in shown:
+                shown[look] = draw()
+            return shown[look]
+
     def forget(self) -> None:
         """Read everything again at its next use."""
         with self._lock:
@@ -116,14 +140,15 @@ class Watcher:
     def _run(self) -> None:
         try:
             while self._drop_what_nobody_wants():
-                began = time.monotonic()
+                began, worked = time.monotonic(), time.thread_time()
                 try:
                     self._look()
                 except DatabaseError as error:  # pages are read by who asks until it is back
                     logger.warning("the watcher cannot read the store: %s", error)
                     close_old_connections()
+                pause = min(max(TICK, (time.thread_time() - worked) / SHARE), SLOWEST)
                 # A quarter of the time goes into reading at most, where the database is slow.
-                pause = min(max(TICK, 3 * (time.monotonic() - began)), AGES)
+                pause = min(max(pause, 3 * (time.monotonic() - began)), AGES)
                 for watched in list(self._watched.values()):
                     if watched.looked_at >= began:
                         watched.good_until = time.monotonic() + pause + FRESH

@@ -13,8 +13,9 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from statestore import services
+from statestore import admin_webhooks, services  # noqa: F401 - registers its pages
 from statestore.access import USER_PERMISSIONS, Right
+from statestore.admin_base import ReadOnlyAdmin
 from statestore.admin_clear import ClearingMixin, clear_keys, confirm_or_clear
 from statestore.admin_filters import ExpiredFilter, ExpiryFilter, begins_with
 from statestore.jsonpretty import pretty
@@ -31,26 +32,6 @@ VALUE_SHOWN = 40
 def _shown(entry: Entry) -> str:
     """The value, unless something in it looks like a secret."""
     return HIDDEN if entry.hidden else entry.value  # type: ignore[attr-defined]  # annotated
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in its stubs alone
-    """Rows that only services write."""
-
-    list_per_page = 50
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER  # each facet counts the whole table
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody; what may be deleted has an action that calls a service."""
-        return False
 
 
 @admin.register(Entry)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from string import Formatter
 from typing import Any
+from urllib.parse import urlsplit
 
 import dj_database_url
 
@@ -76,6 +77,23 @@ class Environment:
                 "E006",
                 f"{name}={text!r} cannot be used: set it to an http(s) address with the fields"
                 f" {', '.join(f'{{{field}}}' for field in fields)}.",
+            )
+            return ""
+        return text
+
+    def address(self, name: str) -> str:
+        """The http(s) address of a server, with a path where it has one, and no / at its end."""
+        text = self.text(name).rstrip("/")
+        try:
+            url = urlsplit(text)
+            known = bool(url.scheme in {"https", "http"} and url.hostname and url.port != 0)
+        except ValueError:
+            known = False
+        if text and (not known or url.query or url.fragment or url.username):
+            self._wrong(
+                "E007",
+                f"{name} cannot be used: set it to the address that people open,"
+                " https://state.example.com, without user, query and fragment.",
             )
             return ""
         return text

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.functions import Now
 
+from statestore import webhook_models  # noqa: F401 - Django finds an app's tables through here
 from statestore.protocol import (
     ASSET_NAME_MAX,
     AUDIT_REASON_MAX,

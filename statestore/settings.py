@@ -52,6 +52,15 @@ STATESTORE_SCAN_SECONDS = _env.number(
     "STATESTORE_SCAN_SECONDS", 30, least=1, most=86400, unit="seconds"
 )
 STATESTORE_REFUSE_SECRETS = _env.flag("STATESTORE_REFUSE_SECRETS", default=False)
+STATESTORE_PUBLIC_URL = _env.address("STATESTORE_PUBLIC_URL")
+STATESTORE_WEBHOOK_SECONDS = _env.number(
+    "STATESTORE_WEBHOOK_SECONDS", 10, least=1, most=3600, unit="seconds"
+)
+STATESTORE_WEBHOOK_DAYS = _env.number(
+    "STATESTORE_WEBHOOK_DAYS", 30, least=1, most=3650, unit="days"
+)
+STATESTORE_WEBHOOK_PRIVATE = _env.flag("STATESTORE_WEBHOOK_PRIVATE", default=False)
+STATESTORE_WEBHOOK_HTTP = _env.flag("STATESTORE_WEBHOOK_HTTP", default=False)
 STATESTORE_TOKEN_CACHE_SECONDS = _env.number(
     "STATESTORE_TOKEN_CACHE_SECONDS", 5, least=0, most=300, unit="seconds"
 )
@@ -106,8 +115,8 @@ TEMPLATES = [
 
 # --- database ---
 _database = _env.database("DATABASE_URL", f"sqlite:///{VAR_DIR}/statestore.sqlite3")
-_database["CONN_MAX_AGE"] = None  # a connection for each request costs more than the request
 if _database["ENGINE"].endswith("postgresql"):
+    _database["CONN_MAX_AGE"] = None
     _pgbouncer = _env.flag("STATESTORE_PGBOUNCER", default=False)
     _database["DISABLE_SERVER_SIDE_CURSORS"] = _pgbouncer
     # Bound on the server and prepared at the second use: measured as a third more writes a second.
@@ -121,6 +130,9 @@ if _database["ENGINE"].endswith("postgresql"):
         _database["OPTIONS"].setdefault("options", f"-c lock_timeout={LOCK_SECONDS}s")
 else:
     Path(_database["NAME"]).absolute().parent.mkdir(parents=True, exist_ok=True)
+    # To open a connection takes five times as long as a write; but one that stayed open for ever would
+    # write to a file that has been replaced.
+    _database["CONN_MAX_AGE"] = 5  # seconds
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",  # a write that began as a read cannot wait for its turn
         "timeout": LOCK_SECONDS,
@@ -234,6 +246,21 @@ CELERY_BEAT_SCHEDULE = {
     },
     "sweep-audit": {
         "task": "statestore.tasks.sweep_audit",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 3600},
+    },
+    "find-incidents": {
+        "task": "statestore.tasks.find_incidents",
+        "schedule": timedelta(seconds=STATESTORE_WEBHOOK_SECONDS),
+        "options": {"expires": 2 * STATESTORE_WEBHOOK_SECONDS},
+    },
+    "send-webhooks": {
+        "task": "statestore.tasks.send_webhooks",
+        "schedule": timedelta(seconds=STATESTORE_WEBHOOK_SECONDS),
+        "options": {"expires": 2 * STATESTORE_WEBHOOK_SECONDS},
+    },
+    "sweep-webhooks": {
+        "task": "statestore.tasks.sweep_webhooks",
         "schedule": timedelta(hours=1),
         "options": {"expires": 3600},
     },

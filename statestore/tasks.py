@@ -33,3 +33,21 @@ def sweep_versions() -> int:
 def sweep_audit() -> int:
     """Delete what the audit need not keep any longer; how many entries."""
     return services.sweep_audit()
+
+
+@shared_task  # type: ignore[untyped-decorator]  # Celery has no types
+def find_incidents() -> int:
+    """Look for what webhooks are told of; how many deliveries were written."""
+    return services.find_incidents()
+
+
+@shared_task  # type: ignore[untyped-decorator]  # Celery has no types
+def send_webhooks() -> int:
+    """Send the deliveries that are due; how many arrived."""
+    return services.send_webhooks()
+
+
+@shared_task  # type: ignore[untyped-decorator]  # Celery has no types
+def sweep_webhooks() -> int:
+    """Give up and delete old deliveries; how many were deleted."""
+    return services.sweep_webhooks()

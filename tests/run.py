@@ -12,6 +12,9 @@ import time
 
 from tests.postgresql import REMEDY, NoPostgreSQLError, postgresql
 
+# Half of the tests wait for processes most of the time, so three share two cores; and whoever has
+# nothing left takes over from the others, for a few tests are long.
+PARALLEL = ("-n", "3", "--dist", "worksteal")
 NOTHING_SELECTED = 5  # pytest's exit code, harmless where a selection is about one database
 
 
@@ -42,7 +45,7 @@ def main(options: list[str]) -> int:
 
 def _pytest(name: str, options: list[str], environment: dict[str, str]) -> int:
     print(f"== tests on {name}", flush=True)  # noqa: T201
-    command = [sys.executable, "-m", "pytest", "-n", "2", *options]
+    command = [sys.executable, "-m", "pytest", *PARALLEL, *options]
     return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
 
 

@@ -59,6 +59,12 @@ class Server:
             )
         self._wait()
 
+    @property
+    def pid(self) -> int:
+        """The process that its web processes are children of."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         """Ask it to end, and wait until it has."""
         self._end(signal.SIGTERM)

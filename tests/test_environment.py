@@ -23,6 +23,7 @@ def problems_after(read: str, variables: dict[str, str]) -> list[tuple[str, str]
         "secret": lambda: environment.secret_key("NAME", file=Path("/nowhere"), needed=True),
         "database": lambda: environment.database("NAME", "sqlite:////tmp/default.sqlite3"),
         "template": lambda: environment.template("NAME", fields=("dag_id", "task_id")),
+        "address": lambda: environment.address("NAME"),
         "broker": lambda: environment.broker("NAME", "filesystem://"),
     }
     reads[read]()
@@ -45,6 +46,11 @@ def problems_after(read: str, variables: dict[str, str]) -> list[tuple[str, str]
         ("template", "https://host/{dag}", "E006", "the fields {dag_id}, {task_id}"),
         ("template", "https://host/{dag_id.x}", "E006", "the fields {dag_id}, {task_id}"),
         ("template", "https://host/{", "E006", "the fields {dag_id}, {task_id}"),
+        ("address", "state.example.com", "E007", "set it to the address that people open"),
+        ("address", "ftp://state.example.com", "E007", "https://state.example.com"),
+        ("address", "https://state.example.com/?a=b", "E007", "without user, query and fragment"),
+        ("address", "https://user:word@state.example.com", "E007", "without user"),
+        ("address", "https://state.example.com:port", "E007", "https://state.example.com"),
         ("broker", "http://host", "E005", "set it to redis://host/0"),
         ("broker", "localhost", "E005", "leave it out for the embedded one"),
     ],
@@ -72,6 +78,8 @@ def test_each_wrong_value_has_an_id_and_a_remedy(
         ("database", "postgresql://user:p%23ss@host:5433/name"),
         ("database", "sqlite:////tmp/x.sqlite3"),
         ("database", ""),
+        ("address", "https://state.example.com/store/"),
+        ("address", ""),
         ("broker", "redis://host/0"),
         ("broker", "amqp://guest:guest@host//"),
         ("broker", ""),

@@ -6,6 +6,7 @@ Read by hand, because a value must reach the database as the text that was sent.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from django.conf import settings
@@ -156,12 +157,13 @@ def _fields(op: str, *, of_asset: bool) -> frozenset[str]:
     return _OPERATION | _MORE[op] | scope | expiry
 
 
+def _known_field(loc: Place, name: str) -> None:
+    if name not in _ANY_FIELD:
+        fields.unknown(name, _ANY_FIELD, loc)
+
+
 def _operation(reader: Reader, loc: Place) -> Operation:
-    members: dict[str, Member] = {}
-    for name in reader.members(loc):
-        if name not in _ANY_FIELD:
-            fields.unknown(name, _ANY_FIELD, loc)
-        members[name] = reader.member((*loc, name))
+    members = reader.record(loc, partial(_known_field, loc))
     op = members["op"].value if "op" in members else None
     if not isinstance(op, str) or op not in _MORE:
         raise InvalidInput((*loc, "op"), 'op must be "get", "set" or "delete"', "literal_error")

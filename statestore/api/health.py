@@ -84,6 +84,14 @@ def _measured(principal: Principal) -> CollectorRegistry:
             "statestore_sweep_started_timestamp_seconds", "The last sweep.", registry=registry
         )
         started.set(last.started_at.timestamp())
+    deliveries = Gauge(
+        "statestore_webhook_deliveries",
+        "Notifications by webhook that wait to arrive, and those that were given up and are kept.",
+        ["state"],
+        registry=registry,
+    )
+    for name, count in queries.delivery_counts().items():
+        deliveries.labels(name).set(count)
     return registry
 
 

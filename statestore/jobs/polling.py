@@ -66,6 +66,7 @@ class Options(TypedDict, total=False):
     external_id_key: str
     durable: bool
     on_unknown: str
+    submit_seconds: float
 
 
 class PollingJob(ResumableJobMixin):
@@ -182,10 +183,10 @@ class PollingJob(ResumableJobMixin):
     def _stop(self, external_id: Any, status: Any, context: Context) -> Steps[None]:
         fate = "it goes on"
         if self.cancel_at_deadline:
-            try:
+            if self.offers("cancel_job"):
                 yield Step(self, "cancel_job", (external_id, context))
                 fate = "it was cancelled"
-            except NotImplementedError:
+            else:
                 fate = f"it goes on, for {type(self).__name__} cannot cancel"
         raise JobDeadlineError(
             f"Job {external_id!r} is {str(status)!r} after {self.deadline}: {fate}."
@@ -215,11 +216,13 @@ class PollingJob(ResumableJobMixin):
                 return (yield Step(self, "submit_job", (context,)))
             except JobSystemUnreachableError as error:
                 unanswered = error
+            if not self.offers("find_job"):
+                raise unanswered
             yield outage.pause(unanswered)
-            try:
-                found = yield from self._find(context["submission"].token, context)
-            except NotImplementedError:
-                raise unanswered from None
+            token = context["submission"].token
+            found = yield from self._find(token, context)
+            if found is None:
+                found = yield from self._look_for(token, self.submit_seconds, context)
             if found is not None:
                 return found
 

@@ -64,6 +64,7 @@ class ProcessJob(PollingJob):
     active = frozenset({RUNNING})
     succeeded = frozenset({SUCCEEDED})
     poll_interval = 1.0
+    submit_seconds = 0.0  # a folder is claimed once, however many runners are started
 
     def __init__(
         self,

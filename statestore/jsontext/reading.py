@@ -26,6 +26,11 @@ _skip_space = re.compile(r"[ \t\n\r]*").match
 _plain_name = re.compile(r'[ \t\n\r]*"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*').match
 _next_member = re.compile(r"[ \t\n\r]*([,}])").match
 _next_element = re.compile(r"[ \t\n\r]*([,\]])[ \t\n\r]*").match
+# A member whose value is a plain text or a whole number, with what follows it: most of a batch.
+_plain_member = re.compile(
+    r'[ \t\n\r]*"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*'
+    r'("([^"\\\x00-\x1f]*)"|-?(?:0|[1-9][0-9]{0,15}))[ \t\n\r]*([,}])'
+).match
 _with_surrogates = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
 
@@ -63,29 +68,56 @@ class Reader:
 
     def members(self, loc: Place) -> Iterator[str]:
         """The names of the object that comes next, each once it is followed by its value."""
-        text = self.text
-        if not self.is_at_object():
-            self.value(loc)  # says what is wrong, where it is no JSON at all
-            raise InvalidInput(loc, "this must be a JSON object", "dict_type")
-        at = _past_space(text, self.at + 1)
-        self.at = at + 1
+        at = self._into_object(loc)
         names = set[str]()
-        closed = text.startswith("}", at)
+        closed = self.text.startswith("}", at)
         while not closed:
-            found = _plain_name(text, at)
-            if found:
-                name, self.at = found[1], found.end()
-            else:
-                name = self._name(at, loc)
+            name = self._name(at, loc)
             if name in names:
                 _refuse((*loc, name), twice(name))
             names.add(name)
             yield name
-            after = _next_member(text, self.at)
-            if after is None:
-                _malformed("',' or '}' is expected", text, _past_space(text, self.at))
-            self.at = at = after.end()
-            closed = after[1] == "}"
+            closed, at = self._after_member()
+
+    def record(self, loc: Place, known: Callable[[str], object]) -> dict[str, Member]:
+        """All members of the object that comes next; `known` may refuse a name before its value is read.
+
+        One match for each plain member takes a third of the time of going through them.
+        """
+        text, at = self.text, self._into_object(loc)
+        members: dict[str, Member] = {}
+        closed = text.startswith("}", at)
+        while not closed:
+            plain = _plain_member(text, at)
+            name = plain[1] if plain else self._name(at, loc)
+            if name in members:
+                _refuse((*loc, name), twice(name))
+            known(name)
+            if plain:
+                members[name] = Member(plain[2], int(plain[2]) if plain[3] is None else plain[3])
+                closed, self.at = plain[4] == "}", plain.end()
+                at = self.at
+            else:
+                members[name] = self.member((*loc, name))
+                closed, at = self._after_member()
+        return members
+
+    def _into_object(self, loc: Place) -> int:
+        """Go past the brace of the object that comes next; where its first name is."""
+        if not self.is_at_object():
+            self.value(loc)  # says what is wrong, where it is no JSON at all
+            raise InvalidInput(loc, "this must be a JSON object", "dict_type")
+        at = _past_space(self.text, self.at + 1)
+        self.at = at + 1
+        return at
+
+    def _after_member(self) -> tuple[bool, int]:
+        """Whether the object ends after a member; and where the next name is."""
+        after = _next_member(self.text, self.at)
+        if after is None:
+            _malformed("',' or '}' is expected", self.text, _past_space(self.text, self.at))
+        self.at = after.end()
+        return after[1] == "}", self.at
 
     def elements(self, loc: Place) -> Iterator[int]:
         """The places of the array that comes next, each once it is followed by its element."""
@@ -142,6 +174,14 @@ class Reader:
             _malformed("there is more after the end of the value", self.text, at)
 
     def _name(self, at: int, loc: Place) -> str:
+        """A name, and go past its colon."""
+        plain = _plain_name(self.text, at)
+        if plain:
+            self.at = plain.end()
+            return plain[1]
+        return self._odd_name(at, loc)
+
+    def _odd_name(self, at: int, loc: Place) -> str:
         """A name with escapes, or with a mistake."""
         text, at = self.text, _past_space(self.text, at)
         if not text.startswith('"', at):
@@ -183,7 +223,7 @@ def read_object(body: bytes, *, loc: Place = ("body",)) -> dict[str, Member]:
         InvalidInput: it is no object, or holds what strict JSON does not allow.
     """
     reader = read_body(body, loc)
-    members = {name: reader.member((*loc, name)) for name in reader.members(loc)}
+    members = reader.record(loc, str)
     reader.end()
     return members
 

@@ -88,6 +88,7 @@ from statestore.queries.states import ACTIVE_AT_LAG, TaskState
 from statestore.queries.tasks import TaskDetail, TaskSummary, task_detail, task_scope
 from statestore.queries.tokens import TokenInfo, api_tokens, api_tokens_called
 from statestore.queries.waiting import entry_wait
+from statestore.queries.webhooks import delivery_counts
 from statestore.sql.store import pulse, writes
 
 __all__ = [
@@ -142,6 +143,7 @@ __all__ = [
     "asset_rows",
     "audit_page",
     "audit_rows",
+    "delivery_counts",
     "entries_get",
     "entry_get",
     "entry_page",

@@ -1,7 +1,7 @@
 """What has expired, and what the sweep has done about it."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -64,6 +64,12 @@ def last_sweep() -> SweepRun | None:
     return SweepRun.objects.order_by("-started_at").first()
 
 
+def late_at(last: SweepRun) -> datetime:
+    """From when on the sweep after this one is late."""
+    every = timedelta(seconds=settings.STATESTORE_SWEEP_SECONDS)
+    return last.started_at + SWEEPS_MISSED * every
+
+
 def readiness() -> dict[str, Any]:
     """That the database can be used, and when the sweep last ran.
 
@@ -73,7 +79,7 @@ def readiness() -> dict[str, Any]:
     last = last_sweep()
     if last is None:
         return {"status": "ready", "sweep": "never", "last_sweep_seconds_ago": None}
-    seconds = (datetime.now(UTC) - last.started_at).total_seconds()
-    late = seconds > SWEEPS_MISSED * settings.STATESTORE_SWEEP_SECONDS
-    sweep_is = "late" if late else "ok"
+    now = datetime.now(UTC)
+    seconds = (now - last.started_at).total_seconds()
+    sweep_is = "late" if now > late_at(last) else "ok"
     return {"status": "ready", "sweep": sweep_is, "last_sweep_seconds_ago": round(seconds)}

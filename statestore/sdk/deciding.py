@@ -1,13 +1,22 @@
 """What is done about an external job, whatever its task's attempts have come to."""
 
+import inspect
 import logging
+import time
 from collections import Counter
 from collections.abc import MutableMapping
 from typing import Any, Final
 
 from statestore.sdk import telemetry
 from statestore.sdk.accessors import TaskStore
-from statestore.sdk.errors import JobFailedError, UnknownSubmissionError
+from statestore.sdk.errors import (
+    ConcurrentSubmissionError,
+    InvalidValueError,
+    JobFailedError,
+    StaleAttemptError,
+    TooLargeError,
+    UnknownSubmissionError,
+)
 from statestore.sdk.records import SubmissionState
 from statestore.sdk.steps import Pause, Step, Steps
 from statestore.sdk.submissions import Submissions, first_submission
@@ -22,6 +31,8 @@ ALREADY_SUCCEEDED: Final = "already_succeeded"
 TERMINAL_RESUBMIT: Final = "terminal_resubmit"
 FOUND_BY_TOKEN: Final = "found_by_token"  # noqa: S105 - the name of an event
 UNKNOWN: Final = "unknown"
+
+_ALARMING: Final = {TERMINAL_RESUBMIT, UNKNOWN}
 
 event_counts: Counter[str] = Counter()
 """How often each decision was taken in this process."""
@@ -43,11 +54,15 @@ class ResumableJob:
     """What to do when nothing tells whether a dead attempt submitted: "resubmit" or "fail"."""
     poll_interval: float = 5.0
     """Seconds between two looks at the status."""
+    submit_seconds: float = 30.0
+    """How long after a reservation its job may still appear in the system. Younger ones may be of an
+    attempt that is submitting at this moment: so `find_job` is asked again until then, before another
+    job is submitted. 0 where the system itself takes a token once."""
 
     # --- what a subclass says ---
 
     def submit_job(self, context: Context) -> Any:
-        """Submit the job; its id (anything with a JSON form; None: it has none)."""
+        """Submit the job; its id (anything with a JSON form; None: `find_job` tells it, or it has none)."""
         raise NotImplementedError
 
     def get_job_status(self, external_id: Any, context: Context) -> Any:
@@ -88,6 +103,16 @@ class ResumableJob:
     def on_submission_event(self, event: str, context: Context) -> None:
         """A hook for metrics: one of the events above was decided."""
 
+    def offers(self, method: str) -> bool:
+        """Whether the class says how to do this: `find_job` or `cancel_job`, which may be left out.
+
+        A class that knows only from its arguments overrides it.
+        """
+        names = (method, f"a{method}")
+        return any(
+            getattr(type(self), n, None) is not getattr(ResumableJob, n, None) for n in names
+        )
+
     # --- what is decided ---
 
     def _execute(self, context: Context, poll: str = "poll_until_complete") -> Steps[Any]:
@@ -102,14 +127,15 @@ class ResumableJob:
         if external_id is not None:
             known = submissions.has_succeeded(external_id)
             status = None if known else (yield from self._status(external_id, context))
-            if not known and self.is_job_active(status):
-                self._event(RECONNECT, external_id, context)
+            if not known and _plain(self.is_job_active(status)):
+                self._event(RECONNECT, external_id, context, status)
                 return (yield from self._complete(external_id, submissions, context, poll))
-            if known or self.is_job_succeeded(status):
-                self._event(ALREADY_SUCCEEDED, external_id, context)
-                yield from submissions.finish(external_id, succeeded=True)
+            if known or _plain(self.is_job_succeeded(status)):
+                self._event(ALREADY_SUCCEEDED, external_id, context, status)
+                if not known:
+                    yield from submissions.finish(external_id, succeeded=True)
                 return (yield Step(self, "get_job_result", (external_id, context)))
-            self._event(TERMINAL_RESUBMIT, external_id, context)
+            self._event(TERMINAL_RESUBMIT, external_id, context, status)
             yield from submissions.reserve_next(replaces=external_id)
         external_id = yield from self._submit(submissions, context)
         return (yield from self._complete(external_id, submissions, context, poll))
@@ -120,6 +146,11 @@ class ResumableJob:
         submission = context["submission"] = submissions.submission
         if submission is not None and submissions.is_open(external_id):
             return (yield from self._search(submissions, submission.token, context))
+        if external_id is None and submissions.is_nameless() and self.offers("find_job"):
+            external_id = yield from self._find(submissions.token, context)
+            if external_id is not None:
+                yield from submissions.submitted(external_id)
+                context["submission"] = submissions.submission
         if external_id is not None:
             return external_id
         # Nothing was submitted yet, or somebody cleared the id to have the job submitted afresh.
@@ -130,9 +161,7 @@ class ResumableJob:
         """An earlier attempt died between its reservation and storing the id: did it submit?"""
         yield from submissions.take_over()
         context["submission"] = submissions.submission
-        try:
-            external_id = yield from self._find(token, context)
-        except NotImplementedError:
+        if not self.offers("find_job"):
             self._event(UNKNOWN, token, context)
             if self.on_unknown == "fail":
                 raise UnknownSubmissionError(
@@ -140,20 +169,51 @@ class ResumableJob:
                     f" {type(self).__name__} has no find_job() to tell. Look for it;"
                     f" then store its id under {self.external_id_key!r}, or"
                     f" clear {submissions.submission_key!r} to submit afresh."
-                ) from None
+                )
             return None
+        external_id = yield from self._await_submission(submissions, token, context)
         if external_id is not None:
-            self._event(FOUND_BY_TOKEN, external_id, context)
             yield from submissions.submitted(external_id)
             context["submission"] = submissions.submission
+            self._event(FOUND_BY_TOKEN, external_id, context)
+        return external_id
+
+    def _await_submission(
+        self, submissions: Submissions, token: str, context: Context
+    ) -> Steps[Any]:
+        """The job's id, once it is there; None when surely no attempt is submitting it any more."""
+        external_id = yield from self._find(token, context)
+        if external_id is not None or not self.submit_seconds:
+            return external_id
+        age = yield from submissions.age()
+        external_id = yield from self._look_for(token, self.submit_seconds - age, context)
+        if external_id is None:
+            yield from submissions.renew()  # only if nobody else has taken over meanwhile
+        return external_id
+
+    def _look_for(self, token: str, seconds: float, context: Context) -> Steps[Any]:
+        """Ask for the job again and again, for so long."""
+        external_id, end = None, time.monotonic() + seconds
+        while external_id is None and (left := end - time.monotonic()) > 0:
+            waits = f"Job {token} may be on its way to the system."
+            yield Pause(min(self.poll_interval, left), waits)
+            external_id = yield from self._find(token, context)
         return external_id
 
     def _submit(self, submissions: Submissions, context: Context) -> Steps[Any]:
         context["submission"] = submissions.submission
         external_id = yield from self._send(context)
-        self._event(FRESH_SUBMIT, external_id, context)
-        yield from submissions.submitted(external_id)
+        if external_id is None and self.offers("find_job"):
+            external_id = yield from self._find(submissions.token, context)
+        try:
+            yield from submissions.submitted(external_id)
+        except (InvalidValueError, TooLargeError):
+            # No later attempt could know of it.
+            if not self.offers("find_job") and self.offers("cancel_job"):
+                yield Step(self, "cancel_job", (external_id, context))
+            raise
         context["submission"] = submissions.submission
+        self._event(FRESH_SUBMIT, external_id, context)
         return external_id
 
     def _complete(
@@ -176,25 +236,42 @@ class ResumableJob:
         submission = submissions.submission
         if submission is not None and submission.state is SubmissionState.FINISHED:
             return
+        if not (yield from self._holds(submissions)):
+            return
         if submission is not None and submissions.is_open(external_id):
             # It was killed while it submitted: only the token tells whether there is a job.
-            try:
-                external_id = yield Step(self, "find_job", (submission.token, context))
-            except NotImplementedError:
+            if not self.offers("find_job"):
                 logger.warning("whether job %s was submitted cannot be known", submission.token)
                 return
+            external_id = yield Step(self, "find_job", (submission.token, context))
         if external_id is None:
             return
-        try:
+        if self.offers("cancel_job"):
             yield Step(self, "cancel_job", (external_id, context))
-        except NotImplementedError:
+        else:
             logger.warning("%s cannot cancel job %s: it goes on", type(self).__name__, external_id)
 
-    def _event(self, event: str, job: Any, context: Context) -> None:
+    def _holds(self, submissions: Submissions) -> Steps[bool]:
+        """Whether no newer attempt has the job: only a write is fenced, so write."""
+        if submissions.store.attempt is None:
+            return True  # whoever kills it speaks for the task, not for one attempt
+        try:
+            yield from submissions.take_over()
+        except (StaleAttemptError, ConcurrentSubmissionError) as error:
+            logger.info("the job is a newer attempt's, and is not cancelled: %s", error)
+            return False
+        return True
+
+    def _event(self, event: str, job: Any, context: Context, status: Any = None) -> None:
         event_counts[event] += 1
-        telemetry.decision(event, self, job)
-        logger.info("%s: %s (%s)", type(self).__name__, event, job)
-        self.on_submission_event(event, context)
+        telemetry.decision(event, self, job, self.external_id_key, status)
+        level = logging.WARNING if event in _ALARMING else logging.INFO
+        name, key = type(self).__name__, self.external_id_key
+        logger.log(level, "%s: %s (%s: %s, status before: %s)", name, event, key, job, status)
+        try:
+            self.on_submission_event(event, context)
+        except Exception:
+            logger.exception("%s.on_submission_event(%r) failed; the job goes on", name, event)
 
     # --- how the system is asked ---
 
@@ -210,14 +287,23 @@ class ResumableJob:
     def _poll(self, external_id: Any, context: Context) -> Steps[None]:
         while True:
             status = yield from self._status(external_id, context)
-            if not self.is_job_active(status):
+            if not _plain(self.is_job_active(status)):
                 break
             yield Pause(self.poll_interval, f"Job {external_id!r} is {status!r}.")
         self._ended(external_id, status)
 
     def _ended(self, external_id: Any, status: Any) -> None:
-        if not self.is_job_succeeded(status):
+        if not _plain(self.is_job_succeeded(status)):
             raise JobFailedError(f"Job {external_id!r} ended as {status!r}.")
+
+
+def _plain(answer: Any) -> bool:
+    if inspect.iscoroutine(answer):
+        answer.close()
+        raise TypeError(
+            "is_job_active and is_job_succeeded must not be coroutines: one is always true"
+        )
+    return bool(answer)
 
 
 def store_in(context: Context) -> TaskStore | None:

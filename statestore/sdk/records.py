@@ -60,6 +60,9 @@ class Submission:
     """Where it was reserved first."""
     reserved_at: str = ""
     """When it was reserved, by the clock of that host: ISO 8601, in UTC."""
+    since: str = ""
+    """When an attempt last began to submit it, by the server's clock; empty: at the last write of this
+    record."""
     succeeded: bool | None = None
     """How a finished job has ended."""
 
@@ -74,6 +77,7 @@ class Submission:
             "owner": self.owner,
             "host": self.host,
             "reserved_at": self.reserved_at,
+            "since": self.since,
             "succeeded": self.succeeded,
         }
 
@@ -90,6 +94,7 @@ class Submission:
                 owner=str(value.get("owner", "")),
                 host=str(value.get("host", "")),
                 reserved_at=str(value.get("reserved_at", "")),
+                since=str(value.get("since", "")),
                 succeeded=value.get("succeeded"),
             )
         except (AttributeError, KeyError, TypeError, ValueError):

@@ -48,6 +48,13 @@ class Submissions:
     external_id_key: str
     submission: Submission | None = None
     version: int | None = None
+    written_at: datetime | None = None
+    """By the server's clock, when it was read."""
+
+    @property
+    def token(self) -> str:
+        """The job's name in the system that runs it."""
+        return self.submission.token if self.submission else ""
 
     @property
     def submission_key(self) -> str:
@@ -60,6 +67,7 @@ class Submissions:
             entry = yield Step(self.store, "entry", (self.submission_key,))
             if entry is not None:
                 self.submission, self.version = Submission.from_value(entry.value), entry.version
+                self.written_at = entry.updated_at
         return (yield Step(self.store, "get", (self.external_id_key,)))
 
     def is_open(self, external_id: Any) -> bool:
@@ -69,6 +77,15 @@ class Submissions:
             return False
         return external_id is None or external_id == submission.replaces
 
+    def is_nameless(self) -> bool:
+        """Whether a job was submitted whose id nobody was told."""
+        submission = self.submission
+        return (
+            submission is not None
+            and submission.state is not SubmissionState.RESERVED
+            and submission.external_id is None
+        )
+
     def reserve_next(self, *, replaces: Any = None) -> Steps[None]:
         """Reserve a fresh submission: only one attempt can."""
         yield from self._write(replace(_next_submission(self.submission), replaces=replaces))
@@ -76,7 +93,23 @@ class Submissions:
     def take_over(self) -> Steps[None]:
         """Hold a dead attempt's reservation: its token stays, for the job may exist."""
         if self.submission is not None:
-            yield from self._write(replace(self.submission, owner=_new_owner()))
+            since = self.submission.since or (
+                self.written_at.isoformat() if self.written_at else ""
+            )
+            yield from self._write(replace(self.submission, owner=_new_owner(), since=since))
+
+    def age(self) -> Steps[float]:
+        """Seconds since an attempt last began to submit, by the server's clock; after `take_over`."""
+        entry = yield Step(self.store, "entry", (self.submission_key,))
+        if entry is None or self.submission is None or not self.submission.since:
+            return 0.0
+        began = datetime.fromisoformat(self.submission.since)
+        return float((entry.updated_at - began).total_seconds())
+
+    def renew(self) -> Steps[None]:
+        """Begin to submit under the same token: whoever takes over from now on waits anew."""
+        if self.submission is not None:
+            yield from self._write(replace(self.submission, owner=_new_owner(), since=""))
 
     def submitted(self, external_id: Any) -> Steps[None]:
         """Store the id, first where the next attempt looks, and for as long as the job may run."""

@@ -39,15 +39,21 @@ def call(method: str) -> Iterator[None]:
         yield
 
 
-def decision(event: str, job: object, external: object) -> None:
-    """A decision was taken about a job, which is known outside by `external`."""
+def decision(event: str, job: object, external: object, key: str, status: object) -> None:
+    """A decision was taken about a job, known outside by `external` and stored under `key`.
+
+    `status` is the one that it was in, where it was asked.
+    """
     counter = _counter()
     if counter is None:
         return
     from opentelemetry import trace  # noqa: PLC0415 - as below
 
     counter.add(1, {"event": event, "statestore.job.class": type(job).__qualname__})
-    trace.get_current_span().add_event(event, {"statestore.job.external": str(external)})
+    attributes = {"statestore.job.external": str(external), "statestore.job.key": key}
+    if status is not None:
+        attributes["statestore.job.status"] = str(status)
+    trace.get_current_span().add_event(event, attributes)
 
 
 @cache

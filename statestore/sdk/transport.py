@@ -88,7 +88,9 @@ class HttpTransport:
         self._http = http
         self._numbers = _Numbers()
         self._clock = _ServerClock()
-        self._verify = _certificates()  # read here: a fork must not meet a thread that reads them
+        # Read here, for a fork must not meet a thread that reads them; and only where they are used,
+        # for it takes longer than everything else that a command does.
+        self._verify = _certificates() if url.lower().startswith("https") else False
         self._clients: dict[int, httpx.Client] = {}  # by process: a fork must not share sockets
         self._async_clients: dict[
             asyncio.AbstractEventLoop, tuple[httpx.AsyncClient, asyncio.Semaphore]

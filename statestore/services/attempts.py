@@ -4,17 +4,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 from statestore.errors import StaleAttemptError
-from statestore.protocol import Scope, TaskScope
+from statestore.protocol import PROGRESS_KEY, Scope, Status, TaskScope
 from statestore.sql import task_instances
 from statestore.sql.entries import entries_of, owner_of
 from statestore.sql.statement import first
 
 
 def attempt_start(*, scope: TaskScope) -> int:
-    """Start the next attempt of a task instance; its number. Older attempts can write no more."""
-    ((attempt,),) = task_instances.start_attempt.rows(
-        **scope_parameters(scope), now=datetime.now(UTC)
+    """Start the next attempt of a task instance; its number. Older attempts can write no more.
+
+    That the one before has failed is kept for webhooks: its successor's progress will hide it.
+    """
+    now = datetime.now(UTC)
+    ((attempt, row_id, status),) = task_instances.start_attempt.rows(
+        **scope_parameters(scope), now=now
     )
+    if status == Status.FAILED.value:
+        task_instances.keep_failure.count(id=row_id, key=PROGRESS_KEY, newest=attempt, now=now)
     return int(attempt)
 
 

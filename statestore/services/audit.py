@@ -35,6 +35,12 @@ class Action(StrEnum):
     LOGIN_FAILED = "login_failed"
     LOGGED_OUT = "logged_out"
     ACCOUNT_CHANGED = "account_changed"
+    WEBHOOK_CREATED = "webhook_created"
+    WEBHOOK_CHANGED = "webhook_changed"
+    WEBHOOK_DELETED = "webhook_deleted"
+    WEBHOOK_TESTED = "webhook_tested"
+    WEBHOOK_SENT_AGAIN = "webhook_sent_again"
+    WEBHOOK_GAVE_UP = "webhook_gave_up"
 
 
 def audit_record(

@@ -19,7 +19,16 @@ INSERT INTO statestore_taskinstance AS t
 VALUES (%(digest)s, %(dag_id)s, %(run_id)s, %(task_id)s, %(map_index)s,
     1, '', %(now)s{at}, %(now)s{at})
 ON CONFLICT (scope_digest) DO UPDATE SET attempt = t.attempt + 1, active_at = excluded.active_at
-RETURNING attempt
+RETURNING attempt, id, status
+""")
+
+# Keep that the progress which is there tells of a failure, before the next attempt writes over it.
+keep_failure: Final = Statement("""
+INSERT INTO statestore_failedattempt (task_instance_id, attempt, at)
+SELECT task_instance_id, attempt, updated_at FROM statestore_entry
+WHERE task_instance_id = %(id)s AND key = %(key)s AND attempt < %(newest)s
+    AND (expires_at IS NULL OR expires_at > %(now)s{at})
+ON CONFLICT (task_instance_id, attempt) DO NOTHING
 """)
 
 # Every map index of a task, held in the order in which everybody holds several scopes.

@@ -23,6 +23,7 @@ def test_the_notice_is_on_every_page(admin_client: Client, client: Client) -> No
         f"statestore/taskinstance/{entry.task_instance_id}/change/",
         f"statestore/sweeprun/{sweep.pk}/change/",
         "statestore/apitoken/add/",
+        "statestore/webhook/add/",
     ]
     for path in paths:
         answer = admin_client.get(f"/admin/{path}")

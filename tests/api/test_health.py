@@ -54,5 +54,7 @@ def test_metrics_are_prometheus(api: Api) -> None:
     assert answer["Content-Type"].startswith("text/plain")
     assert 'statestore_task_instances{state="running"} 1.0' in lines
     assert "statestore_entries_overdue 1.0" in lines
+    assert 'statestore_webhook_deliveries{state="waiting"} 0.0' in lines
+    assert 'statestore_webhook_deliveries{state="given_up"} 0.0' in lines
     started = next(line for line in lines if line.startswith("statestore_sweep_started"))
     assert abs(float(started.split()[1]) - sweep.started_at.timestamp()) < 10

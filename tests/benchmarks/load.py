@@ -96,10 +96,15 @@ def measure(
     return found
 
 
-def _sender(target: Target, folder: Path) -> Callable[[int, float], dict[str, float]]:
-    wrk = shutil.which("wrk")
-    if wrk is None:
+def wrk() -> str:
+    """The program that sends the load."""
+    found = shutil.which("wrk")
+    if found is None:
         sys.exit("The benchmarks send their load with wrk: install it (Debian: apt install wrk).")
+    return found
+
+
+def _sender(target: Target, folder: Path) -> Callable[[int, float], dict[str, float]]:
     folder.mkdir()
     body = "nil" if target.body is None else json.dumps(target.body)
     script, paths = folder / "script.lua", folder / "paths"
@@ -109,7 +114,7 @@ def _sender(target: Target, folder: Path) -> Callable[[int, float], dict[str, fl
     words = [word for header in headers for word in ("-H", header)]
 
     def send(connections: int, seconds: float) -> dict[str, float]:
-        command = [wrk, "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "30s"]
+        command = [wrk(), "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "30s"]
         command += [*words, "-s", str(script), target.url, "--", str(paths), "0"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         found: dict[str, float] = json.loads(done.stderr.splitlines()[-1])

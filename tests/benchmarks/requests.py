@@ -1,11 +1,12 @@
-"""Requests a second of one server beside those of a bare Django view: PUT and GET of one key.
+"""Requests a second for one key: Statestore, a bare Django view with its statement, Airflow's public API.
 
-`python -m tests.benchmarks.requests [--quick]`
+Airflow needs minutes to be installed once, and is left out by --quick.
 """
 
+import contextlib
 import json
-import sys
 
+from tests.benchmarks.airflow import airflow
 from tests.benchmarks.load import Series, Target, measure
 from tests.benchmarks.servers import bare, statestore
 from tests.postgresql import postgresql
@@ -19,42 +20,41 @@ CONNECTIONS = (1, 8, 32)
 def main(quick: bool = False) -> None:
     """Measure, and print."""
     seconds, rounds = (2.0, 3) if quick else (4.0, 5)
-    with (
-        postgresql() as database,
-        statestore(database) as ours,
-        bare(ours) as bare_url,
-    ):
-        for key in ("progress", "job"):
-            for method in ("PUT", "GET"):
-                targets = [_ours(ours, key, method), _bare(bare_url, key, method)]
-                for connections in CONNECTIONS:
-                    found = measure(
-                        targets, connections=connections, seconds=seconds, rounds=rounds
-                    )
-                    _show(f"{method} {key}, {connections} connections", found)
+    with contextlib.ExitStack() as stack:
+        database = stack.enter_context(postgresql())
+        ours = stack.enter_context(statestore(database))
+        embedded = stack.enter_context(statestore("sqlite:"))
+        servers = {"statestore": ours, "on SQLite": embedded}
+        bare_url = stack.enter_context(bare(ours))
+        peer = None if quick else stack.enter_context(airflow(database, TASKS))
+        for key, method in (("progress", "PUT"), ("job", "PUT"), ("progress", "GET")):
+            targets = [entry_target(name, server, key, method) for name, server in servers.items()]
+            targets.append(_target("bare view", bare_url, "", "/task-{}/" + key, method))
+            if peer:
+                targets.append(_target("airflow", *peer, _PATH + key, method))
+            for connections in CONNECTIONS:
+                found = measure(targets, connections=connections, seconds=seconds, rounds=rounds)
+                _show(f"{method} {key}, {connections} connections", found)
 
 
-def _ours(server: Server, key: str, method: str) -> Target:
-    paths = [
-        f"/api/v2/dags/bench/dagRuns/run/taskInstances/task-{number}/state-store/{key}"
-        for number in range(TASKS)
-    ]
-    body = BODY if method == "PUT" else None
-    return Target("statestore", server.url, server.token, paths, method, body)
+_PATH = "/api/v2/dags/bench/dagRuns/run/taskInstances/task-{}/state-store/"
 
 
-def _bare(url: str, key: str, method: str) -> Target:
-    paths = [f"/task-{number}/{key}" for number in range(TASKS)]
-    return Target("bare view", url, "none", paths, method, BODY if method == "PUT" else None)
+def entry_target(name: str, server: Server, key: str, method: str) -> Target:
+    """Requests for one key of many tasks in turn."""
+    return _target(name, server.url, server.token, _PATH + key, method)
+
+
+def _target(name: str, url: str, token: str, path: str, method: str) -> Target:
+    paths = [path.format(number) for number in range(TASKS)]
+    return Target(name, url, token or "none", paths, method, BODY if method == "PUT" else None)
 
 
 def _show(title: str, found: dict[str, Series]) -> None:
     print(title)  # noqa: T201
-    ours = found["statestore"].rate
+    ours = found["statestore"]
     for name, series in found.items():
-        ratio = f"{ours / series.rate:5.2f}" if series.rate else "    -"
-        print(f"    {name:12} {series}    statestore is {ratio} of it", flush=True)  # noqa: T201
-
-
-if __name__ == "__main__":
-    main("--quick" in sys.argv[1:])
+        print(f"    {name:12} {series}", end="")  # noqa: T201
+        if series is not ours and series.rate:
+            print(f"; statestore is {ours.rate / series.rate:.2f} of it", end="")  # noqa: T201
+        print(flush=True)  # noqa: T201

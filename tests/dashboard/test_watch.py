@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.template.loader import render_to_string
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -104,3 +106,30 @@ def wait_until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def test_a_fragment_is_drawn_once_for_all_who_have_the_same_rights(
+    viewing: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "FRESH", 60)
+    drawn: list[str] = []
+
+    def draw(template: str, *args: Any) -> str:
+        drawn.append(template)
+        return render_to_string(template, *args)
+
+    monkeypatch.setattr("dashboard.answers.render_to_string", draw)
+
+    def look(client: Client) -> str:
+        return client.get("/fragments/live/", {"cursor": "old"}).content.decode()
+
+    put("progress", {"current": 1, "total": 2})
+    other = Client()
+    other.force_login(User.objects.create_superuser("other"))
+    seen = [look(viewing), look(other), look(viewing), look(other)]
+    assert len(drawn) == 2  # one for those who may clear, one for those who may not
+    assert seen[0] == seen[2]
+    assert seen[1] == seen[3]
+    watch.watcher.forget()
+    put("progress", {"current": 2, "total": 2})
+    assert look(viewing) != seen[0]

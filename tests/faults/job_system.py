@@ -69,6 +69,7 @@ class Job(ResumableJobMixin):
     """A job of that system, which can neither be found nor recognises its token."""
 
     poll_interval = 0.001
+    submit_seconds = 0.0  # a search finds every job as soon as it is taken
 
     def __init__(self, system: JobSystem, fuse: "Fuse | None" = None) -> None:
         self.system, self.fuse = system, fuse or Fuse(system.folder)

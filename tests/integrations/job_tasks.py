@@ -1,6 +1,7 @@
 """Celery tasks with an external job, for workers that are killed, many, or few."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ class InSystem:
     """A job of the counting system; it has ended once the file `go` is there."""
 
     poll_interval = 0.2
+    submit_seconds = 1.0
 
     @property
     def folder(self) -> Path:
@@ -68,6 +70,22 @@ class Deferred(InSystem, DeferrableTask):
     poll_interval = 2
 
 
+class Searched(InSystem, ResumableTask):
+    """One whose system takes a token twice, and a while: only a search tells of a job."""
+
+    name = "searched"
+    poll_interval = 0.02
+    submit_seconds = 5.0
+
+    def submit_job(self, context: Any) -> str:
+        time.sleep(0.05)
+        return super().submit_job(context)
+
+    def get_job_result(self, external_id: str, context: Any) -> str:
+        note(self.folder, f"done {context['run_id']}")
+        return external_id
+
+
 class Process(ProcessJob, ResumableTask):
     """Runs a process that notes its start, and ends when it may."""
 
@@ -91,7 +109,7 @@ class Process(ProcessJob, ResumableTask):
 
 def define_jobs(app: Celery) -> None:
     """The tasks."""
-    for task in (Resumed, Deferred, Process):
+    for task in (Resumed, Deferred, Searched, Process):
         app.register_task(task())
 
     @app.task(bind=True, base=StatefulTask, name="member", ignore_result=False)

@@ -51,6 +51,8 @@ class Told(PollingJob):
 class Findable(Told):
     """A system that can be searched."""
 
+    submit_seconds = 0.0
+
     def find_job(self, token: str, context: Any) -> Any:
         return self._answer("find")
 

@@ -1,0 +1,52 @@
+"""What the SDK adds to a bare request of the same HTTP library, and what a silent progress call costs."""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import httpx
+
+from statestore.sdk import StateStore
+from tests.benchmarks.requests import BODY
+from tests.benchmarks.servers import statestore
+from tests.postgresql import postgresql
+
+CALLS = 300
+
+
+def main(quick: bool = False) -> None:
+    """Measure, and print."""
+    rounds = 5 if quick else 15
+    with postgresql() as database, statestore(database) as server:
+        path = f"{server.url}/api/v2/dags/bench/dagRuns/run/taskInstances/sdk/state-store/bare"
+        headers = {"Authorization": f"Bearer {server.token}", "Content-Type": "application/json"}
+        value = {"current": 5, "total": 10, "status": "running"}
+        with (
+            httpx.Client(headers=headers) as client,
+            StateStore(server.url, server.token) as store,
+        ):
+            keys = store.task("bench", "run", "sdk").task_store
+            ways = {
+                "bare request": lambda: client.put(path, content=BODY).raise_for_status(),
+                "set": lambda: keys.set("sdk", value),
+            }
+            taken: dict[str, list[float]] = {name: [] for name in ways}
+            for _ in range(rounds):
+                for name, call in ways.items():
+                    taken[name].append(_microseconds(call))
+            bare, ours = (statistics.median(taken[name]) for name in ways)
+            print(f"bare request {bare:.0f} µs, set {ours:.0f} µs: {ours / bare:.2f}")  # noqa: T201
+            with keys.progress(total=10**9) as progress:
+                progress.update()
+                begin = time.perf_counter()
+                for _ in range(200_000):
+                    progress.update()
+                each = (time.perf_counter() - begin) / 200_000
+            print(f"a progress call that writes nothing: {each * 1e6:.2f} µs")  # noqa: T201
+
+
+def _microseconds(call: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    for _ in range(CALLS):
+        call()
+    return (time.perf_counter() - begin) / CALLS * 1e6

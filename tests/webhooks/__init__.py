@@ -1,0 +1,1 @@
+"""Webhooks: what is told, once; how it is sent, signed and tried again."""
