@@ -40,7 +40,9 @@ class InSystem:
         return self.system.find(token)
 
     def get_job_status(self, external_id: str, context: Any) -> str:
-        (self.folder / "polling").write_text(str(os.getpid()))
+        polling = self.folder / f".polling-{os.getpid()}"
+        polling.write_text(str(os.getpid()))
+        polling.rename(self.folder / "polling")  # so that nobody reads half of it
         return "succeeded" if (self.folder / "go").exists() else "running"
 
     def is_job_active(self, status: str) -> bool:

@@ -69,7 +69,9 @@ def test_airflow_kills_without_a_context_and_the_job_is_cancelled(
 ) -> None:
     job, cancelled = Before(system), []
     monkeypatch.setattr(job, "poll_until_complete", _lose_the_worker)
-    monkeypatch.setattr(job, "cancel_job", lambda job, _: cancelled.append(job), raising=False)
+    monkeypatch.setattr(
+        Before, "cancel_job", lambda _, job, context: cancelled.append(job), raising=False
+    )
     job.on_kill()  # nothing runs yet
     with pytest.raises(KeyboardInterrupt):
         job.execute_resumable(context(scope, 1))
