@@ -108,10 +108,13 @@ class ResumableJob:
 
         A class that knows only from its arguments overrides it.
         """
-        names = (method, f"a{method}")
-        return any(
-            getattr(type(self), n, None) is not getattr(ResumableJob, n, None) for n in names
-        )
+        for name in (method, f"a{method}"):
+            own = getattr(self, name, None)
+            if own is not None and getattr(own, "__func__", own) is not vars(ResumableJob).get(
+                name
+            ):
+                return True
+        return False
 
     # --- what is decided ---
 
