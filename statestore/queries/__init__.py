@@ -16,7 +16,7 @@ from statestore.queries.assets import (
     asset_page,
 )
 from statestore.queries.audit import AuditEntry, AuditFilter, AuditPage, audit_page, audit_rows
-from statestore.queries.counting import COUNTED
+from statestore.queries.counting import COUNTED, counts
 from statestore.queries.credentials import (
     API_TOKEN,
     forget_principals,
@@ -43,14 +43,12 @@ from statestore.queries.figures import (
     sees_everything,
 )
 from statestore.queries.history import KeyHistory, Sample, Version, key_history, samples_of
+from statestore.queries.keyset import begins
+from statestore.queries.listing import LiveRow, LiveRows, TaskOrder, live_rows
 from statestore.queries.live import (
-    LiveRow,
-    LiveRows,
     StateCounts,
     TaskFilter,
-    TaskOrder,
     live_figures,
-    live_rows,
     newest_task,
     task_instance_counts,
 )
@@ -142,6 +140,8 @@ __all__ = [
     "asset_rows",
     "audit_page",
     "audit_rows",
+    "begins",
+    "counts",
     "entries_get",
     "entry_get",
     "entry_page",

@@ -63,12 +63,9 @@ def key_history(task_instance_id: int, key: str, principal: Principal) -> KeyHis
         NotFoundError: there is none that the principal reaches; it may have been cleared or expired.
     """
     alive = Q(expires_at__isnull=True) | Q(expires_at__gt=datetime.now(UTC))
-    row = (
-        EntryRow.objects.filter(reached(principal, prefix="task_instance__"), alive)
-        .filter(task_instance=task_instance_id, key=key)
-        .select_related("task_instance")
-        .first()
-    )
+    found = EntryRow.objects.filter(reached(principal, prefix="task_instance__"), alive)
+    rows = found.filter(task_instance=task_instance_id, key=key).select_related("task_instance")
+    row = next(iter(rows), None)  # first() would sort by id, and PostgreSQL may walk all of them
     if row is None:
         raise NotFoundError("This key is not there: it never was, was cleared, or has expired.")
     return KeyHistory(

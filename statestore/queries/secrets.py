@@ -75,10 +75,12 @@ def masked(entry: Entry, owner_id: int, hidden: set[tuple[int, str]]) -> Entry:
     return replace(entry, value=HIDDEN) if (owner_id, entry.key) in hidden else entry
 
 
-def open_findings(entry_id: Any, *, of_asset: bool = False) -> Exists:
-    """A condition of queries: something in the entry that this column names looks like a secret."""
+def open_findings(entry_id: Any, owner_id: Any, *, of_asset: bool = False) -> Exists:
+    """A condition of queries: something in the entry that these columns name looks like a secret."""
     return Exists(
-        SecretFinding.objects.filter(of_asset=of_asset, entry_id=entry_id, dismissed_at=None)
+        SecretFinding.objects.filter(
+            of_asset=of_asset, owner_id=owner_id, entry_id=entry_id, dismissed_at=None
+        )
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db.models import Case, Count, F, Max, Min, Q, When, Window
+from django.db.models import Case, Count, F, Max, Min, OuterRef, Q, When, Window
 from django.db.models.functions import RowNumber
 
 from statestore.access import Principal
@@ -13,6 +13,7 @@ from statestore.models import TaskInstance
 from statestore.protocol import MAP_INDEX_NONE, PROGRESS_KEY, TaskScope
 from statestore.queries.entries import Entry
 from statestore.queries.patterns import reached
+from statestore.queries.secrets import open_findings
 from statestore.queries.states import TaskState, state_of
 
 
@@ -25,6 +26,7 @@ class TaskSummary:
     attempt: int
     state: TaskState
     progress: str | None  # JSON text of its progress entry
+    hidden: bool  # something in that looks like a secret
     key_count: int
     other_keys: list[str]  # the first few that are not progress
     last_write: datetime | None
@@ -127,6 +129,7 @@ def unexpired(now: datetime) -> Q:
 
 
 OTHER_KEYS_SHOWN = 3
+_Entry = tuple[str, int, datetime, str | None, bool]
 
 
 def summaries(rows: list[TaskInstance]) -> list[TaskSummary]:
@@ -134,6 +137,7 @@ def summaries(rows: list[TaskInstance]) -> list[TaskSummary]:
     if not rows:
         return []
     now, each = datetime.now(UTC), F("task_instance_id")
+    secret = open_findings(OuterRef("pk"), OuterRef("task_instance_id"))
     entries = (
         EntryRow.objects.filter(unexpired(now), task_instance__in=[row.pk for row in rows])
         .annotate(
@@ -141,28 +145,28 @@ def summaries(rows: list[TaskInstance]) -> list[TaskSummary]:
             keys=Window(Count("pk"), each),
             last=Window(Max("updated_at"), each),
             progress=Case(When(key=PROGRESS_KEY, then="value")),
+            hidden=Case(When(key=PROGRESS_KEY, then=secret), default=False),
         )
         .filter(Q(place__lte=OTHER_KEYS_SHOWN + 1) | Q(key=PROGRESS_KEY))
         .order_by("task_instance_id", "key")
-        .values_list("task_instance_id", "key", "keys", "last", "progress")
+        .values_list("task_instance_id", "key", "keys", "last", "progress", "hidden")
     )
-    found: dict[int, list[tuple[str, int, datetime, str | None]]] = {}
+    found: dict[int, list[_Entry]] = {}
     for pk, *entry in entries:
         found.setdefault(pk, []).append(tuple(entry))
     return [_summary(row, found.get(row.pk, []), now) for row in rows]
 
 
-def _summary(
-    row: TaskInstance, entries: list[tuple[str, int, datetime, str | None]], now: datetime
-) -> TaskSummary:
-    _, count, last_write, _ = entries[0] if entries else ("", 0, None, None)
-    progress = next((progress for key, _, _, progress in entries if key == PROGRESS_KEY), None)
+def _summary(row: TaskInstance, entries: list[_Entry], now: datetime) -> TaskSummary:
+    _, count, last_write, *_ = entries[0] if entries else ("", 0, None)
+    progress, hidden = next((e[3:] for e in entries if e[0] == PROGRESS_KEY), (None, False))
     return TaskSummary(
         id=row.pk,
         scope=row.scope,
         attempt=row.attempt,
         state=state_of(row, progress, now),
         progress=progress,
+        hidden=bool(hidden),
         key_count=count,
         other_keys=[key for key, *_ in entries if key != PROGRESS_KEY][:OTHER_KEYS_SHOWN],
         last_write=last_write,

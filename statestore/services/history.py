@@ -24,7 +24,7 @@ def entry_restore(*, scope: TaskScope, key: str, version: int, writer: Writer) -
     Raises:
         NotFoundError: the key is gone, or so many changes came since that the version is.
     """
-    row = Entry.objects.filter(task_instance__scope_digest=scope.digest, key=key).first()
+    row = next(iter(Entry.objects.filter(task_instance__scope_digest=scope.digest, key=key)), None)
     found = row and EntryVersion.objects.filter(
         entry_id=row.pk, version=version, at__gte=row.created_at
     )
