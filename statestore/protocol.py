@@ -21,6 +21,7 @@ AUDIT_REASON_MAX: Final = 500  # characters
 PROGRESS_KEY: Final = "progress"
 
 ATTEMPT_HEADER: Final = "Statestore-Attempt"
+REASON_HEADER: Final = "Statestore-Reason"
 WRITE_HEADER: Final = "Statestore-Write"
 """`SESSION-NUMBER`: a client's name for itself, and the number that it gives each of its writes."""
 TIME_HEADER: Final = "Statestore-Time"

@@ -41,7 +41,7 @@ _COLUMNS: Final = {
 }
 _BATCH: Final = 200  # task instances read at once, so that mapped ones make enough rows
 _BATCHES: Final = 2
-_RANKED: Final = 1000  # rows of each rank that are sorted for a page
+_RANKED: Final = 600  # rows of each rank that are sorted for a page
 
 
 @dataclass(frozen=True, slots=True)
