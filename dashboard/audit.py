@@ -24,6 +24,7 @@ WORDS: Final = {
     Action.CLEARED_ALL_MAP_INDICES: "Cleared all map indices",
     Action.CLEARED_RUN: "Cleared a run",
     Action.RESTORED: "Restored a value",
+    Action.EXTENDED: "Extended the retention",
     Action.REVEALED: "Revealed a value",
     Action.NOT_A_SECRET: "Said that it is no secret",
     Action.TOKEN_CREATED: "Created a token",

@@ -11,7 +11,7 @@ from dashboard.filters import filter_of, order_of, position_of
 from dashboard.jobs import Job, jobs_of
 from dashboard.jsonview import JsonView, json_view
 from dashboard.meter import meter
-from dashboard.pace import DAY, WINDOW, Chart, Pace, chart_of, pace_of
+from dashboard.pace import DAY, WINDOW, Chart, Pace, chart_of, pace_of, pace_of_indices
 from dashboard.progress import Progress, progress_of
 from statestore import queries
 from statestore.access import Principal
@@ -132,7 +132,10 @@ def read_table(where: TaskFilter, params: QueryDict, principal: Principal) -> Ta
 def _row(row: LiveRow, samples: dict[int, list[Sample]]) -> Row:
     task = _without_secrets(row.task)
     progress = progress_of(task.progress)
-    return Row(task, progress, _pace(task, progress, samples.get(task.id, [])), row.mapped)
+    if row.mapped is not None:
+        left = row.mapped.running + row.mapped.stalled + row.mapped.none
+        return Row(task, progress, pace_of_indices(row.finished, left=left), row.mapped)
+    return Row(task, progress, _pace(task, progress, samples.get(task.id, [])))
 
 
 def _samples(tasks: list[TaskSummary], since: timedelta) -> dict[int, list[Sample]]:

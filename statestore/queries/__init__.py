@@ -42,9 +42,16 @@ from statestore.queries.figures import (
     retention_figures,
     sees_everything,
 )
-from statestore.queries.history import KeyHistory, Sample, Version, key_history, samples_of
+from statestore.queries.history import (
+    KeyHistory,
+    Sample,
+    Version,
+    asset_key_history,
+    key_history,
+    samples_of,
+)
 from statestore.queries.keyset import begins
-from statestore.queries.listing import LiveRow, LiveRows, TaskOrder, live_rows
+from statestore.queries.listing import Finished, LiveRow, LiveRows, TaskOrder, live_rows
 from statestore.queries.live import (
     StateCounts,
     TaskFilter,
@@ -111,6 +118,7 @@ __all__ = [
     "EntryPage",
     "ExpiredEntry",
     "Finding",
+    "Finished",
     "KeyHistory",
     "LiveRow",
     "LiveRows",
@@ -136,6 +144,7 @@ __all__ = [
     "api_tokens_called",
     "asset_detail",
     "asset_get",
+    "asset_key_history",
     "asset_page",
     "asset_rows",
     "audit_page",

@@ -7,10 +7,10 @@ so many rows end, then for those that match among them.
 import enum
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import Case, Count, Q, QuerySet, When
+from django.db.models import Case, Count, Max, Min, Q, QuerySet, When
 
 from statestore.access import Principal
 from statestore.models import TaskInstance
@@ -44,6 +44,18 @@ _BATCHES: Final = 2
 _RANKED: Final = 600  # rows of each rank that are sorted for a page
 
 
+FINISHED_WITHIN: Final = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Map indices that were done in the last 10 minutes: how many, the first and the last of them."""
+
+    count: int
+    first: datetime
+    last: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class LiveRow:
     """A task instance, or all map indices of a task behind the one that stands for them."""
@@ -51,6 +63,7 @@ class LiveRow:
     task: TaskSummary
     urgent: bool
     mapped: StateCounts | None = None
+    finished: Finished | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +97,7 @@ class _Listing:
 
     def __init__(self, where: TaskFilter, principal: Principal, order: TaskOrder) -> None:
         self.now = datetime.now(UTC)
+        self.finished: dict[object, Finished] = {}
         self.columns = _COLUMNS[order]
         self.slow, self.window = slow_part(where, self.now)
         self.base = TaskInstance.objects.filter(reached(principal), indexed_part(where))
@@ -170,7 +184,8 @@ class _Listing:
             urgent = getattr(head, "rank", 0) > 0
             calm = self.ranked and not urgent
             shown = replace(task, state=mapped.state) if mapped and calm else task
-            rows.append(LiveRow(shown, urgent, several))
+            finished = self.finished.get(_group(head)) if several else None
+            rows.append(LiveRow(shown, urgent, several, finished))
         return rows
 
     def _groups(
@@ -190,7 +205,22 @@ class _Listing:
             found = found.annotate(rank=self._rank())
         by_task = found.values("dag_id", "run_id", "task_id")
         states = {s.value: Count("pk", filter=in_state(s, self.now)) for s in TaskState}
-        counted: Any = by_task.annotate(**states, earlier=Count("pk", filter=earlier))
+        since = self.now - FINISHED_WITHIN
+        recent = in_state(TaskState.DONE, self.now) & Q(active_at__gte=since)
+        counted: Any = by_task.annotate(
+            **states,
+            earlier=Count("pk", filter=earlier),
+            recent=Count("pk", filter=recent),
+            from_=Min("active_at", filter=recent),
+            to=Max("active_at", filter=recent),
+        )
+        self.finished = {
+            (row["dag_id"], row["run_id"], row["task_id"]): Finished(
+                row["recent"], row["from_"], row["to"]
+            )
+            for row in counted
+            if row["recent"]
+        }
         return {
             (row["dag_id"], row["run_id"], row["task_id"]): None
             if row["earlier"]

@@ -15,7 +15,12 @@ from statestore.services.entries import (
     entry_patch,
     entry_set,
 )
-from statestore.services.history import entry_restore, sweep_samples, sweep_versions
+from statestore.services.history import (
+    entry_extend,
+    entry_restore,
+    sweep_samples,
+    sweep_versions,
+)
 from statestore.services.runs import run_clear
 from statestore.services.secrets import scan_secrets, secret_dismiss, secret_reveal
 from statestore.services.sweep import sweep_expired
@@ -43,6 +48,7 @@ __all__ = [
     "batch_apply",
     "entries_clear",
     "entry_delete",
+    "entry_extend",
     "entry_increment",
     "entry_merge",
     "entry_patch",

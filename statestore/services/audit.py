@@ -26,6 +26,7 @@ class Action(StrEnum):
     CLEARED_ALL_MAP_INDICES = "cleared_all_map_indices"
     CLEARED_RUN = "cleared_run"
     RESTORED = "restored"
+    EXTENDED = "extended"
     REVEALED = "revealed"
     NOT_A_SECRET = "not_a_secret"  # noqa: S105 - a word
     TOKEN_CREATED = "token_created"  # noqa: S105

@@ -147,6 +147,9 @@ def _records() -> Iterator[Page]:
         yield f"Asset, {name}, fragment", "everyone", f"/fragments/assets/{pk}/"
         yield f"Asset, {name}, clear", "everyone", f"/assets/{pk}/clear/"
     asset_key = AssetEntry.objects.filter(asset=many)[10].key
+    versioned_of_asset = AssetEntry.objects.extra(where=["id %% 5 = 0"]).filter(asset=many)
+    kept = versioned_of_asset[10].key
+    yield "Asset key", "everyone", f"/assets/{many}/k/?key={kept}"
     yield "Asset, clear a key", "everyone", f"/assets/{many}/clear-key/?key={asset_key}"
     yield "Retention", "everyone", "/retention/"
     yield "Retention, dry run", "everyone", "/retention/?dry_run=1"

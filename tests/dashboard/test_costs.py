@@ -54,7 +54,8 @@ def _paths(asset_id: int) -> Iterator[str]:
         yield from (f"/runs/{run}/", f"/runs/{run}/?state=failed", f"/runs/{run}/clear/")
     yield from (f"/{task}", f"/{mapped}", f"/{task}clear/")
     yield from (f"/{task}k/?{urlencode({'key': key})}" for key in ("config", "progress"))
-    yield from ("/assets/", f"/assets/{asset_id}/", f"/assets/{asset_id}/clear/")
+    asset = f"/assets/{asset_id}/"
+    yield from ("/assets/", asset, f"{asset}clear/", f"{asset}k/?key=watermark")
     yield from ("/retention/", "/retention/?dry_run=1", "/secrets/", "/audit/", "/safe/")
 
 

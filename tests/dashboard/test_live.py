@@ -1,13 +1,17 @@
 """Live: every task instance, those in trouble first."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
 
 from dashboard.watch import watcher
+from statestore.models import TaskInstance
 from statestore.protocol import TaskScope
 from tests.dashboard.data import EVIL, SCOPE, id_of, put, silence
+
+MAPPED = TaskScope("d", "r", "part")
 
 
 def names(html: str) -> list[str]:
@@ -89,6 +93,17 @@ def test_a_mapped_task_is_one_row_with_its_states(viewing: Client) -> None:
     assert "<b>2</b> of 4 indices done, 1 failed" in html
     assert 'aria-label="2 done, 1 running, 1 failed of 4"' in html
     assert names(viewing.get("/?state=running").content.decode()).count("part") == 1
+
+
+def test_a_mapped_task_has_the_rate_of_its_indices(viewing: Client) -> None:
+    for index in range(8):
+        put("progress", {"status": "done"}, MAPPED.at(index))
+        then = datetime.now(UTC) - timedelta(seconds=20 * index)
+        TaskInstance.objects.filter(scope_digest=MAPPED.at(index).digest).update(active_at=then)
+    put("progress", {"status": "running"}, MAPPED.at(8))
+    html = viewing.get("/").content.decode()
+    assert "3 indices/min" in html
+    assert "ETA" in html
 
 
 def test_a_mapped_task_is_on_one_page_alone(viewing: Client) -> None:
