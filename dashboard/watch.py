@@ -52,7 +52,8 @@ class _Watched:
     def renew(self) -> Page:
         """Read it now."""
         began = time.monotonic()
-        self.page = self.read()
+        with queries.planned_each_time():
+            self.page = self.read()
         self.read_at = began
         self.good_until = began + FRESH
         return self.page

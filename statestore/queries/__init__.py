@@ -60,6 +60,7 @@ from statestore.queries.live import (
     task_instance_counts,
 )
 from statestore.queries.patterns import reached
+from statestore.queries.plans import planned_each_time
 from statestore.queries.retention import (
     SWEEPS_MISSED,
     ExpiredEntry,
@@ -168,6 +169,7 @@ __all__ = [
     "masked",
     "newest_task",
     "open_findings",
+    "planned_each_time",
     "principal_of_token",
     "principal_of_user",
     "pulse",

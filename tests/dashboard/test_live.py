@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 
 from dashboard.watch import watcher
+from statestore import services
 from statestore.models import TaskInstance
 from statestore.protocol import TaskScope
 from tests.dashboard.data import EVIL, SCOPE, id_of, put, silence
@@ -27,6 +28,15 @@ def test_a_task_is_a_row_with_its_progress(viewing: Client) -> None:
     assert '<progress class="" max="100" value="24"' in html
     assert "last_page" in html
     assert f'href="/t/{id_of()}/"' in html
+
+
+def test_a_retry_is_told_by_its_number(viewing: Client) -> None:
+    put("progress", {"current": 1})
+    services.attempt_start(scope=SCOPE)
+    assert "attempt 1" not in viewing.get("/").content.decode()
+    services.attempt_start(scope=SCOPE)
+    watcher.forget()
+    assert '<span class="tag">attempt 2</span>' in viewing.get("/").content.decode()
 
 
 def test_failed_and_stalled_tasks_come_first(viewing: Client) -> None:
