@@ -23,6 +23,7 @@ WORDS: Final = {
     Action.CLEARED: "Cleared all keys",
     Action.CLEARED_ALL_MAP_INDICES: "Cleared all map indices",
     Action.CLEARED_RUN: "Cleared a run",
+    Action.EDITED: "Changed a value",
     Action.RESTORED: "Restored a value",
     Action.EXTENDED: "Extended the retention",
     Action.REVEALED: "Revealed a value",

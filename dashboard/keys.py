@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import wraps
 from typing import Final
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -22,8 +23,10 @@ from dashboard.snippets import curl_read, python_read
 from dashboard.watch import watcher
 from statestore import queries, services
 from statestore.access import Principal, Right
-from statestore.errors import ForbiddenError, NotFoundError
-from statestore.protocol import NEVER_EXPIRE, AssetScope, NeverExpire
+from statestore.errors import ForbiddenError, NotFoundError, PreconditionFailedError
+from statestore.jsonpretty import pretty
+from statestore.jsontext import MalformedJSON, read_value
+from statestore.protocol import NEVER_EXPIRE, AssetScope, InvalidInput, NeverExpire
 from statestore.queries import KeyHistory, principal_of_user
 from statestore.services import Writer
 
@@ -59,7 +62,14 @@ def answers_refusals(view: View) -> View:
 @answers_refusals
 def key(request: HttpRequest, **owner: int) -> HttpResponse:
     """A key with its versions."""
-    history = _shown(_history(request, owner))
+    return _page(request, _history(request, owner))
+
+
+def _page(
+    request: HttpRequest, found: KeyHistory, *, text: str = "", wrong: str = ""
+) -> HttpResponse:
+    """The page; with what somebody wanted to make of the value, and why that cannot be."""
+    history = _shown(found)
     base = request.build_absolute_uri("/")
     scope, name = history.scope, history.entry.key
     context = {
@@ -78,9 +88,11 @@ def key(request: HttpRequest, **owner: int) -> HttpResponse:
         "may_write": _may(request, history, Right.WRITE),
         "may_clear": _may(request, history, Right.CLEAR),
         "retentions": {word: text for word, (text, _) in RETENTIONS.items()},
+        "text": text or pretty(history.entry.value),
+        "wrong": wrong,
         **_urls(history),
     }
-    return render(request, "dashboard/key.html", context)
+    return render(request, "dashboard/key.html", context, status=422 if wrong else 200)
 
 
 @require_safe
@@ -101,15 +113,53 @@ def download(request: HttpRequest, **owner: int) -> HttpResponse:
 def restore(request: HttpRequest, **owner: int) -> HttpResponse:
     """Write an old version again."""
     history = _history(request, owner, Right.WRITE)
-    number = request.POST.get("version", "")
-    known = number.isascii() and number.isdecimal() and len(number) <= VERSION_DIGITS
+    number = _number(request.POST.get("version", ""))
     new = services.entry_restore(
         scope=history.scope,
         key=history.entry.key,
-        version=int(number) if known else 0,
+        version=number,
         writer=_writer(request),
     )
     return _done(request, history, f"Version {number} is restored, as version {new}.")
+
+
+@require_POST
+@needs(Right.WRITE)
+@answers_refusals
+def edit(request: HttpRequest, **owner: int) -> HttpResponse:
+    """Change the value, if it is still the one that was shown."""
+    history = _history(request, owner, Right.WRITE)
+    text = request.POST.get("value", "").replace("\r\n", "\n").strip()
+    try:
+        new = services.entry_edit(
+            scope=history.scope,
+            key=history.entry.key,
+            value=text,
+            decoded=_value_of(text),
+            version=_number(request.POST.get("version", "")),
+            writer=_writer(request),
+        )
+    except (InvalidInput, MalformedJSON) as error:
+        return _page(request, history, text=text, wrong=f"Nothing was changed: {error}.")
+    except PreconditionFailedError:
+        wrong = "Nothing was changed: it was written meanwhile. Its new value is above."
+        return _page(request, history, text=text, wrong=wrong)
+    return _done(request, history, f"The value is changed, in version {new}.")
+
+
+def _value_of(text: str) -> object:
+    body, most = text.encode(errors="replace"), settings.STATESTORE_VALUE_MAX_BYTES
+    if len(body) > most:
+        raise MalformedJSON(f"a value may have {most:,} bytes")
+    value = read_value(body).value
+    if value is None:
+        raise MalformedJSON("null is no value; clear the key instead")
+    return value
+
+
+def _number(text: str) -> int:
+    known = text.isascii() and text.isdecimal() and len(text) <= VERSION_DIGITS
+    return int(text) if known else 0
 
 
 @require_POST
@@ -137,8 +187,9 @@ def _done(request: HttpRequest, history: KeyHistory, text: str) -> HttpResponse:
 def _urls(history: KeyHistory) -> dict[str, str]:
     """Where the page and its actions are, of either kind."""
     kind = "asset_" if history.asset else ""
-    names = {"page_url": "key", "download_url": "key_download", "restore_url": "key_restore"}
-    found = {word: f"{kind}{name}" for word, name in names.items()}
+    actions = ("download", "restore", "edit")
+    found = {f"{action}_url": f"{kind}key_{action}" for action in actions}
+    found["page_url"] = f"{kind}key"
     found["clear_url"] = "clear_asset_key" if history.asset else "clear_key"
     query = urlencode({"key": history.entry.key})
     return {

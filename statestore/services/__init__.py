@@ -16,6 +16,7 @@ from statestore.services.entries import (
     entry_set,
 )
 from statestore.services.history import (
+    entry_edit,
     entry_extend,
     entry_restore,
     sweep_samples,
@@ -48,6 +49,7 @@ __all__ = [
     "batch_apply",
     "entries_clear",
     "entry_delete",
+    "entry_edit",
     "entry_extend",
     "entry_increment",
     "entry_merge",

@@ -25,6 +25,7 @@ class Action(StrEnum):
     CLEARED = "cleared"
     CLEARED_ALL_MAP_INDICES = "cleared_all_map_indices"
     CLEARED_RUN = "cleared_run"
+    EDITED = "edited"
     RESTORED = "restored"
     EXTENDED = "extended"
     REVEALED = "revealed"

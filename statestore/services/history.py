@@ -1,4 +1,4 @@
-"""Going back to an old value, keeping one for longer, and forgetting what is too old."""
+"""Values that people change, go back to or keep for longer; and forgetting what is too old."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from statestore.jsontext import decode
 from statestore.models import AssetEntry, AssetEntryVersion, Entry, EntryVersion, TaskInstance
 from statestore.protocol import AssetScope, NeverExpire, Scope, TaskScope
 from statestore.services.audit import Action, audit_record
-from statestore.services.entries import Writer, entry_patch
+from statestore.services.entries import Precondition, Writer, entry_patch
 from statestore.sql.samples import delete_batch
 from statestore.sql.versions import forget_gone
 
@@ -32,6 +32,33 @@ def entry_restore(*, scope: Scope, key: str, version: int, writer: Writer) -> in
     new = entry_patch(scope=scope, key=key, value=old, decoded=decode(old), writer=writer)
     audit_record(
         action=Action.RESTORED,
+        who=writer.name,
+        scope=scope,
+        key=key,
+        detail=f"version {version}, as version {new}",
+        reason=writer.reason,
+    )
+    return new
+
+
+@transaction.atomic
+def entry_edit(
+    *, scope: Scope, key: str, value: str, decoded: Any, version: int, writer: Writer
+) -> int:
+    """Change the value of a key by hand, as PATCH does, in the version that the person has seen; the
+    new version. It is in the audit, without the value.
+
+    Raises:
+        NotFoundError: the key is gone.
+        PreconditionFailedError: it was written meanwhile.
+        InvalidInput: the value looks like a secret, and STATESTORE_REFUSE_SECRETS is set.
+    """
+    new = entry_patch(
+        scope=scope, key=key, value=value, decoded=decoded, writer=writer,
+        precondition=Precondition(version=version),
+    )  # fmt: skip
+    audit_record(
+        action=Action.EDITED,
         who=writer.name,
         scope=scope,
         key=key,

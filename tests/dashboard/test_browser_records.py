@@ -110,3 +110,15 @@ def test_the_retention_is_extended_from_the_page(page: Page) -> None:
     page.get_by_role("button", name="Extend the retention").click()
     expect(page.get_by_role("status").first).to_contain_text("The key is kept until")
     expect(page.locator(".defs")).to_contain_text("in 90 days")
+
+
+def test_a_value_is_changed_from_its_page(page: Page) -> None:
+    page.goto(f"/t/{id_of()}/k/?key=config")
+    page.get_by_text("Change the value").first.click()
+    page.get_by_label("New value, in JSON").fill('{"rows": 9}')
+    page.get_by_label("Why is it changed?").fill("load nine again")
+    page.screenshot(path=PICTURES / "key-edit.png", full_page=True)
+    assert violations(page) == []
+    page.get_by_role("button", name="Change the value").click()
+    expect(page.get_by_role("status").first).to_contain_text("The value is changed, in version 4")
+    expect(page.locator("#v4")).to_contain_text("by user vera")

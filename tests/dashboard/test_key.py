@@ -79,6 +79,43 @@ def test_a_key_is_cleared_with_a_reason(viewing: Client, viewer: User) -> None:
     assert viewing.get(path("k")).status_code == 404
 
 
+def test_a_value_is_changed_in_the_version_that_was_seen(viewing: Client, viewer: User) -> None:
+    put("k", {"page": 7}, expiry=timedelta(days=2))
+    before = Entry.objects.get()
+    form = {"key": "k", "version": 1, "value": '{"page": 3}', "reason": "load them again"}
+    assert "Change the value" not in viewing.get(path("k")).content.decode()
+    assert viewing.post(path("k", "edit/"), form).status_code == 403
+    may(viewer, "change_entry")
+    assert "Change the value" in viewing.get(path("k")).content.decode()
+    assert viewing.post(path("k", "edit/"), form)["Location"] == path("k")
+    after = Entry.objects.get()
+    assert (after.value, after.version, after.writer) == ('{"page": 3}', 2, "user vera")
+    assert after.expires_at == before.expires_at
+    entry = AuditEntry.objects.get(action="edited")
+    assert (entry.who, entry.reason) == ("user vera", "load them again")
+    assert entry.detail == "version 1, as version 2"
+
+    answer = viewing.post(path("k", "edit/"), {**form, "value": '{"page": 1}'})
+    assert answer.status_code == 422
+    assert "it was written meanwhile" in answer.content.decode()
+    assert "{&quot;page&quot;: 1}</textarea>" in answer.content.decode()
+    assert Entry.objects.get().version == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["", "null", "{", '{"a": 1, "a": 2}', "NaN", '"' + "x" * 70_000 + '"', "1 2", "[" * 600]
+)
+def test_what_is_no_value_is_told_and_kept_in_the_form(
+    viewing: Client, viewer: User, text: str
+) -> None:
+    put("k", 1)
+    may(viewer, "change_entry")
+    answer = viewing.post(path("k", "edit/"), {"key": "k", "version": 1, "value": text})
+    assert answer.status_code == 422
+    assert "Nothing was changed" in answer.content.decode()
+    assert Entry.objects.get().version == 1
+
+
 def test_the_retention_is_extended_and_never_shortened(viewing: Client, viewer: User) -> None:
     put("k", 1, expiry=timedelta(days=2))
     before = Entry.objects.get()
