@@ -39,8 +39,7 @@ _COLUMNS: Final = {
     TaskOrder.OLDEST: ("active_at", "id"),
     TaskOrder.NAME: ("dag_id", "run_id", "task_id", "map_index"),
 }
-_BATCH: Final = 200  # task instances read at once, so that mapped ones make enough rows
-_BATCHES: Final = 2
+_BATCHES: Final = (80, 300)  # task instances read at once, so that mapped ones make enough rows
 _RANKED: Final = 600  # rows of each rank that are sorted for a page
 
 
@@ -123,14 +122,14 @@ class _Listing:
         within, beyond = self._within(start)
         heads: dict[object, TaskInstance] = {}
         last = start
-        for _ in range(_BATCHES):
-            batch = list(self._after(within, last, heads.values())[:_BATCH])
+        for size in _BATCHES:
+            batch = list(self._after(within, last, heads.values())[:size])
             for instance in batch:
                 if _group(instance) not in heads and len(heads) == limit:
                     return list(heads.values()), last, 0
                 heads.setdefault(_group(instance), instance)
                 last = values_of(self.columns, instance)
-            if len(batch) < _BATCH:
+            if len(batch) < size:
                 return list(heads.values()), beyond, self.window if beyond and self.slow else 0
         return list(heads.values()), last, 0
 
