@@ -13,7 +13,6 @@ def planned_each_time() -> Iterator[None]:
     A statement that is prepared gets one plan for all parameters once it has run some times: for a
     write by its key that is a gain, but for a page it is a guess, good for `done` or for `failed`.
     """
-    connection.ensure_connection()
     raw = connection.connection
     if connection.vendor != "postgresql" or raw is None:
         yield

@@ -51,7 +51,8 @@ def _progress_expired(now: datetime) -> Q:
     reports = Entry.objects.filter(key__literally=PROGRESS_KEY)
     over = reports.filter(expires_hour__lt=hour)
     just_now = reports.filter(expires_hour=hour, expires_at__lte=now)
-    return Q(pk__in=over.values("task_instance_id")) | Q(pk__in=just_now.values("task_instance_id"))
+    owner = "task_instance_id"
+    return Q(pk__in=over.values(owner).union(just_now.values(owner), all=True))
 
 
 def _silent_since(now: datetime) -> datetime:
