@@ -184,7 +184,7 @@ def stacked_bar(counts: StateCounts) -> SafeString:
 
 @register.simple_tag
 def map_cells(cells: list[MapIndex]) -> SafeString:
-    """The map indices of a task as small links; up to a thousand, so not by a template's loop."""
+    """The map indices of a task as small links; up to 500, so not by a template's loop."""
     page = reverse("dashboard:task", args=[0])
     links = (
         f'<li><a class="cell {_STATES[cell.state][0]}" href="{page.replace("0", str(cell.id))}"'

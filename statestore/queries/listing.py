@@ -40,7 +40,7 @@ _COLUMNS: Final = {
     TaskOrder.NAME: ("dag_id", "run_id", "task_id", "map_index"),
 }
 _BATCHES: Final = (80, 300)  # task instances read at once, so that mapped ones make enough rows
-_RANKED: Final = 600  # rows of each rank that are sorted for a page
+_RANKED: Final = 400  # rows of each rank that are sorted for a page
 
 
 FINISHED_WITHIN: Final = timedelta(minutes=10)

@@ -36,7 +36,7 @@ from statestore.queries.tasks import unexpired
 _COLUMNS: Final = ("-active_at", "-id")
 _BATCH: Final = 1000  # task instances looked at to find the next runs
 _BATCHES: Final = 3
-STRIP_MAX: Final = 1000  # map indices that a run's page draws
+STRIP_MAX: Final = 500  # map indices that a run's page draws
 
 
 @dataclass(frozen=True, slots=True)

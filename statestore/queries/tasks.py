@@ -55,7 +55,7 @@ class TaskDetail:
     """The page of entries that follows begins after this key; empty: there is none."""
 
 
-KEYS_SHOWN = 200
+KEYS_SHOWN = 100
 
 
 def task_detail(task_instance_id: int, principal: Principal, *, after_key: str = "") -> TaskDetail:

@@ -197,7 +197,8 @@ def _read(sql: str, params: Any) -> tuple[int, set[str]]:
         removed = sum(node.get(f"Rows Removed by {why}", 0) for why in ("Filter", "Index Recheck"))
         seen = (node["Actual Rows"] + removed) * node["Actual Loops"]
         rows += round(seen)
-        if node["Node Type"] == "Seq Scan" and seen > large.get(node["Relation Name"], seen) / 2:
+        many = large.get(node["Relation Name"])
+        if many and node["Node Type"] == "Seq Scan" and seen > many / 2:
             whole.add(node["Relation Name"])
     return rows, whole
 
