@@ -11,11 +11,10 @@ from dashboard.filters import filter_of, order_of, position_of
 from dashboard.jobs import Job, jobs_of
 from dashboard.jsonview import JsonView, json_view
 from dashboard.meter import meter
-from dashboard.pace import DAY, WINDOW, Chart, Pace, chart_of, pace_of
+from dashboard.pace import DAY, WINDOW, Chart, Pace, chart_of, pace_of, pace_of_indices
 from dashboard.progress import Progress, progress_of
 from statestore import queries
 from statestore.access import Principal
-from statestore.protocol import PROGRESS_KEY
 from statestore.queries import (
     Entry,
     LiveRow,
@@ -30,6 +29,7 @@ from statestore.queries import (
 )
 
 ROWS: Final = 50
+_MOVING: Final = {TaskState.RUNNING, TaskState.STALLED}  # what has a pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +117,8 @@ def read_table(where: TaskFilter, params: QueryDict, principal: Principal) -> Ta
         where=where, principal=principal, order=order, limit=ROWS, position=position
     )
     apart = order is TaskOrder.ATTENTION
-    hidden = queries.hidden_keys([row.task.id for row in found.rows])
     samples = _samples([row.task for row in found.rows if row.mapped is None], WINDOW)
-    rows = [(row.urgent, _row(row, samples, hidden)) for row in found.rows]
+    rows = [(row.urgent, _row(row, samples)) for row in found.rows]
     return TaskTable(
         urgent=[row for urgent, row in rows if apart and urgent],
         rows=[row for urgent, row in rows if not (apart and urgent)],
@@ -130,26 +129,29 @@ def read_table(where: TaskFilter, params: QueryDict, principal: Principal) -> Ta
     )
 
 
-def _row(row: LiveRow, samples: dict[int, list[Sample]], hidden: set[tuple[int, str]]) -> Row:
-    task = _without_secrets(row.task, hidden)
+def _row(row: LiveRow, samples: dict[int, list[Sample]]) -> Row:
+    task = _without_secrets(row.task)
     progress = progress_of(task.progress)
-    return Row(task, progress, _pace(task, progress, samples.get(task.id, [])), row.mapped)
+    if row.mapped is not None:
+        left = row.mapped.running + row.mapped.stalled + row.mapped.none
+        return Row(task, progress, pace_of_indices(row.finished, left=left), row.mapped)
+    return Row(task, progress, _pace(task, progress, samples.get(task.id, [])))
 
 
 def _samples(tasks: list[TaskSummary], since: timedelta) -> dict[int, list[Sample]]:
-    return queries.samples_of([task.id for task in tasks], since=datetime.now(UTC) - since)
+    ids = [task.id for task in tasks if task.state in _MOVING]
+    return queries.samples_of(ids, since=datetime.now(UTC) - since) if ids else {}
 
 
 def _pace(task: TaskSummary, progress: Progress | None, samples: list[Sample]) -> Pace:
     """What has ended has no pace."""
-    running = task.state in {TaskState.RUNNING, TaskState.STALLED}
+    running = task.state in _MOVING
     unit = "" if progress is None else progress.unit
     return pace_of(samples if running else [], unit=unit, last_write=task.last_write)
 
 
-def _without_secrets(task: TaskSummary, hidden: set[tuple[int, str]]) -> TaskSummary:
-    secret = task.progress is not None and (task.id, PROGRESS_KEY) in hidden
-    return replace(task, progress=queries.HIDDEN) if secret else task
+def _without_secrets(task: TaskSummary) -> TaskSummary:
+    return replace(task, progress=queries.HIDDEN) if task.hidden else task
 
 
 def read_task(params: QueryDict, principal: Principal, task_instance_id: int) -> TaskPage:
@@ -161,10 +163,10 @@ def read_task(params: QueryDict, principal: Principal, task_instance_id: int) ->
     after_key = params.get("after_key", "").replace("\0", "")
     detail = queries.task_detail(task_instance_id, principal, after_key=after_key)
     hidden = queries.hidden_keys([task_instance_id])
-    task = _without_secrets(detail.summary, hidden)
+    task = _without_secrets(detail.summary)
     entries = [queries.masked(entry, task_instance_id, hidden) for entry in detail.entries]
     detail = replace(detail, summary=task, entries=entries)
-    samples = _samples([task], DAY).get(task.id, [])
+    samples = queries.samples_of([task.id], since=datetime.now(UTC) - DAY).get(task.id, [])
     progress = progress_of(task.progress)
     pace = _pace(task, progress, samples)
     return TaskPage(

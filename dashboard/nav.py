@@ -34,7 +34,12 @@ class Place:
 PLACES: Final = (
     Place("live", "activity", "Live", children=("task", "key", "clear_task", "clear_key")),
     Place("runs", "layers", "Runs", children=("run", "clear_run")),
-    Place("assets", "database", "Assets", children=("asset", "clear_asset", "clear_asset_key")),
+    Place(
+        "assets",
+        "database",
+        "Assets",
+        children=("asset", "asset_key", "clear_asset", "clear_asset_key"),
+    ),
     Place("retention", "archive", "Retention"),
     Place("secrets", "shield-check", "Secrets", children=("secret_reveal",)),
     Place("audit", "history", "Audit", Right.ADMINISTER),

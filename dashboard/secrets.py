@@ -9,8 +9,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from dashboard.history import answers_refusals
 from dashboard.jsonview import json_view
+from dashboard.keys import answers_refusals
 from dashboard.rights import needs
 from dashboard.watch import watcher
 from statestore import queries, services

@@ -6,25 +6,29 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from statestore.protocol import MAP_INDEX_NONE, PROGRESS_KEY, TaskScope
+from statestore.protocol import MAP_INDEX_NONE, PROGRESS_KEY, AssetScope, Scope, TaskScope
 
 
-def entry_url(base: str, scope: TaskScope, key: str) -> str:
+def entry_url(base: str, scope: Scope, key: str) -> str:
     """The REST address of an entry on the server at `base` (`https://host/`)."""
+    if isinstance(scope, AssetScope):
+        return f"{base}api/v2/assets/{scope.asset_id}/state-store/{quote(key, safe='')}"
     dag, run, task, name = (quote(part, safe="") for part in (*_ids(scope), key))
     mapped = "" if scope.map_index == MAP_INDEX_NONE else f"?map_index={scope.map_index}"
     path = f"dags/{dag}/dagRuns/{run}/taskInstances/{task}/state-store/{name}{mapped}"
     return f"{base}api/v2/{path}"
 
 
-def curl_read(base: str, scope: TaskScope, key: str) -> str:
+def curl_read(base: str, scope: Scope, key: str) -> str:
     """A shell command that reads an entry."""
     url = shlex.quote(entry_url(base, scope, key))
     return f'curl -H "Authorization: Bearer $STATESTORE_TOKEN" \\\n  {url}'
 
 
-def python_read(base: str, scope: TaskScope, key: str) -> str:
-    """A Python program that reads an entry."""
+def python_read(base: str, scope: Scope, key: str, *, asset: str = "") -> str:
+    """A Python program that reads an entry; `asset` is the name of its asset."""
+    if isinstance(scope, AssetScope):
+        return f"{_python(base)}print(store.asset({asset!r}).get({key!r}))"
     ids = ", ".join(repr(part) for part in _ids(scope))
     mapped = "" if scope.map_index == MAP_INDEX_NONE else f", map_index={scope.map_index}"
     # Without `with`: that would start an attempt, and shut out the task that is being looked at.

@@ -3,7 +3,7 @@
 from django.contrib.auth import views as auth
 from django.urls import include, path
 
-from dashboard import audit, clearing, history, secrets, views
+from dashboard import audit, clearing, keys, secrets, views
 from dashboard.retention import sweep_now
 from statestore.throttle import limit_logins
 
@@ -29,9 +29,15 @@ pages = [
     path("retention/", views.retention, name="retention"),
     path("fragments/retention/", views.retention_fragment, name="retention_fragment"),
     path("retention/sweep/", sweep_now, name="sweep_now"),
-    path("t/<int:task_instance_id>/k/", history.key, name="key"),
-    path("t/<int:task_instance_id>/k/download/", history.download, name="key_download"),
-    path("t/<int:task_instance_id>/k/restore/", history.restore, name="key_restore"),
+    path("t/<int:task_instance_id>/k/", keys.key, name="key"),
+    path("t/<int:task_instance_id>/k/download/", keys.download, name="key_download"),
+    path("t/<int:task_instance_id>/k/restore/", keys.restore, name="key_restore"),
+    path("t/<int:task_instance_id>/k/edit/", keys.edit, name="key_edit"),
+    path("t/<int:task_instance_id>/k/extend/", keys.extend, name="key_extend"),
+    path("assets/<int:asset_id>/k/", keys.key, name="asset_key"),
+    path("assets/<int:asset_id>/k/download/", keys.download, name="asset_key_download"),
+    path("assets/<int:asset_id>/k/restore/", keys.restore, name="asset_key_restore"),
+    path("assets/<int:asset_id>/k/edit/", keys.edit, name="asset_key_edit"),
     path("secrets/", secrets.listing, name="secrets"),
     path("secrets/reveal/", secrets.reveal, name="secret_reveal"),
     path("secrets/dismiss/", secrets.dismiss, name="secret_dismiss"),

@@ -57,7 +57,8 @@ class _Watched:
     def renew(self) -> Page:
         """Read it now."""
         began = time.monotonic()
-        page = self.read()
+        with queries.planned_each_time():
+            page = self.read()
         if self.page is None or page.cursor != self.page.cursor:
             self.shown = {}
         self.page = page

@@ -17,7 +17,18 @@ from statestore import admin_webhooks, services  # noqa: F401 - registers its pa
 from statestore.access import USER_PERMISSIONS, Right
 from statestore.admin_base import ReadOnlyAdmin
 from statestore.admin_clear import ClearingMixin, clear_keys, confirm_or_clear
-from statestore.admin_filters import ExpiredFilter, ExpiryFilter, begins_with
+from statestore.admin_filters import (
+    ExpiredFilter,
+    ExpiryFilter,
+    TaskBeginsWithFilter,
+    begins_with,
+)
+from statestore.admin_lists import (
+    FOUND,
+    BoundedPaginator,
+    found_entries,
+    found_tasks,
+)
 from statestore.jsonpretty import pretty
 from statestore.models import ApiToken, Entry, GroupReach, SweepRun, TaskInstance
 from statestore.queries import HIDDEN, open_findings, principal_of_user, reached
@@ -52,18 +63,16 @@ class EntryAdmin(ClearingMixin, ReadOnlyAdmin):
     list_filter = (
         ExpiredFilter,
         ExpiryFilter,
-        begins_with("task_instance__dag_id", "dag"),
-        begins_with("task_instance__run_id", "run"),
-        begins_with("task_instance__task_id", "task"),
+        begins_with("dag_id", "dag", TaskBeginsWithFilter),
+        begins_with("run_id", "run", TaskBeginsWithFilter),
+        begins_with("task_id", "task", TaskBeginsWithFilter),
         begins_with("key", "key"),
     )
-    search_fields = (
-        "task_instance__dag_id",
-        "task_instance__run_id",
-        "task_instance__task_id",
-        "key",
+    search_fields = ("key",)  # shows the box; get_search_results says what it finds
+    search_help_text = (
+        f"Each word is the beginning of a dag, run, task or key, case and all; of the first word the"
+        f" newest {FOUND} keys and task instances are looked at."
     )
-    search_help_text = "Finds words anywhere in dag, run, task and key."
     ordering = ("-pk",)
     actions = ("clear_keys", "clear_tasks", "clear_all_map_indices")
     fields = (
@@ -75,8 +84,16 @@ class EntryAdmin(ClearingMixin, ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """The entries, and whether their values are hidden."""
         rows: QuerySet[Entry] = super().get_queryset(request)
-        hidden: QuerySet[Any] = rows.annotate(hidden=open_findings(OuterRef("pk")))
+        hidden: QuerySet[Any] = rows.annotate(
+            hidden=open_findings(OuterRef("pk"), OuterRef("task_instance_id"))
+        )
         return hidden
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Entry], search_term: str
+    ) -> tuple[QuerySet[Entry], bool]:
+        """What indexes find."""
+        return found_entries(queryset, search_term), False
 
     def tasks_of(self, selected: QuerySet[Entry]) -> QuerySet[TaskInstance]:
         """The task instances of these entries."""
@@ -96,17 +113,17 @@ class EntryAdmin(ClearingMixin, ReadOnlyAdmin):
             clear=lambda writer: clear_keys(request, mine, writer),
         )
 
-    @admin.display(description="dag", ordering="task_instance__dag_id")
+    @admin.display(description="dag")
     def dag(self, entry: Entry) -> str:
         """The dag's id."""
         return str(entry.task_instance.dag_id)
 
-    @admin.display(description="run", ordering="task_instance__run_id")
+    @admin.display(description="run")
     def run(self, entry: Entry) -> str:
         """The run's id."""
         return str(entry.task_instance.run_id)
 
-    @admin.display(description="task", ordering="task_instance__task_id")
+    @admin.display(description="task")
     def task(self, entry: Entry) -> str:
         """The task's id, with its map index where it has one."""
         row = entry.task_instance
@@ -124,7 +141,7 @@ class EntryAdmin(ClearingMixin, ReadOnlyAdmin):
         """The value in lines."""
         return format_html('<pre class="value" tabindex="0">{}</pre>', pretty(_shown(entry)))
 
-    @admin.display(description="expires", ordering="expires_at", empty_value="never")
+    @admin.display(description="expires", empty_value="never")
     def expires(self, entry: Entry) -> Any:
         """When, or never."""
         return entry.expires_at
@@ -141,9 +158,16 @@ class TaskInstanceAdmin(ClearingMixin, ReadOnlyAdmin):
         begins_with("run_id", "run"),
         begins_with("task_id", "task"),
     )
-    search_fields = ("dag_id", "run_id", "task_id")
+    search_fields = ("task_id",)  # shows the box; get_search_results says what it finds
+    search_help_text = "Each word is the beginning of a dag, run or task, case and all."
     ordering = ("-active_at", "-id")
     actions = ("clear_tasks", "clear_all_map_indices")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[TaskInstance], search_term: str
+    ) -> tuple[QuerySet[TaskInstance], bool]:
+        """What indexes find."""
+        return found_tasks(queryset, search_term), False
 
     def tasks_of(self, selected: QuerySet[TaskInstance]) -> QuerySet[TaskInstance]:
         """These."""
@@ -176,6 +200,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
         "created_at", "expires_at", "revoked_at", "last_used_at",
     )  # fmt: skip
     search_fields = ("name", "prefix", "owner")
+    ordering = ("-created_at", "-pk")
     actions = ("revoke",)
     form = ApiTokenForm
 
@@ -282,6 +307,9 @@ admin.site.unregister([Group, User])
 @admin.register(User)
 class AuditedUserAdmin(AuditedMixin, UserAdmin):  # type: ignore[type-arg]  # generic in its stubs alone
     """People."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
 
 
 @admin.register(Group)

@@ -2,16 +2,13 @@
 
 from typing import Any
 
-from django.contrib import admin
 from django.http import HttpRequest
 
+from statestore.admin_lists import BoundedAdmin
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in its stubs alone
+
+class ReadOnlyAdmin(BoundedAdmin):
     """Rows that only services write."""
-
-    list_per_page = 50
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER  # each facet counts the whole table
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody."""

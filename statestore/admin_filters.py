@@ -8,7 +8,11 @@ from django.contrib import admin
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
+from statestore.admin_lists import entries_of_tasks
 from statestore.models import Entry
+from statestore.queries import begins
+
+EXPIRED_SHOWN = 1000
 
 
 class BeginsWithFilter(admin.SimpleListFilter):
@@ -32,14 +36,30 @@ class BeginsWithFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
         """Rows whose column begins with the text."""
-        text = (self.value() or "").replace("\0", "")
-        return queryset.filter(**{f"{self.field}__startswith": text}) if text else queryset
+        text = _plain(self.value())
+        return queryset.filter(begins(self.field, text)) if text else queryset
 
 
-def begins_with(field: str, name: str) -> type[BeginsWithFilter]:
+class TaskBeginsWithFilter(BeginsWithFilter):
+    """The beginning of an id of an entry's task instance: dag, run and task, all in one look-up."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Entries of the newest task instances whose ids begin so."""
+        texts = {name: _plain(request.GET.get(name)) for name in ("dag", "run", "task")}
+        asked = {f"{name}_id": text for name, text in texts.items() if text}
+        if next(iter(asked), None) != self.field:  # another of the three does it for all
+            return queryset
+        return entries_of_tasks(queryset, asked)
+
+
+def begins_with(field: str, name: str, of: type[BeginsWithFilter] = BeginsWithFilter) -> Any:
     """A filter by the beginning of a field."""
     members = {"title": name, "parameter_name": name, "field": field}
-    return type(f"{name.title()}Filter", (BeginsWithFilter,), members)
+    return type(f"{name.title()}Filter", (of,), members)
+
+
+def _plain(text: str | None) -> str:
+    return (text or "").replace("\0", "").strip()
 
 
 class ExpiredFilter(admin.SimpleListFilter):
@@ -50,15 +70,17 @@ class ExpiredFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Yes and no."""
-        return [("yes", "Yes, waiting for the sweep"), ("no", "No")]
+        return [("yes", "Yes, the first for the sweep"), ("no", "No")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Entry]) -> QuerySet[Entry]:
         """Entries on one side of now."""
         now = datetime.now(UTC)
         if self.value() == "yes":
-            # The hour is what the index holds.
+            # The hour is what the index holds; a sweep that is down leaves any number of them.
             hour = int(now.timestamp() // 3600)
-            return queryset.filter(expires_hour__lte=hour, expires_at__lte=now)
+            found = Entry.objects.filter(expires_hour__lte=hour, expires_at__lte=now)
+            first = found.order_by("expires_hour").values_list("pk", flat=True)[:EXPIRED_SHOWN]
+            return queryset.filter(pk__in=list(first))
         if self.value() == "no":
             return queryset.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now))
         return queryset
@@ -77,5 +99,5 @@ class ExpiryFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Entry]) -> QuerySet[Entry]:
         """Entries with an expiry or without."""
         if self.value() in {"some", "never"}:
-            return queryset.filter(expires_at__isnull=self.value() == "never")
+            return queryset.filter(expires_hour__isnull=self.value() == "never")
         return queryset

@@ -244,6 +244,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_filter = ("state", "event", "webhook")
     list_select_related = ("webhook",)
+    ordering = ("-pk",)
     search_fields = ("message_id__exact",)
     search_help_text = "Finds a webhook-id."
     actions = ("send_again",)
@@ -263,7 +264,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         done = [row for row in queryset if services.delivery_send_again(delivery_id=row.pk)]
         self.message_user(request, f"{len(done)} are due again.", messages.SUCCESS)
 
-    @admin.display(description="next try", ordering="due_at")
+    @admin.display(description="next try")
     def next_try(self, delivery: WebhookDelivery) -> Any:
         """When, while there is one."""
         waits = delivery.state == DeliveryState.WAITING

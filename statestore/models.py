@@ -75,6 +75,9 @@ class TaskInstance(models.Model):
             models.Index(fields=["-active_at", "-id"], name="task_instance_newest_first"),
             # read by Live's tiles and tabs
             models.Index(fields=["status", "-active_at"], name="task_instance_by_status"),
+            # read by filters and searches for the beginning of an id
+            models.Index(fields=["run_id"], name="task_instance_by_run_alone"),
+            models.Index(fields=["task_id"], name="task_instance_by_task"),
         ]
 
     def __str__(self) -> str:
@@ -168,6 +171,21 @@ class Entry(StoredEntry):
                 condition=models.Q(expires_hour__isnull=False),
                 name="entry_by_expires_hour",
             ),
+            # read wherever states are counted: whose progress has expired, and waits for the sweep
+            models.Index(
+                fields=["expires_hour"],
+                include=["task_instance"],
+                condition=models.Q(key=PROGRESS_KEY, expires_hour__isnull=False),
+                name="entry_progress_by_expiry",
+            ),
+            # read by the admin's filter, newest first; rewritten when an entry begins to expire
+            models.Index(
+                fields=["-id"],
+                condition=models.Q(expires_hour__isnull=True),
+                name="entry_never_expires",
+            ),
+            # read by the admin's search and filter by key, newest first
+            models.Index(fields=["key", "-id"], name="entry_by_key"),
         ]
 
     def __str__(self) -> str:

@@ -24,6 +24,7 @@ PROGRESS_KEY: Final = "progress"
 TASK_TOKEN_PREFIX: Final = "stt_"  # noqa: S105 - how a token begins that reaches one task alone
 
 ATTEMPT_HEADER: Final = "Statestore-Attempt"
+REASON_HEADER: Final = "Statestore-Reason"
 WRITE_HEADER: Final = "Statestore-Write"
 """`SESSION-NUMBER`: a client's name for itself, and the number that it gives each of its writes."""
 TIME_HEADER: Final = "Statestore-Time"

@@ -21,7 +21,7 @@ from dashboard.jsonview import size_text
 from dashboard.nav import ON_A_PHONE, places_of
 from statestore.access import Principal, Right
 from statestore.protocol import TaskScope
-from statestore.queries import COUNTED, Amount, StateCounts, TaskState, TaskSummary
+from statestore.queries import COUNTED, Amount, MapIndex, StateCounts, TaskState, TaskSummary
 
 register = template.Library()
 
@@ -180,6 +180,19 @@ def stacked_bar(counts: StateCounts) -> SafeString:
     )
     label = f"{', '.join(words)} of {counts.total:,}"
     return format_html('<svg class="seg-bar" role="img" aria-label="{}">{}</svg>', label, shapes)
+
+
+@register.simple_tag
+def map_cells(cells: list[MapIndex]) -> SafeString:
+    """The map indices of a task as small links; up to 500, so not by a template's loop."""
+    page = reverse("dashboard:task", args=[0])
+    links = (
+        f'<li><a class="cell {_STATES[cell.state][0]}" href="{page.replace("0", str(cell.id))}"'
+        f' title="index {cell.map_index}: {cell.state}">'
+        f'<span class="sr">{cell.state}: </span>{cell.map_index}</a></li>'
+        for cell in cells
+    )
+    return mark_safe("".join(links))  # noqa: S308 - numbers and states alone
 
 
 @register.simple_tag(takes_context=True)

@@ -80,7 +80,8 @@ class ApiView(APIView):
         """
         params.refuse_late(request)
         attempt, (session, sequence) = params.attempt_of(request), params.write_of(request)
-        return Writer(self.principal.name, attempt, self.principal.task, session, sequence)
+        reason = params.reason_of(request)
+        return Writer(self.principal.name, attempt, self.principal.task, session, sequence, reason)
 
 
 class ScopeView(ApiView):

@@ -3,16 +3,19 @@
 import re
 import time
 from functools import cache
+from urllib.parse import unquote_to_bytes
 
 from django.http import HttpRequest
 
 from statestore.errors import TooLateError
 from statestore.protocol import (
     ATTEMPT_HEADER,
+    AUDIT_REASON_MAX,
     BATCH_MAX,
     DEADLINE_HEADER,
     ID_MAX,
     MAP_INDEX_NONE,
+    REASON_HEADER,
     TIME_HEADER,
     WRITE_HEADER,
     InvalidInput,
@@ -91,6 +94,20 @@ def attempt_of(request: HttpRequest) -> int | None:
             "int_parsing",
         )
     return int(digits)
+
+
+def reason_of(request: HttpRequest) -> str:
+    """Why somebody does it, for the audit: UTF-8, in which any character may be percent-encoded."""
+    sent = (header(request, REASON_HEADER) or "").encode("latin-1", "replace")
+    reason = unquote_to_bytes(sent).decode(errors="replace")
+    if len(reason) > AUDIT_REASON_MAX:
+        most = f"{REASON_HEADER} may have at most {AUDIT_REASON_MAX} characters"
+        raise InvalidInput(("header", REASON_HEADER), most, "string_too_long")
+    if "\0" in reason:
+        raise InvalidInput(
+            ("header", REASON_HEADER), f"{REASON_HEADER} must not contain U+0000", "string_pattern"
+        )
+    return reason
 
 
 def write_of(request: HttpRequest) -> tuple[str | None, int | None]:

@@ -16,7 +16,7 @@ from statestore.queries.assets import (
     asset_page,
 )
 from statestore.queries.audit import AuditEntry, AuditFilter, AuditPage, audit_page, audit_rows
-from statestore.queries.counting import COUNTED
+from statestore.queries.counting import COUNTED, counts
 from statestore.queries.credentials import (
     API_TOKEN,
     forget_principals,
@@ -42,19 +42,25 @@ from statestore.queries.figures import (
     retention_figures,
     sees_everything,
 )
-from statestore.queries.history import KeyHistory, Sample, Version, key_history, samples_of
+from statestore.queries.history import (
+    KeyHistory,
+    Sample,
+    Version,
+    asset_key_history,
+    key_history,
+    samples_of,
+)
+from statestore.queries.keyset import begins
+from statestore.queries.listing import Finished, LiveRow, LiveRows, TaskOrder, live_rows
 from statestore.queries.live import (
-    LiveRow,
-    LiveRows,
     StateCounts,
     TaskFilter,
-    TaskOrder,
     live_figures,
-    live_rows,
     newest_task,
     task_instance_counts,
 )
 from statestore.queries.patterns import reached
+from statestore.queries.plans import planned_each_time
 from statestore.queries.retention import (
     SWEEPS_MISSED,
     ExpiredEntry,
@@ -114,6 +120,7 @@ __all__ = [
     "EntryPage",
     "ExpiredEntry",
     "Finding",
+    "Finished",
     "KeyHistory",
     "LiveRow",
     "LiveRows",
@@ -139,10 +146,13 @@ __all__ = [
     "api_tokens_called",
     "asset_detail",
     "asset_get",
+    "asset_key_history",
     "asset_page",
     "asset_rows",
     "audit_page",
     "audit_rows",
+    "begins",
+    "counts",
     "delivery_counts",
     "entries_get",
     "entry_get",
@@ -161,6 +171,7 @@ __all__ = [
     "masked",
     "newest_task",
     "open_findings",
+    "planned_each_time",
     "principal_of_token",
     "principal_of_user",
     "pulse",

@@ -8,10 +8,10 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group
 from django.core import signing
 from django.core.signals import setting_changed
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from statestore.access import (
     USER_PERMISSIONS,
@@ -23,7 +23,7 @@ from statestore.access import (
     user_name,
 )
 from statestore.errors import NotAuthenticatedError
-from statestore.models import ApiToken, GroupReach
+from statestore.models import ApiToken
 from statestore.protocol import TASK_TOKEN_PREFIX, TaskScope
 
 # Secret scanners recognise a token by its first characters.
@@ -32,6 +32,7 @@ TASK_TOKEN = TASK_TOKEN_PREFIX
 USER_TOKEN = "stu_"  # noqa: S105
 
 _TASK_RIGHTS = frozenset({Right.VIEW, Right.WRITE, Right.CLEAR})
+_PRINCIPAL = "_statestore_principal"
 _LAST_USED_LAG = timedelta(minutes=1)
 
 
@@ -89,33 +90,45 @@ def principal_of_user(user: Any) -> Principal:
     """
     if not user.is_active or user.is_anonymous:
         raise NotAuthenticatedError
+    known: Principal | None = getattr(user, _PRINCIPAL, None)
+    if known is None:  # for as long as Django remembers the user's permissions: this request
+        known = _principal_of_user(user)
+        setattr(user, _PRINCIPAL, known)
+    return known
+
+
+def _principal_of_user(user: Any) -> Principal:
     rights = frozenset(right for right, name in USER_PERMISSIONS.items() if user.has_perm(name))
     name, origin = user_name(user), f"user {user.pk}"
-    reaches = [] if user.is_superuser else list(GroupReach.objects.filter(group__user=user))
-    grants = _grants_within(user, rights, reaches) if reaches else (Grant(rights),)
+    grants = (Grant(rights),) if user.is_superuser else _grants_within(user, rights)
     return Principal(name, grants, origin=origin)
 
 
-def _grants_within(
-    user: Any, rights: frozenset[Right], reaches: list[GroupReach]
-) -> tuple[Grant, ...]:
+def _grants_within(user: Any, rights: frozenset[Right]) -> tuple[Grant, ...]:
     """A group's rights over what it reaches; the user's other rights over what any of them reaches."""
-    apart = Q(user=user) | Q(group__user=user, group__reach=None)
-    everywhere = _rights_of(Permission.objects.filter(apart)) & rights
-    return tuple(
+    found: dict[int, tuple[str | None, str | None, set[str]]] = {}
+    fields = ("reach__dag_patterns", "reach__asset_patterns")
+    permission = ("permissions__content_type__app_label", "permissions__codename")
+    for pk, dags, assets, app, codename in Group.objects.filter(user=user).values_list(
+        "pk", *fields, *permission
+    ):
+        found.setdefault(pk, (dags, assets, set()))[2].add(f"{app}.{codename}")
+    apart = set().union(*(names for dags, _, names in found.values() if dags is None))
+    everywhere = _rights_of(apart | user.get_user_permissions()) & rights
+    grants = tuple(
         Grant(
-            everywhere | (_rights_of(Permission.objects.filter(group=reach.group_id)) & rights),
-            parse_patterns(reach.dag_patterns),
-            parse_patterns(reach.asset_patterns),
+            everywhere | (_rights_of(names) & rights),
+            parse_patterns(dags),
+            parse_patterns(assets or ""),
         )
-        for reach in reaches
+        for dags, assets, names in found.values()
+        if dags is not None
     )
+    return grants or (Grant(rights),)
 
 
-def _rights_of(permissions: QuerySet[Permission]) -> frozenset[Right]:
-    found = permissions.values_list("content_type__app_label", "codename")
-    names = {f"{app}.{codename}" for app, codename in found}
-    return frozenset(right for right, name in USER_PERMISSIONS.items() if name in names)
+def _rights_of(permissions: set[str]) -> frozenset[Right]:
+    return frozenset(right for right, name in USER_PERMISSIONS.items() if name in permissions)
 
 
 def _read_token(secret: str, digest: bytes) -> Principal:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from statestore.access import EVERYTHING, Principal, Right
 from statestore.models import Entry
@@ -47,29 +47,28 @@ def sees_everything(principal: Principal) -> bool:
     return EVERYTHING in principal.dag_patterns(Right.VIEW)
 
 
-def store_counted() -> tuple[QuerySet[Entry], QuerySet[Entry]]:
+def store_counted() -> tuple[QuerySet[Entry], ...]:
     """What store_figures needs counts of."""
-    return expiring(datetime.now(UTC), timedelta(days=1)), Entry.objects.order_by("pk")
+    return *expiring(datetime.now(UTC), timedelta(days=1)), Entry.objects.order_by("pk")
 
 
-def store_figures(in_a_day: int, keys: int) -> StoreFigures:
+def store_figures(hours: int, ends: int, keys: int) -> StoreFigures:
     """What Live shows of the store, from these counts."""
     estimate = store.estimate() if keys > COUNTED else None
     everything = Amount(estimate[0], about=True) if estimate else _amount(keys)
-    return StoreFigures(everything, _amount(in_a_day))
+    return StoreFigures(everything, _amount(hours + ends))
 
 
 def retention_figures() -> RetentionFigures:
     """What Retention shows."""
     now = datetime.now(UTC)
-    late, day, week = counts(
-        Entry.objects.filter(expires_hour__lte=_hour(now), expires_at__lte=now).order_by(
-            "expires_hour"
-        ),
-        expiring(now, timedelta(days=1)),
-        expiring(now, timedelta(days=7)),
+    found = counts(
+        *_expired(now),
+        *expiring(now, timedelta(days=1)),
+        *expiring(now, timedelta(days=7)),
         at_most=EXPIRING_COUNTED,
     )
+    late, day, week = (hours + ends for hours, ends in zip(found[::2], found[1::2], strict=True))
     keys, never = _all_and_never()
     return RetentionFigures(
         keys=keys,
@@ -93,11 +92,25 @@ def _all_and_never() -> tuple[Amount, Amount]:
     return _amount(everything), replace(_amount(never), more=everything > COUNTED)
 
 
-def expiring(now: datetime, within: timedelta) -> QuerySet[Entry]:
-    """Entries that expire between now and then; the hours are what an index holds."""
-    hours = Q(expires_hour__gte=_hour(now), expires_hour__lte=_hour(now + within))
-    found = Entry.objects.filter(hours, expires_at__gt=now, expires_at__lte=now + within)
-    return found.order_by("expires_hour")
+def expiring(now: datetime, within: timedelta) -> tuple[QuerySet[Entry], QuerySet[Entry]]:
+    """Entries that expire between now and then: of the hours between, which an index alone counts,
+    and of the two at the ends."""
+    first, last = _hour(now), _hour(now + within)
+    ends = Entry.objects.filter(expires_at__gt=now, expires_at__lte=now + within)
+    return (
+        Entry.objects.filter(expires_hour__gt=first, expires_hour__lt=last).order_by(
+            "expires_hour"
+        ),
+        ends.filter(expires_hour__in=[first, last]).order_by("expires_hour"),
+    )
+
+
+def _expired(now: datetime) -> tuple[QuerySet[Entry], QuerySet[Entry]]:
+    """Entries that wait for the sweep: of the hours that are over, and of the present one."""
+    return (
+        Entry.objects.filter(expires_hour__lt=_hour(now)).order_by("expires_hour"),
+        Entry.objects.filter(expires_hour=_hour(now), expires_at__lte=now).order_by("expires_hour"),
+    )
 
 
 def _hour(moment: datetime) -> int:

@@ -23,6 +23,12 @@ def after(columns: Sequence[str], values: Sequence[Any]) -> Q:
     return Q(**{f"{first}__{bound}": values[0]}) & condition
 
 
+def until(columns: Sequence[str], values: Sequence[Any]) -> Q:
+    """Rows up to the one with these values, and that one."""
+    first, bound = columns[0].removeprefix("-"), "gte" if columns[0].startswith("-") else "lte"
+    return Q(**{f"{first}__{bound}": values[0]}) & ~after(columns, values)
+
+
 def begins(column: str, text: str) -> Q:
     """The column begins with the text, case and all: a range of the index, with any plan."""
     return Q(**{f"{column}__gte": text, f"{column}__lt": f"{text}\U0010ffff"})

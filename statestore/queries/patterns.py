@@ -56,6 +56,23 @@ class Holds(_Pattern):
     sqlite = ("LIKE", {}, "%{}%")
 
 
+@CharField.register_lookup
+class Literally(Lookup):
+    """`key__literally="progress"`: equal to a word of ours, which stands in the statement itself.
+
+    A partial index is only found where the statement says for every parameter that it fits.
+    """
+
+    lookup_name = "literally"
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        """The condition."""
+        column, parameters = self.process_lhs(compiler, connection)
+        if not self.rhs.isalpha():
+            raise ValueError("only a plain word of ours may stand in a statement")
+        return f"{column} = '{self.rhs}'", tuple(parameters)
+
+
 def any_of(column: str, patterns: tuple[str, ...]) -> Q:
     """One of the patterns `sales_*` fits the column."""
     if EVERYTHING in patterns:

@@ -26,7 +26,8 @@ from statestore.access import Principal
 from statestore.errors import NotFoundError
 from statestore.models import Entry as EntryRow
 from statestore.models import TaskInstance
-from statestore.queries.keyset import after, decode, encode
+from statestore.queries.counting import nth_values
+from statestore.queries.keyset import after, decode, encode, until
 from statestore.queries.live import StateCounts, TaskFilter, matching
 from statestore.queries.patterns import reached
 from statestore.queries.states import TaskState, in_state
@@ -34,8 +35,8 @@ from statestore.queries.tasks import unexpired
 
 _COLUMNS: Final = ("-active_at", "-id")
 _BATCH: Final = 1000  # task instances looked at to find the next runs
-_BATCHES: Final = 4
-STRIP_MAX: Final = 1000  # map indices that a run's page draws
+_BATCHES: Final = 3
+STRIP_MAX: Final = 500  # map indices that a run's page draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +98,15 @@ def run_page(
     found: dict[tuple[str, str], None] = {}
     last, more = values, True
     indexed, slow, window = matching(where, principal)
+    within, beyond = indexed, None
+    if window:
+        ahead = indexed if values is None else indexed.filter(after(_COLUMNS, values))
+        (beyond,) = nth_values(_COLUMNS, [ahead.order_by(*_COLUMNS)], window)
+        within = indexed.filter(slow, Q() if beyond is None else until(_COLUMNS, beyond))
     for _ in range(_BATCHES):
-        ahead = indexed.exclude(_any_of(found)).order_by(*_COLUMNS)
+        rows = within.exclude(_any_of(found)).order_by(*_COLUMNS)
         if last is not None:
-            ahead = ahead.filter(after(_COLUMNS, last))
-        rows = ahead
-        if window:
-            looked_at = ahead[:window].values("pk")
-            rows = TaskInstance.objects.filter(slow, pk__in=looked_at).order_by(*_COLUMNS)
+            rows = rows.filter(after(_COLUMNS, last))
         batch = list(rows.values_list("dag_id", "run_id", "active_at", "pk")[:_BATCH])
         for dag_id, run_id, active_at, pk in batch:
             if (dag_id, run_id) not in found and len(found) == limit:
@@ -114,12 +116,10 @@ def run_page(
         else:
             if len(batch) == _BATCH:
                 continue
-            beyond = ahead[window - 1 : window].first() if window else None
-            more = beyond is not None
-            last = (beyond.active_at, beyond.pk) if beyond else last
+            more, last = beyond is not None, beyond or last
         break
     shown = Q(pk__in=[]) if values is None else slow & ~after(_COLUMNS, values)
-    summaries = _summaries(found, shown)
+    summaries = _summaries(_any_of(found), shown)
     runs = [summaries[run] for run in found if run in summaries]
     return RunPage(runs, encode(0, last) if more and last else "")
 
@@ -130,10 +130,11 @@ def run_detail(task_instance_id: int, principal: Principal) -> RunSummary:
     Raises:
         NotFoundError: there is none with this number that the principal reaches.
     """
-    row = TaskInstance.objects.filter(reached(principal), pk=task_instance_id).first()
-    if row is None:
-        raise NotFoundError("This run is not there: it never was, or it was deleted.")
-    return _summaries([(row.dag_id, row.run_id)], Q(pk__in=[]))[row.dag_id, row.run_id]
+    row = TaskInstance.objects.filter(reached(principal), pk=task_instance_id)
+    dag_id, run_id = Subquery(row.values("dag_id")), Subquery(row.values("run_id"))
+    for found in _summaries(Q(dag_id=dag_id, run_id=run_id), Q(pk__in=[])).values():
+        return found
+    raise NotFoundError("This run is not there: it never was, or it was deleted.")
 
 
 def run_strips(run: RunSummary) -> dict[str, list[MapIndex]]:
@@ -155,11 +156,11 @@ def _any_of(runs: Iterable[tuple[str, str]]) -> Q:
     return Q(*each, _connector=Q.OR) if each else Q(pk__in=[])
 
 
-def _summaries(runs: Iterable[tuple[str, str]], shown: Q) -> dict[tuple[str, str], RunSummary]:
-    """Those of which no task instance is among those that a page before has shown."""
+def _summaries(runs: Q, shown: Q) -> dict[tuple[str, str], RunSummary]:
+    """The runs of these task instances, but for those that a page before has shown."""
     now = datetime.now(UTC)
     states: Any = {s.value: Count("pk", filter=in_state(s, now)) for s in TaskState}
-    by_run = TaskInstance.objects.filter(_any_of(runs)).values("dag_id", "run_id")
+    by_run = TaskInstance.objects.filter(runs).values("dag_id", "run_id")
     tasks: Any = by_run.annotate(
         **states,
         first=Min("created_at"),

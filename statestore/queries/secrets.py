@@ -13,6 +13,7 @@ from statestore.models import Entry as EntryRow
 from statestore.protocol import TaskScope
 from statestore.queries.entries import Entry
 from statestore.queries.patterns import reached, reached_assets
+from statestore.queries.plans import planned_each_time
 
 HIDDEN: Final = '"hidden: possible secret"'
 """What stands for a hidden value, as JSON text."""
@@ -31,6 +32,7 @@ class Finding:
     dismissed_by: str
 
 
+@planned_each_time()
 def findings(principal: Principal, *, dismissed: bool = False, limit: int = 100) -> list[Finding]:
     """What the principal reaches, newest first; `limit` counts places."""
     rows = list(_seen(principal, dismissed=dismissed).order_by("-pk")[:limit])
@@ -56,6 +58,7 @@ def any_secret() -> bool:
     return SecretFinding.objects.filter(dismissed_at=None).exists()
 
 
+@planned_each_time()
 def secret_count(principal: Principal) -> int:
     """In how many keys that the principal reaches something looks like a secret."""
     rows = _seen(principal, dismissed=False)
@@ -75,10 +78,12 @@ def masked(entry: Entry, owner_id: int, hidden: set[tuple[int, str]]) -> Entry:
     return replace(entry, value=HIDDEN) if (owner_id, entry.key) in hidden else entry
 
 
-def open_findings(entry_id: Any, *, of_asset: bool = False) -> Exists:
-    """A condition of queries: something in the entry that this column names looks like a secret."""
+def open_findings(entry_id: Any, owner_id: Any, *, of_asset: bool = False) -> Exists:
+    """A condition of queries: something in the entry that these columns name looks like a secret."""
     return Exists(
-        SecretFinding.objects.filter(of_asset=of_asset, entry_id=entry_id, dismissed_at=None)
+        SecretFinding.objects.filter(
+            of_asset=of_asset, owner_id=owner_id, entry_id=entry_id, dismissed_at=None
+        )
     )
 
 

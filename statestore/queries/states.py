@@ -43,10 +43,16 @@ def in_state(state: TaskState, now: datetime) -> Q:
 
 
 def _progress_expired(now: datetime) -> Q:
-    """The sweep has still to take back what these reported; there are few, and an index has them."""
+    """The sweep has still to take back what these reported; an index has them.
+
+    Of the hours that are over it says all; only in the present one the entries are looked at.
+    """
     hour = int(now.timestamp() // 3600)
-    expired = Entry.objects.filter(key=PROGRESS_KEY, expires_hour__lte=hour, expires_at__lte=now)
-    return Q(pk__in=expired.values("task_instance_id"))
+    reports = Entry.objects.filter(key__literally=PROGRESS_KEY)
+    over = reports.filter(expires_hour__lt=hour)
+    just_now = reports.filter(expires_hour=hour, expires_at__lte=now)
+    owner = "task_instance_id"
+    return Q(pk__in=over.values(owner).union(just_now.values(owner), all=True))
 
 
 def _silent_since(now: datetime) -> datetime:

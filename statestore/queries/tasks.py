@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from django.db.models import Case, Count, F, Max, Min, Q, When, Window
-from django.db.models.functions import RowNumber
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, Subquery
 
 from statestore.access import Principal
 from statestore.errors import NotFoundError
 from statestore.models import Entry as EntryRow
-from statestore.models import TaskInstance
+from statestore.models import SecretFinding, TaskInstance
 from statestore.protocol import MAP_INDEX_NONE, PROGRESS_KEY, TaskScope
 from statestore.queries.entries import Entry
 from statestore.queries.patterns import reached
@@ -25,6 +25,7 @@ class TaskSummary:
     attempt: int
     state: TaskState
     progress: str | None  # JSON text of its progress entry
+    hidden: bool  # something in that looks like a secret
     key_count: int
     other_keys: list[str]  # the first few that are not progress
     last_write: datetime | None
@@ -54,7 +55,7 @@ class TaskDetail:
     """The page of entries that follows begins after this key; empty: there is none."""
 
 
-KEYS_SHOWN = 200
+KEYS_SHOWN = 100
 
 
 def task_detail(task_instance_id: int, principal: Principal, *, after_key: str = "") -> TaskDetail:
@@ -130,40 +131,40 @@ OTHER_KEYS_SHOWN = 3
 
 
 def summaries(rows: list[TaskInstance]) -> list[TaskSummary]:
-    """What Live and the search show of task instances, in one query."""
+    """What Live and the search show of task instances, in one query: of each a few look-ups, so that
+    one with very many keys costs little more than others."""
     if not rows:
         return []
-    now, each = datetime.now(UTC), F("task_instance_id")
-    entries = (
-        EntryRow.objects.filter(unexpired(now), task_instance__in=[row.pk for row in rows])
-        .annotate(
-            place=Window(RowNumber(), each, order_by="key"),
-            keys=Window(Count("pk"), each),
-            last=Window(Max("updated_at"), each),
-            progress=Case(When(key=PROGRESS_KEY, then="value")),
-        )
-        .filter(Q(place__lte=OTHER_KEYS_SHOWN + 1) | Q(key=PROGRESS_KEY))
-        .order_by("task_instance_id", "key")
-        .values_list("task_instance_id", "key", "keys", "last", "progress")
+    now = datetime.now(UTC)
+    kept = EntryRow.objects.filter(unexpired(now), task_instance=OuterRef("pk"))
+    together: Any = kept.order_by().values("task_instance")
+    progress, others = kept.filter(key=PROGRESS_KEY), kept.exclude(key=PROGRESS_KEY).order_by("key")
+    secret = SecretFinding.objects.filter(
+        of_asset=False, owner_id=OuterRef("pk"), key=PROGRESS_KEY, dismissed_at=None
     )
-    found: dict[int, list[tuple[str, int, datetime, str | None]]] = {}
-    for pk, *entry in entries:
-        found.setdefault(pk, []).append(tuple(entry))
-    return [_summary(row, found.get(row.pk, []), now) for row in rows]
+    found = TaskInstance.objects.filter(pk__in=[row.pk for row in rows]).values_list(
+        "pk",
+        Subquery(together.annotate(keys=Count("pk")).values("keys")),
+        Subquery(together.annotate(last=Max("updated_at")).values("last")),
+        Subquery(progress.values("value")[:1]),
+        Exists(secret),
+        *(Subquery(others.values("key")[n : n + 1]) for n in range(OTHER_KEYS_SHOWN)),
+    )
+    figures = {pk: values for pk, *values in found}
+    nothing = [None] * (4 + OTHER_KEYS_SHOWN)
+    return [_summary(row, figures.get(row.pk, nothing), now) for row in rows]
 
 
-def _summary(
-    row: TaskInstance, entries: list[tuple[str, int, datetime, str | None]], now: datetime
-) -> TaskSummary:
-    _, count, last_write, _ = entries[0] if entries else ("", 0, None, None)
-    progress = next((progress for key, _, _, progress in entries if key == PROGRESS_KEY), None)
+def _summary(row: TaskInstance, figures: list[Any], now: datetime) -> TaskSummary:
+    count, last_write, progress, hidden, *others = figures
     return TaskSummary(
         id=row.pk,
         scope=row.scope,
         attempt=row.attempt,
         state=state_of(row, progress, now),
         progress=progress,
-        key_count=count,
-        other_keys=[key for key, *_ in entries if key != PROGRESS_KEY][:OTHER_KEYS_SHOWN],
+        hidden=bool(hidden),
+        key_count=count or 0,
+        other_keys=[key for key in others if key is not None],
         last_write=last_write,
     )

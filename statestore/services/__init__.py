@@ -16,7 +16,13 @@ from statestore.services.entries import (
     entry_patch,
     entry_set,
 )
-from statestore.services.history import entry_restore, sweep_samples, sweep_versions
+from statestore.services.history import (
+    entry_edit,
+    entry_extend,
+    entry_restore,
+    sweep_samples,
+    sweep_versions,
+)
 from statestore.services.incidents import find_incidents
 from statestore.services.runs import run_clear
 from statestore.services.secrets import scan_secrets, secret_dismiss, secret_reveal
@@ -54,6 +60,8 @@ __all__ = [
     "delivery_send_again",
     "entries_clear",
     "entry_delete",
+    "entry_edit",
+    "entry_extend",
     "entry_increment",
     "entry_merge",
     "entry_patch",

@@ -25,7 +25,9 @@ class Action(StrEnum):
     CLEARED = "cleared"
     CLEARED_ALL_MAP_INDICES = "cleared_all_map_indices"
     CLEARED_RUN = "cleared_run"
+    EDITED = "edited"
     RESTORED = "restored"
+    EXTENDED = "extended"
     REVEALED = "revealed"
     NOT_A_SECRET = "not_a_secret"  # noqa: S105 - a word
     TOKEN_CREATED = "token_created"  # noqa: S105

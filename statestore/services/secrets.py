@@ -151,7 +151,7 @@ def secret_reveal(*, scope: Scope, key: str, writer: Writer) -> str:
     Raises:
         NotFoundError: the entry is gone.
     """
-    value = _entries(scope).filter(key=key).values_list("value", flat=True).first()
+    value = next(iter(_entries(scope).filter(key=key).values_list("value", flat=True)), None)
     if value is None:
         raise NotFoundError(f"There is no key {key!r} in {scope}.")
     _record(Action.REVEALED, scope, key, writer, "")

@@ -44,6 +44,12 @@ def listed(client: Client, query: str) -> list[str]:
     [
         ("q=ingest", ["late", "last_page"]),
         ("q=job", ["job_id"]),
+        ("q=last+sales", ["last_page"]),
+        ("q=sales+job", []),
+        ("q=hr+run-2+job", ["job_id"]),
+        ("q=gest", []),
+        ("dag=sales&run=run-2", []),
+        ("o=1", ["job_id", "late", "last_page"]),
         ("expired=yes", ["late"]),
         ("expired=no", ["job_id", "last_page"]),
         ("expiry=never", ["job_id"]),
@@ -144,3 +150,16 @@ def test_the_list_costs_few_queries(clearing: Client, django_assert_max_num_quer
         put("a", 1, SCOPE.at(number))
     with django_assert_max_num_queries(8):
         clearing.get(LIST)
+
+
+def test_a_list_counts_no_further_than_anybody_reads(
+    clearing: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("statestore.admin_lists.COUNTED", 60)
+    for number in range(60):
+        put("a", 1, SCOPE.at(number))
+    assert "60 entries" in clearing.get(LIST).content.decode()
+    put("a", 1, SCOPE.at(60))
+    html = clearing.get(LIST).content.decode()
+    assert "more than 60 entries" in html
+    assert clearing.get(f"{LIST}?p=3").status_code == 302

@@ -2,6 +2,7 @@
 
 import pytest
 
+from statestore.models import AuditEntry
 from tests.api.conftest import Api, problem
 
 
@@ -57,3 +58,24 @@ def test_the_attempt_number_outlives_it(api: Api) -> None:
     api.put("key", 1)
     api.collection("DELETE")
     assert api.start_attempt() == 2
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("the source was wrong", "the source was wrong"),
+        ("Quelle kaputt: %C3%BC%20%E2%82%AC", "Quelle kaputt: ü €"),
+        ("ü €".encode().decode("latin-1"), "ü €"),
+        ("", ""),
+    ],
+)
+def test_the_reason_is_in_the_audit(mapped: Api, sent: str, kept: str) -> None:
+    assert mapped.collection("DELETE", Statestore_Reason=sent).status_code == 204
+    assert AuditEntry.objects.get(action="cleared").reason == kept
+
+
+@pytest.mark.parametrize("reason", ["x" * 501, "%00"])
+def test_a_reason_that_cannot_be_kept_is_422(mapped: Api, reason: str) -> None:
+    found = problem(mapped.collection("DELETE", Statestore_Reason=reason))
+    assert found["loc"] == ["header", "Statestore-Reason"]
+    assert counts(mapped) == [2, 2, 2]

@@ -53,7 +53,7 @@ def _measure(answers: int) -> None:
         urlpatterns = (path("bare/", lambda request: HttpResponse(status=204)), *urls.urlpatterns)
 
     with override_settings(ROOT_URLCONF=Routes, ALLOWED_HOSTS=["*"]):
-        ask = _asker(client.cookies.output(header="", sep=";").strip())
+        ask = asker(client.cookies.output(header="", sep=";").strip())
         html = client.get(page).content.decode()
         cursor = html.partition('data-cursor="')[2].partition('"')[0]
         polled, queries = _polls(ask, f"/fragments{page}?cursor={cursor}", answers)
@@ -63,7 +63,7 @@ def _measure(answers: int) -> None:
     print(f"ratio            {polled / bare:7.2f}")  # noqa: T201
 
 
-def _asker(cookies: str) -> Answer:
+def asker(cookies: str) -> Answer:
     """A function that sends a request through the whole of Django, as a web server does."""
     from django.core.handlers.wsgi import WSGIHandler
 

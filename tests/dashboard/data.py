@@ -6,14 +6,14 @@ from typing import Any
 
 from statestore import services
 from statestore.models import Entry, TaskInstance
-from statestore.protocol import TaskScope
+from statestore.protocol import Scope, TaskScope
 from statestore.services import Expiry, Writer
 
 SCOPE = TaskScope("sales", "run-1", "ingest")
 EVIL = '"><script>alert(1)</script>'
 
 
-def put(key: str, value: Any, scope: TaskScope = SCOPE, expiry: Expiry = None) -> None:
+def put(key: str, value: Any, scope: Scope = SCOPE, expiry: Expiry = None) -> None:
     """Write a key as a worker does."""
     services.entry_set(
         scope=scope,

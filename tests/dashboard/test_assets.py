@@ -2,7 +2,6 @@
 
 from django.contrib.auth.models import Permission, User
 from django.test import Client
-from pytest_django import DjangoAssertNumQueries
 
 from dashboard.watch import watcher
 from statestore import services
@@ -68,15 +67,6 @@ def test_only_who_may_clear_clears_an_asset_or_a_key(viewing: Client, viewer: Us
         ("cleared_key", "orders", "rows", ""),
         ("cleared", "orders", "", "renamed"),
     ]
-
-
-def test_assets_cost_few_queries(
-    viewing: Client, django_assert_max_num_queries: DjangoAssertNumQueries
-) -> None:
-    numbers = [asset(f"asset-{number}", watermark="1", more="2") for number in range(8)]
-    for path in ("/assets/", f"/assets/{numbers[0]}/"):
-        with django_assert_max_num_queries(12):
-            viewing.get(path)
 
 
 def test_markup_in_names_of_assets_is_text(viewing: Client) -> None:

@@ -5,7 +5,8 @@ from django.contrib.auth.models import Permission, User
 from playwright.sync_api import Page, expect
 
 from statestore import services
-from statestore.protocol import TaskScope
+from statestore.models import Asset
+from statestore.protocol import AssetScope, TaskScope
 from statestore.services import Writer
 from tests.dashboard.data import EVIL, SCOPE, id_of, put
 from tests.dashboard.test_browser_access import PICTURES, SIZES, Theme, violations
@@ -21,9 +22,11 @@ def _history(transactional_db: None, viewer: User) -> None:
         put("job_id", "application_42", scope)
         services.entry_delete(scope=scope, key="job_id", writer=Writer("user vera", reason=reason))
 
+    asset, _ = services.asset_register(name=EVIL, uri="s3://lake/" + "o" * 200)
     for rows in (1, 2, 5):
         config = {"rows": rows, "note": EVIL, "list": list(range(rows)), "long": "x" * 200}
         put("config", config)
+        put("config", config, AssetScope(asset.id))
     put("settings", {"db": {"password": "correct horse battery", "url": "https://u:pw1234@host/"}})
     services.scan_secrets()
 
@@ -32,6 +35,7 @@ PATHS = {
     "audit": "/audit/",
     "audit-empty": "/audit/?who=nobody-of-that-name",
     "key": "",
+    "asset-key": "",
     "secrets": "/secrets/",
 }
 
@@ -43,7 +47,9 @@ def test_everyone_can_use_the_page(page: Page, name: str, theme: Theme, size: st
     width, height = SIZES[size]
     page.set_viewport_size({"width": width, "height": height})
     page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-    page.goto(PATHS[name] or f"/t/{id_of()}/k/?key=config")
+    of_asset = Asset.objects.values_list("pk", flat=True)[0]
+    key = f"/assets/{of_asset}" if name == "asset-key" else f"/t/{id_of()}"
+    page.goto(PATHS[name] or f"{key}/k/?key=config")
     expect(page.get_by_label("Storage notice")).to_contain_text("Values are stored unencrypted")
     PICTURES.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=PICTURES / f"{name}-{size}-{theme}.png", full_page=True)
@@ -96,3 +102,23 @@ def test_a_secret_is_hidden_revealed_and_cleared(page: Page) -> None:
     expect(page.get_by_role("status").first).to_contain_text("settings is cleared")
     expect(page.get_by_text("Nothing found")).to_be_visible()
     expect(page.locator(".secret-pill")).to_have_count(0)
+
+
+def test_the_retention_is_extended_from_the_page(page: Page) -> None:
+    page.goto(f"/t/{id_of()}/k/?key=config")
+    page.get_by_label("Keep it from now for").select_option("90 days")
+    page.get_by_role("button", name="Extend the retention").click()
+    expect(page.get_by_role("status").first).to_contain_text("The key is kept until")
+    expect(page.locator(".defs")).to_contain_text("in 90 days")
+
+
+def test_a_value_is_changed_from_its_page(page: Page) -> None:
+    page.goto(f"/t/{id_of()}/k/?key=config")
+    page.get_by_text("Change the value").first.click()
+    page.get_by_label("New value, in JSON").fill('{"rows": 9}')
+    page.get_by_label("Why is it changed?").fill("load nine again")
+    page.screenshot(path=PICTURES / "key-edit.png", full_page=True)
+    assert violations(page) == []
+    page.get_by_role("button", name="Change the value").click()
+    expect(page.get_by_role("status").first).to_contain_text("The value is changed, in version 4")
+    expect(page.locator("#v4")).to_contain_text("by user vera")

@@ -11,6 +11,7 @@ from dashboard.history import Line, curve_of, difference
 from statestore.models import AuditEntry, Entry, GroupReach, ProgressSample
 from statestore.queries import Version
 from tests.dashboard.data import EVIL, SCOPE, id_of, put
+from tests.storage import expire
 
 
 def path(key: str, rest: str = "") -> str:
@@ -76,6 +77,80 @@ def test_a_key_is_cleared_with_a_reason(viewing: Client, viewer: User) -> None:
     assert not Entry.objects.exists()
     assert AuditEntry.objects.get(action="cleared_key").reason == "it blocks the retry"
     assert viewing.get(path("k")).status_code == 404
+
+
+def test_a_value_is_changed_in_the_version_that_was_seen(viewing: Client, viewer: User) -> None:
+    put("k", {"page": 7}, expiry=timedelta(days=2))
+    before = Entry.objects.get()
+    form = {"key": "k", "version": 1, "value": '{"page": 3}', "reason": "load them again"}
+    assert "Change the value" not in viewing.get(path("k")).content.decode()
+    assert viewing.post(path("k", "edit/"), form).status_code == 403
+    may(viewer, "change_entry")
+    assert "Change the value" in viewing.get(path("k")).content.decode()
+    assert viewing.post(path("k", "edit/"), form)["Location"] == path("k")
+    after = Entry.objects.get()
+    assert (after.value, after.version, after.writer) == ('{"page": 3}', 2, "user vera")
+    assert after.expires_at == before.expires_at
+    entry = AuditEntry.objects.get(action="edited")
+    assert (entry.who, entry.reason) == ("user vera", "load them again")
+    assert entry.detail == "version 1, as version 2"
+
+    answer = viewing.post(path("k", "edit/"), {**form, "value": '{"page": 1}'})
+    assert answer.status_code == 422
+    assert "it was written meanwhile" in answer.content.decode()
+    assert "{&quot;page&quot;: 1}</textarea>" in answer.content.decode()
+    assert Entry.objects.get().version == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["", "null", "{", '{"a": 1, "a": 2}', "NaN", '"' + "x" * 70_000 + '"', "1 2", "[" * 600]
+)
+def test_what_is_no_value_is_told_and_kept_in_the_form(
+    viewing: Client, viewer: User, text: str
+) -> None:
+    put("k", 1)
+    may(viewer, "change_entry")
+    answer = viewing.post(path("k", "edit/"), {"key": "k", "version": 1, "value": text})
+    assert answer.status_code == 422
+    assert "Nothing was changed" in answer.content.decode()
+    assert Entry.objects.get().version == 1
+
+
+def test_the_retention_is_extended_and_never_shortened(viewing: Client, viewer: User) -> None:
+    put("k", 1, expiry=timedelta(days=2))
+    before = Entry.objects.get()
+    form = {"key": "k", "retention": "7", "reason": "the vendor is slow"}
+    assert "Extend the retention" not in viewing.get(path("k")).content.decode()
+    assert viewing.post(path("k", "extend/"), form).status_code == 403
+    may(viewer, "change_entry")
+    assert "Extend the retention" in viewing.get(path("k")).content.decode()
+    assert viewing.post(path("k", "extend/"), form)["Location"] == path("k")
+    after = Entry.objects.get()
+    assert after.expires_at is not None
+    assert timedelta(days=6.9) < after.expires_at - datetime.now(UTC) <= timedelta(days=7)
+    assert after.expires_hour == int(after.expires_at.timestamp() // 3600)
+    assert (after.value, after.version) == (before.value, before.version)
+    entry = AuditEntry.objects.get(action="extended")
+    assert (entry.who, entry.key, entry.reason) == ("user vera", "k", "the vendor is slow")
+
+    viewing.post(path("k", "extend/"), {**form, "retention": "1"})
+    assert Entry.objects.get().expires_at == after.expires_at
+    viewing.post(path("k", "extend/"), {**form, "retention": "never"})
+    assert (Entry.objects.get().expires_at, Entry.objects.get().expires_hour) == (None, None)
+    viewing.post(path("k", "extend/"), {**form, "retention": "90"})
+    assert Entry.objects.get().expires_at is None
+    assert AuditEntry.objects.filter(action="extended").count() == 2
+    assert "Extend the retention" not in viewing.get(path("k")).content.decode()
+
+
+def test_only_what_is_there_is_extended(viewing: Client, viewer: User) -> None:
+    put("k", 1)
+    may(viewer, "change_entry")
+    for form in ({"key": "k", "retention": "8"}, {"key": "k"}, {"key": "x", "retention": "7"}):
+        assert viewing.post(path("k", "extend/"), form).status_code == 404
+    expire(SCOPE, "k")
+    assert viewing.post(path("k", "extend/"), {"key": "k", "retention": "7"}).status_code == 404
+    assert viewing.get(path("k", "extend/")).status_code == 405
 
 
 def test_rights_over_other_dags_do_not_reach_it(viewing: Client, viewer: User) -> None:

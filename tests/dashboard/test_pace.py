@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dashboard.pace import Pace, chart_of, pace_of
-from statestore.queries import Sample
+from dashboard.pace import Pace, chart_of, pace_of, pace_of_indices
+from statestore.queries import Finished, Sample
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
@@ -97,3 +97,27 @@ def test_a_long_chart_is_thinned() -> None:
     assert chart.lines[0].count(",") <= 301
     assert chart.projection == ""
     assert chart_of(samples[:2], Pace("", "", None)) is None
+
+
+def done(count: int, first: float, last: float) -> Finished:
+    return Finished(count, NOW - timedelta(seconds=first), NOW - timedelta(seconds=last))
+
+
+def test_map_indices_have_a_rate_and_an_eta() -> None:
+    found = pace_of_indices(done(11, 110, 10), left=6, now=NOW)
+    assert found.rate == "6 indices/min"
+    assert found.eta == NOW + timedelta(seconds=50)
+
+
+@pytest.mark.parametrize(
+    "finished",
+    [None, done(2, 100, 0), done(9, 8, 0)],
+    ids=["none done", "two done", "less than 10 s"],
+)
+def test_few_map_indices_have_no_rate(finished: Finished | None) -> None:
+    assert pace_of_indices(finished, left=6, now=NOW) == Pace("", "", None)
+
+
+def test_map_indices_have_no_eta_when_none_is_left_or_they_are_silent() -> None:
+    assert pace_of_indices(done(11, 110, 10), left=0, now=NOW).eta is None
+    assert pace_of_indices(done(11, 200, 100), left=6, now=NOW) == Pace("6 indices/min", "", None)

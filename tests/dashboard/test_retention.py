@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
-from pytest_django import DjangoAssertNumQueries
 
 from dashboard.watch import watcher
 from statestore import services
@@ -73,11 +72,3 @@ def test_only_an_administrator_sweeps_by_hand(viewing: Client, viewer: User) -> 
     assert not Entry.objects.filter(key="gone").exists()
     entry = AuditEntry.objects.get(action="swept")
     assert (entry.who, entry.detail) == ("user vera", "1 expired entries")
-
-
-@pytest.mark.usefixtures("_keys")
-def test_retention_costs_few_queries(
-    viewing: Client, django_assert_max_num_queries: DjangoAssertNumQueries
-) -> None:
-    with django_assert_max_num_queries(12):
-        viewing.get("/retention/")

@@ -3,7 +3,6 @@
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
-from pytest_django import DjangoAssertNumQueries
 
 from statestore.models import AuditEntry, Entry
 from statestore.protocol import NEVER_EXPIRE, TaskScope
@@ -79,16 +78,6 @@ def test_only_who_may_clear_clears_a_run_and_types_its_name(viewing: Client, vie
     assert (entry.who, entry.reason) == ("user vera", "the source was wrong")
     assert [entry.task_instance.run_id for entry in Entry.objects.all()] == ["run-2"]
     assert "Cleared 2 keys" in viewing.get(page).content.decode()
-
-
-def test_runs_cost_few_queries(
-    viewing: Client, django_assert_max_num_queries: DjangoAssertNumQueries
-) -> None:
-    for number in range(8):
-        put("progress", 1, TaskScope("d", f"r{number}", "t", number))
-    for path in ("/runs/", f"/runs/{id_of(TaskScope('d', 'r1', 't', 1))}/"):
-        with django_assert_max_num_queries(14):
-            viewing.get(path)
 
 
 def test_markup_in_the_names_of_runs_is_text(viewing: Client) -> None:

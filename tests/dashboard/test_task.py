@@ -8,7 +8,6 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
-from pytest_django import DjangoAssertNumQueries
 
 from dashboard.snippets import curl_read, shell_read
 from statestore import services
@@ -133,13 +132,13 @@ def test_a_submission_of_another_form_is_a_key_like_others(viewing: Client) -> N
 
 
 def test_many_keys_come_in_pages(viewing: Client) -> None:
-    operations = [f"key-{number:03}" for number in range(205)]
+    operations = [f"key-{number:03}" for number in range(105)]
     for key in operations:
         put(key, 1)
     first = viewing.get(f"/t/{id_of()}/").context["page"]
     second = viewing.get(f"/t/{id_of()}/?after_key={first.detail.next_key}").context["page"]
     assert [item.entry.key for item in (*first.entries, *second.entries)] == operations
-    assert (len(first.entries), second.detail.next_key) == (200, "")
+    assert (len(first.entries), second.detail.next_key) == (100, "")
 
 
 def test_the_orchestrator_is_linked_where_it_is_set(
@@ -152,15 +151,6 @@ def test_the_orchestrator_is_linked_where_it_is_set(
     template = "https://host/{dag_id}/{task_id}?i={map_index}"
     monkeypatch.setattr(settings, "STATESTORE_TASK_URL", template)
     assert 'href="https://host/a%2Fb/t%22x?i=3"' in viewing.get(path).content.decode()
-
-
-def test_a_task_costs_few_queries(
-    viewing: Client, django_assert_max_num_queries: DjangoAssertNumQueries
-) -> None:
-    for index in range(5):
-        put("progress", 1, TaskScope("d", "r", "part", index))
-    with django_assert_max_num_queries(14):
-        viewing.get(f"/t/{id_of(TaskScope('d', 'r', 'part', 2))}/")
 
 
 def test_the_shell_command_survives_any_name() -> None:

@@ -27,7 +27,7 @@ _TASK_ENTRIES: Final = {
         "clear_task_entries",
         "Clear all keys of a task instance",
         (204, None),
-        "map_index all_map_indices attempt write",
+        "map_index all_map_indices attempt write reason",
         (403, 409, 422),
         description="The number of its newest attempt stays.",
     ),
@@ -68,7 +68,7 @@ _TASK_ENTRIES: Final = {
         "delete_task_entry",
         "Delete a key, if it is there",
         (204, None),
-        f"map_index {_FENCED} write",
+        f"map_index {_FENCED} write reason",
         (403, 409, 412, 422),
     ),
     f"POST {TASK}{_ONE}/increment": Operation(
@@ -131,7 +131,7 @@ _ASSETS: Final = {
         "clear_asset_entries",
         "Clear all keys of an asset",
         (204, None),
-        "write",
+        "write reason",
         (403, 404, 422),
     ),
     f"GET {ASSET}{_ONE}": Operation(
@@ -158,7 +158,7 @@ _ASSETS: Final = {
         "delete_asset_entry",
         "Delete a key, if it is there",
         (204, None),
-        "if_match if_none_match write",
+        "if_match if_none_match write reason",
         (403, 404, 412, 422),
     ),
     f"POST {ASSET}{_ONE}/increment": Operation(

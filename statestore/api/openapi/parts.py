@@ -17,8 +17,10 @@ from statestore.protocol import (
     ASSET_ID_MAX,
     ATTEMPT_HEADER,
     ATTEMPT_MAX,
+    AUDIT_REASON_MAX,
     DEADLINE_HEADER,
     ID_MAX,
+    REASON_HEADER,
     WRITE_HEADER,
 )
 from statestore.queries import ASSET_ORDERS, WORDS_MAX, TaskState
@@ -102,6 +104,12 @@ PARAMETERS: Final[dict[str, Schema]] = {
         ATTEMPT_HEADER,
         number(1, ATTEMPT_MAX),
         "Which attempt writes; refused once a newer one has started.",
+    ),
+    "reason": _header(
+        REASON_HEADER,
+        {"type": "string", "maxLength": AUDIT_REASON_MAX, "examples": ["the source was wrong"]},
+        "Why, for the audit: UTF-8, in which any character may be percent-encoded. What tokens do to"
+        " single keys is not in the audit.",
     ),
     "write": _header(
         WRITE_HEADER,
