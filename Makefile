@@ -1,10 +1,12 @@
 # make run     start Statestore here: web, worker, beat, a demo (PORT=8000)
 # make test    everything that a change must pass, on PostgreSQL and SQLite (ARGS="-k sweep")
 # make test-airflow   with a real Airflow 3.3 and 2.10, which are installed once, below ~/.cache
+# make engines        install the external systems that tests run: apt (as root), and ~/.cache
+# make test-engines   every job class on its real system (ARGS="-k slurm")
 # make check   the part without tests: ruff, mypy, import-linter, migrations, settings
 # make format  rewrite the code as ruff likes it
 # make lock    renew requirements/*.txt from pyproject.toml
-.PHONY: run test test-airflow check format lock install-dev install-server
+.PHONY: run test test-airflow engines test-engines check format lock install-dev install-server
 
 PYTHON_IN_VENV := .venv/bin/python
 
@@ -16,6 +18,12 @@ test: check
 
 test-airflow: install-dev
 	@$(PYTHON_IN_VENV) -m pytest --airflow -n 2 --dist loadfile tests/integrations $(ARGS)
+
+engines: install-dev
+	@$(PYTHON_IN_VENV) -m tests.engines
+
+test-engines: install-dev
+	@$(PYTHON_IN_VENV) -m pytest --engines -n 1 tests $(ARGS)
 
 # Settings that a deployment has, for the checks that only one can pass.
 DEPLOYED := STATESTORE_HTTPS=true STATESTORE_VAR_DIR=.venv/var DATABASE_URL= \
@@ -44,6 +52,7 @@ lock: install-dev
 	$(LOCK) $(LOCK_ARGS) --extra server --group test --group lint -c requirements/server.txt -o requirements/dev.txt
 	echo "apache-airflow==3.3.2" | $(LOCK) $(LOCK_ARGS) - -o requirements/airflow-3.3.txt
 	echo "apache-airflow==2.10.5" | $(COMPILE) --python-platform linux $(LOCK_ARGS) - -o requirements/airflow-2.10.txt
+	echo "pyspark==4.3.0" | $(COMPILE) $(LOCK_ARGS) - -o requirements/engines-spark.txt
 
 install-dev:
 	@sh requirements/install.sh dev

@@ -27,6 +27,7 @@ from statestore.sdk.errors import (
 )
 from statestore.sdk.resumable import ResumableJobMixin, later
 from statestore.sdk.steps import Pause, Step, Steps, adrive, drive
+from statestore.sdk.submissions import Submissions
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +81,9 @@ class PollingJob(ResumableJobMixin):
     """The statuses of a job that is still going to end."""
     succeeded: ClassVar[frozenset[str]] = frozenset()
     """The statuses of a job that has done its work."""
+    held: ClassVar[frozenset[str]] = frozenset()
+    """The statuses of a job that waits for `release_job`, where its system can hold one back until its id
+    is stored: then no job runs that nobody knows."""
 
     deadline: timedelta | None = None
     """How long after its reservation the job may run, over all attempts; None: as long as it takes."""
@@ -94,6 +98,10 @@ class PollingJob(ResumableJobMixin):
             raise TypeError(f"{type(self).__name__}() has no argument {name!r}")
         vars(self).update(options)
 
+    def release_job(self, external_id: Any, context: Context) -> None:
+        """Let a held job run; once more does no harm."""
+        raise NotImplementedError
+
     # --- three ways to run it ---
 
     def execute_deferred(self, context: Context) -> Any:
@@ -101,9 +109,11 @@ class PollingJob(ResumableJobMixin):
 
         Raises:
             JobActiveError: the job has not ended: execute again after `poll_interval`.
+            JobFailedError: it has ended without success since the last look. A retry submits afresh.
         """
         with telemetry.execution(self):
-            return drive(self._execute(context, poll="look_once"), pause=later)
+            steps = self._execute(context, poll="look_once", deferred=True)
+            return drive(steps, pause=later)
 
     def look_once(self, external_id: Any, context: Context) -> None:
         """As `poll_until_complete`, but an active job raises `JobActiveError`."""
@@ -151,6 +161,8 @@ class PollingJob(ResumableJobMixin):
             left = self._seconds_left(context)
             if left <= 0:
                 yield from self._stop(external_id, status, context)
+            if status in self.held:
+                yield from self._patiently("release_job", external_id, context)
             yield Pause(min(self.poll_interval, left), f"Job {external_id!r} is {str(status)!r}.")
         self._ended(external_id, status)
 
@@ -222,6 +234,15 @@ class PollingJob(ResumableJobMixin):
                 raise unanswered from None
             if found is not None:
                 return found
+
+    def _overtaken(
+        self, external_id: Any, submissions: Submissions, context: Context
+    ) -> Steps[None]:
+        """A held job that another attempt's job has taken the place of is not needed."""
+        if self.held:
+            stored = yield from submissions.read()
+            if stored is not None and stored != external_id:
+                yield from self._patiently("cancel_job", external_id, context)
 
 
 class _Outage:

@@ -7,7 +7,12 @@ from typing import Any, Final
 
 from statestore.sdk import telemetry
 from statestore.sdk.accessors import TaskStore
-from statestore.sdk.errors import JobFailedError, UnknownSubmissionError
+from statestore.sdk.errors import (
+    ConcurrentSubmissionError,
+    JobFailedError,
+    StaleAttemptError,
+    UnknownSubmissionError,
+)
 from statestore.sdk.records import SubmissionState
 from statestore.sdk.steps import Pause, Step, Steps
 from statestore.sdk.submissions import Submissions, first_submission
@@ -90,7 +95,9 @@ class ResumableJob:
 
     # --- what is decided ---
 
-    def _execute(self, context: Context, poll: str = "poll_until_complete") -> Steps[Any]:
+    def _execute(
+        self, context: Context, *, poll: str = "poll_until_complete", deferred: bool = False
+    ) -> Steps[Any]:
         store = _durable_store(context) if self.durable else None
         if store is None:
             context["submission"] = first_submission()
@@ -109,6 +116,10 @@ class ResumableJob:
                 self._event(ALREADY_SUCCEEDED, external_id, context)
                 yield from submissions.finish(external_id, succeeded=True)
                 return (yield Step(self, "get_job_result", (external_id, context)))
+            if deferred and submissions.is_running(external_id):
+                # It has ended since the last look, and nobody was told: that is no retry's business.
+                yield from submissions.finish(external_id, succeeded=False)
+                self._ended(external_id, status)
             self._event(TERMINAL_RESUBMIT, external_id, context)
             yield from submissions.reserve_next(replaces=external_id)
         external_id = yield from self._submit(submissions, context)
@@ -152,7 +163,11 @@ class ResumableJob:
         context["submission"] = submissions.submission
         external_id = yield from self._send(context)
         self._event(FRESH_SUBMIT, external_id, context)
-        yield from submissions.submitted(external_id)
+        try:
+            yield from submissions.submitted(external_id)
+        except (StaleAttemptError, ConcurrentSubmissionError):
+            yield from self._overtaken(external_id, submissions, context)
+            raise
         context["submission"] = submissions.submission
         return external_id
 
@@ -200,6 +215,12 @@ class ResumableJob:
 
     def _send(self, context: Context) -> Steps[Any]:
         return (yield Step(self, "submit_job", (context,)))
+
+    def _overtaken(
+        self, external_id: Any, submissions: Submissions, context: Context
+    ) -> Steps[None]:
+        """Another attempt went on while this one submitted."""
+        yield from ()
 
     def _find(self, token: str, context: Context) -> Steps[Any]:
         return (yield Step(self, "find_job", (token, context)))

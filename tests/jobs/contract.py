@@ -44,6 +44,10 @@ class Rig(ABC):
     def running(self) -> list[str]:
         """Those of them that have not ended."""
 
+    def ran(self) -> list[str]:
+        """Those that may have done work; others were held back, and cancelled."""
+        return self.submissions()
+
     unknown_id: Any
     """A well-formed id that the system has never given."""
     unknown_is_lost: bool = True
@@ -59,13 +63,17 @@ class Rig(ABC):
         """Let the jobs to come wait again."""
         (self.folder / "end").unlink()
 
-    def restart(self) -> None:
-        """Stop the system hard, and start it again."""
-        raise NotImplementedError
 
+class EngineRig(Rig):
+    """One whose system is a server."""
+
+    @abstractmethod
+    def restart(self) -> None:
+        """Stop the system, and start it again."""
+
+    @abstractmethod
     def away(self) -> AbstractContextManager[None]:
         """Nobody can reach the system meanwhile; its jobs go on."""
-        raise NotImplementedError
 
 
 @pytest.mark.slow
@@ -124,7 +132,9 @@ class JobContract:
         assert task.events == ["fresh_submit", *["already_succeeded"] * 3]
 
     def test_after_an_unstored_success_the_system_is_asked(self, rig: Rig, task: Attempts) -> None:
-        task.run_killed(rig.job(), "after get_job_status")
+        attempt = task.start(rig.job())
+        task.has_come_to("after get_job_status", 3)
+        attempt.sigkill()
         rig.end()
         until(lambda: not rig.running())
         assert task.run(rig.job()).error is None
@@ -142,7 +152,8 @@ class JobContract:
         assert task.run(rig.job(), mode).error is None
         assert len(set(rig.submissions())) == len(rig.submissions()) == 2
         assert task.keys()[RECORD]["generation"] == 2
-        assert task.events == ["fresh_submit", "terminal_resubmit", "fresh_submit"]
+        decided = [event for event in task.events if event != "reconnect"]
+        assert decided == ["fresh_submit", "terminal_resubmit", "fresh_submit"]
 
     def test_killed_anywhere_it_is_submitted_once(self, rig: Rig, task: Attempts) -> None:
         """One attempt after the other is killed, a step later each time."""
@@ -183,7 +194,7 @@ class JobContract:
         assert {outcome.error for outcome in outcomes} <= {
             None, "StaleAttemptError", "ConcurrentSubmissionError",
         }  # fmt: skip
-        assert len(rig.submissions()) == 1
+        assert len(rig.ran()) == 1
 
     def test_a_killed_task_s_job_is_cancelled(self, rig: Rig, task: Attempts) -> None:
         task.run_killed(rig.job(), "after get_job_status")
@@ -234,7 +245,7 @@ class JobContract:
 class EngineContract(JobContract):
     """What is promised beside that where the system is a server, which may be away."""
 
-    def test_a_job_survives_a_restart_of_its_system(self, rig: Rig, task: Attempts) -> None:
+    def test_a_job_survives_a_restart_of_its_system(self, rig: EngineRig, task: Attempts) -> None:
         task.run_killed(rig.job(), "after get_job_status")
         jobs = rig.submissions()
         rig.restart()
@@ -245,18 +256,27 @@ class EngineContract(JobContract):
         assert rig.submissions() == jobs
 
     @pytest.mark.parametrize("mode", MODES)
-    def test_an_unreachable_system_is_polled_on(self, rig: Rig, task: Attempts, mode: str) -> None:
+    def test_an_unreachable_system_is_polled_on(
+        self, rig: EngineRig, task: Attempts, mode: str
+    ) -> None:
         attempt = task.start(rig.job(), mode)
-        task.has_come_to("after get_job_status")
+        task.has_come_to("after get_job_status", 3)
         with rig.away():
             looks = task.steps.count("before get_job_status")
-            task.has_come_to("before get_job_status", looks + 3)
-            assert attempt.process.exitcode is None
+            until(
+                lambda: (
+                    task.steps.count("before get_job_status") >= looks + 2
+                    or attempt.process.exitcode is not None
+                )
+            )
+            assert attempt.process.exitcode is None, attempt.outcome()
         rig.end()
         assert attempt.outcome().error is None
         assert len(rig.submissions()) == 1
 
-    def test_a_job_is_submitted_once_its_system_is_back(self, rig: Rig, task: Attempts) -> None:
+    def test_a_job_is_submitted_once_its_system_is_back(
+        self, rig: EngineRig, task: Attempts
+    ) -> None:
         with rig.away():
             attempt = task.start(rig.job())
             task.has_come_to("before submit_job")
@@ -266,10 +286,10 @@ class EngineContract(JobContract):
         assert len(rig.submissions()) == 1
 
     def test_without_patience_the_attempt_fails_and_the_id_stays(
-        self, rig: Rig, task: Attempts
+        self, rig: EngineRig, task: Attempts
     ) -> None:
         attempt = task.start(rig.job(patience=timedelta(seconds=0.5)), RESUMABLE)
-        task.has_come_to("after get_job_status")
+        task.has_come_to("after get_job_status", 3)
         with rig.away():
             assert attempt.outcome().error == "JobSystemUnreachableError"
         assert task.keys()[ID] is not None

@@ -145,6 +145,15 @@ def test_a_deferred_job_asks_an_absent_system_once(attempt: Attempt) -> None:
     assert job.calls[1:] == ["submit", "find", "find", "status", "status", "status"]
 
 
+def test_a_deferred_job_that_fails_between_two_looks_fails_the_task_once(attempt: Attempt) -> None:
+    with pytest.raises(JobActiveError):
+        Told("first", "RUNNING").execute_deferred(attempt())
+    with pytest.raises(JobFailedError):
+        Told("FAILED").execute_deferred(attempt())
+    retried = Told("FAILED", "second", "DONE")
+    assert retried.execute_deferred(attempt()) == "second"
+
+
 def test_what_blocks_runs_in_threads_and_twins_in_the_loop(
     server: Server, scope: TaskScope
 ) -> None:
