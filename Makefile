@@ -45,6 +45,7 @@ format: install-dev
 COMPILE := .venv-lock/bin/uv pip compile --quiet --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml
 LOCK := $(COMPILE) --universal
+ENGINE := $(filter-out pyproject.toml,$(COMPILE))
 
 lock: install-dev
 	@test -x .venv-lock/bin/uv || { $(PYTHON_IN_VENV) -m venv .venv-lock && .venv-lock/bin/python -m pip install --quiet uv; }
@@ -52,7 +53,9 @@ lock: install-dev
 	$(LOCK) $(LOCK_ARGS) --extra server --group test --group lint -c requirements/server.txt -o requirements/dev.txt
 	echo "apache-airflow==3.3.2" | $(LOCK) $(LOCK_ARGS) - -o requirements/airflow-3.3.txt
 	echo "apache-airflow==2.10.5" | $(COMPILE) --python-platform linux $(LOCK_ARGS) - -o requirements/airflow-2.10.txt
-	echo "pyspark==4.3.0" | $(COMPILE) $(LOCK_ARGS) - -o requirements/engines-spark.txt
+	echo "apache-flink-libraries==2.3.0" | $(ENGINE) $(LOCK_ARGS) - -o requirements/engines-flink.txt
+	echo "moto[batch,server]==5.2.5 boto3" | tr ' ' '\n' | $(ENGINE) $(LOCK_ARGS) - -o requirements/engines-moto.txt
+	echo "pyspark==4.3.0" | $(ENGINE) $(LOCK_ARGS) - -o requirements/engines-spark.txt
 
 install-dev:
 	@sh requirements/install.sh dev

@@ -18,6 +18,9 @@ from tests.jobs.contract import EngineContract, EngineRig
 from tests.missing import missing
 from tests.postgresql import REMEDY, Cluster, NoPostgreSQLError, postgresql
 
+Attempt = Callable[[], TaskContext]
+pytestmark = pytest.mark.slow  # which database the server has makes no difference
+
 SET_UP = """
 CREATE TABLE IF NOT EXISTS ends (test text PRIMARY KEY, exit_status int NOT NULL);
 CREATE TABLE IF NOT EXISTS done (test text, run bigint);
@@ -150,10 +153,6 @@ def rig(tmp_path: Path) -> Iterator[PostgresRig]:
 def reserved() -> dict[str, Any]:
     """A context whose submission is reserved."""
     return {"submission": Submission("ss-test-1", 1, SubmissionState.RESERVED)}
-
-
-Attempt = Callable[[], TaskContext]
-pytestmark = pytest.mark.slow  # which database the server has makes no difference
 
 
 def test_a_statement_is_run_once_and_tells_its_rows(rig: PostgresRig, attempt: Attempt) -> None:
