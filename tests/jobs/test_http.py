@@ -76,6 +76,8 @@ class KeyedRig(BoardRig):
 class TestSearchedHttpJob(EngineContract):
     """Found by a search."""
 
+    overtaken_may_submit = True
+
     @pytest.fixture
     def rig(self, jobs_server: BoardServer, tmp_path: Path) -> Rig:
         return SearchedRig(tmp_path, jobs_server)

@@ -1,0 +1,57 @@
+"""AWS, as moto plays it; see `moto_runner`."""
+
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.engines.daemons import Daemon
+from tests.engines.wheels import packages_of, python_of
+from tests.ports import free_port
+
+ACCOUNT = "123456789012"
+REGION = "eu-central-1"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/tests"
+
+
+class Moto:
+    """A server at `url`. boto3 comes from its environment too."""
+
+    def __init__(self, folder: Path) -> None:
+        packages = str(packages_of("moto"))
+        if packages not in sys.path:
+            sys.path.append(packages)  # attempts, which are processes of their own, inherit it
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        runner = Path(__file__).with_name("moto_runner.py")
+        command: list[str | Path] = [python_of("moto"), "-I", runner, str(port)]
+        self._daemon = Daemon(command, folder / "moto.log")
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self._daemon.start(self._answers)
+
+    def stop(self) -> None:
+        """Stop it; its state is gone."""
+        self._daemon.stop()
+
+    def away(self) -> AbstractContextManager[None]:
+        """It does not answer meanwhile."""
+        return self._daemon.paused()
+
+    def client(self, service: str) -> Any:
+        """A client of boto3."""
+        import boto3
+
+        return boto3.client(service, region_name=REGION, endpoint_url=self.url)
+
+    def _answers(self) -> bool:
+        try:
+            return (
+                httpx.get(f"{self.url}/moto-api/state-manager/get-transition", verify=False)
+                is not None
+            )
+        except httpx.TransportError:
+            return False
