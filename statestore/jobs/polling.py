@@ -153,12 +153,13 @@ class PollingJob(ResumableJobMixin):
 
     def _poll(self, external_id: Any, context: Context) -> Steps[None]:
         shown: Mapping[str, Any] | None = None
+        end = self._end(context)
         while True:
             status = yield from self._status(external_id, context)
             shown = yield from self._show(status, shown, context)
             if not self.is_job_active(status):
                 break
-            left = self._seconds_left(context)
+            left = (end - datetime.now(UTC)).total_seconds() if end else float("inf")
             if left <= 0:
                 yield from self._stop(external_id, status, context)
             if status in self.held:
@@ -184,12 +185,12 @@ class PollingJob(ResumableJobMixin):
                 logger.info("a progress was not written: %s", error)
         return progress
 
-    def _seconds_left(self, context: Context) -> float:
+    def _end(self, context: Context) -> datetime | None:
+        """When the deadline is: counted from the reservation, or from now where there was none."""
         if self.deadline is None:
-            return float("inf")
+            return None
         begin = getattr(context.get("submission"), "reserved_at", "")
-        since = datetime.fromisoformat(begin) if begin else datetime.now(UTC)
-        return (since + self.deadline - datetime.now(UTC)).total_seconds()
+        return (datetime.fromisoformat(begin) if begin else datetime.now(UTC)) + self.deadline
 
     def _stop(self, external_id: Any, status: Any, context: Context) -> Steps[None]:
         fate = "it goes on"

@@ -43,8 +43,8 @@ def install(engine: str) -> str:
         print(f"installing {engine} into {folder}", flush=True)  # noqa: T201 - of a command
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=120)
-        pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-deps"]
-        pinned = ["--require-hashes", "--requirement", _requirements(engine)]
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps"]
+        pinned = ["--require-hashes", "--requirement", str(_requirements(engine))]
         done = subprocess.run(
             [*pip, *pinned], capture_output=True, text=True, check=False, timeout=1800
         )
