@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final, Self, TypedDict, Unpack
 
+from statestore.jobs.asking import NotSentError
 from statestore.protocol import PROGRESS_KEY
 from statestore.sdk import telemetry
 from statestore.sdk.deciding import Context, store_in
@@ -232,7 +233,9 @@ class PollingJob(ResumableJobMixin):
             try:
                 found = yield from self._find(context["submission"].token, context)
             except NotImplementedError:
-                raise unanswered from None
+                if not isinstance(unanswered, NotSentError):
+                    raise unanswered from None
+                found = None
             if found is not None:
                 return found
 

@@ -12,10 +12,8 @@ from typing import Any, ClassVar
 import pytest
 
 from statestore.jobs.polling import PollingJob
-from statestore.protocol import TaskScope
 from statestore.sdk import Submission
 from tests.jobs.attempts import ASYNC, DEFERRED, MODES, RESUMABLE, Attempts, until
-from tests.server import Server
 
 ID, RECORD = "remote_job_id", "remote_job_id.submission"
 
@@ -78,7 +76,7 @@ class EngineRig(Rig):
 
 @pytest.mark.slow
 class JobContract:
-    """The contract. `server` has the state; `rig` is the system."""
+    """The contract. `task` is a new task, `rig` the system."""
 
     can_be_killed_at: ClassVar[list[str]] = [
         "before submit_job",
@@ -87,13 +85,6 @@ class JobContract:
         f"after PUT {ID}",
         "after get_job_status",
     ]
-
-    @pytest.fixture
-    def task(self, server: Server, scope: TaskScope, tmp_path: Path) -> Attempts:
-        """A task that no attempt has been made at."""
-        folder = tmp_path / "attempts"
-        folder.mkdir()
-        return Attempts(server.url, server.token, scope, folder)
 
     @pytest.mark.parametrize("mode", MODES)
     def test_a_fresh_job_is_submitted_once_and_its_result_returned(
