@@ -8,6 +8,12 @@ def load(self, pages):
     for page in range(done + 1, pages + 1):
         ...
         self.task_store.set("last_page", page)
+
+A task that runs one external job returns it, and is sent as any other:
+
+@app.task(bind=True, base=JobTask, deferred=True)
+def report(self, day):
+    return SlurmJob("report.sh", arguments=[day])
 """
 
 import threading
@@ -17,6 +23,7 @@ from typing import Any, ClassVar
 from celery import Task
 from celery.signals import task_revoked
 
+from statestore.jobs.polling import PollingJob
 from statestore.protocol import TaskScope
 from statestore.sdk import (
     DeferrableJobMixin,
@@ -104,20 +111,50 @@ class DeferrableTask(DeferrableJobMixin, StatefulTask):
             raise self.retry(exc=still_active, countdown=self.poll_interval) from None
 
 
+class JobTask(StatefulTask):
+    """A task whose function returns a job; the job is then run, and its result is the task's.
+
+    The function only describes the job: it is called in each delivery, and to cancel the job of a task
+    that was revoked.
+    """
+
+    abstract = True
+    deferred = False
+    """Whether it frees its worker while the job runs: each delivery looks once, then waits as a retry."""
+    max_retries = None
+    """However often it is looked at."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the job, or what is left of it."""
+        job: PollingJob = self.run(*args, **kwargs)
+        if not self.deferred:
+            return job.execute_resumable(self.context)
+        try:
+            return job.execute_deferred(self.context)
+        except JobActiveError as still_active:
+            raise self.retry(exc=still_active, countdown=job.poll_interval) from None
+
+
 @task_revoked.connect  # type: ignore[untyped-decorator]  # Celery has no types
 def _cancel_job(sender: Any, request: Any, **_: Any) -> None:
     """Revoked: no process of the task will run again, so the worker cancels the job for it.
 
     Also where nothing was terminated: a deferred task is between two deliveries most of the time.
     """
-    if isinstance(sender, ResumableTask | DeferrableTask):
+    if isinstance(sender, ResumableTask | DeferrableTask | JobTask):
         sender.request_stack.push(request)
         try:
             context = _store_of(sender).task(*astuple(sender.state_scope()))
         finally:
             sender.request_stack.pop()
+
+        def cancel() -> None:
+            described = isinstance(sender, JobTask)
+            job = sender.run(*request.args, **request.kwargs) if described else sender
+            job.on_kill(context)
+
         # In a thread: the worker must not wait for a server that is away.
-        threading.Thread(target=sender.on_kill, args=(context,), daemon=True).start()
+        threading.Thread(target=cancel, daemon=True).start()
 
 
 def _store_of(task: StatefulTask) -> StateStore:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final, Self, TypedDict, Unpack
 
+from statestore.jobs.asking import NotSentError
 from statestore.protocol import PROGRESS_KEY
 from statestore.sdk import telemetry
 from statestore.sdk.deciding import Context, store_in
@@ -153,12 +154,13 @@ class PollingJob(ResumableJobMixin):
 
     def _poll(self, external_id: Any, context: Context) -> Steps[None]:
         shown: Mapping[str, Any] | None = None
+        end = self._end(context)
         while True:
             status = yield from self._status(external_id, context)
             shown = yield from self._show(status, shown, context)
             if not self.is_job_active(status):
                 break
-            left = self._seconds_left(context)
+            left = (end - datetime.now(UTC)).total_seconds() if end else float("inf")
             if left <= 0:
                 yield from self._stop(external_id, status, context)
             if status in self.held:
@@ -184,12 +186,12 @@ class PollingJob(ResumableJobMixin):
                 logger.info("a progress was not written: %s", error)
         return progress
 
-    def _seconds_left(self, context: Context) -> float:
+    def _end(self, context: Context) -> datetime | None:
+        """When the deadline is: counted from the reservation, or from now where there was none."""
         if self.deadline is None:
-            return float("inf")
+            return None
         begin = getattr(context.get("submission"), "reserved_at", "")
-        since = datetime.fromisoformat(begin) if begin else datetime.now(UTC)
-        return (since + self.deadline - datetime.now(UTC)).total_seconds()
+        return (datetime.fromisoformat(begin) if begin else datetime.now(UTC)) + self.deadline
 
     def _stop(self, external_id: Any, status: Any, context: Context) -> Steps[None]:
         fate = "it goes on"
@@ -231,7 +233,9 @@ class PollingJob(ResumableJobMixin):
             try:
                 found = yield from self._find(context["submission"].token, context)
             except NotImplementedError:
-                raise unanswered from None
+                if not isinstance(unanswered, NotSentError):
+                    raise unanswered from None
+                found = None
             if found is not None:
                 return found
 

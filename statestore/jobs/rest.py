@@ -1,5 +1,5 @@
-"""Asks services that are spoken to in HTTP and JSON. A connection lives for one request: looks at a job are
-seconds apart, and so nothing is left open to be pickled, forked or shared by threads."""
+"""REST services: what an answer means. A connection lives for one request: looks at a job are seconds apart,
+and so nothing is left open to be pickled, forked or shared by threads."""
 
 import ssl
 from collections.abc import Callable, Mapping
@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import httpx
 
+from statestore.jobs.asking import ask
 from statestore.sdk.errors import JobSystemUnreachableError, StatestoreError
 
 Headers = Mapping[str, str] | Callable[[], Mapping[str, str]]
 """Headers of every request, or a function that gives them, where they hold a token that is renewed."""
 
-AWAY: Final = frozenset({429, 502, 503, 504})
-"""The statuses of a service that does not answer for now."""
+_TOO_MANY: Final = 429
 
 
 class RestError(StatestoreError):
@@ -49,30 +49,28 @@ def call(
         timeout: seconds for connecting, and for each wait for bytes.
 
     Raises:
-        JobSystemUnreachableError: there was no answer, or one of the statuses `AWAY`.
+        JobSystemUnreachableError: there was no answer, or one that asks to come again.
         RestError: any other status.
     """
-    verify = _certificates() if url.startswith("https:") else False
     try:
-        with httpx.Client(verify=verify, timeout=timeout) as client:
-            answer = client.request(
-                method,
-                url,
-                follow_redirects=method == "GET",
-                headers=dict(headers() if callable(headers) else headers),
-                json=json,
-                params=params,
-                files=files,
-            )
-    except httpx.TransportError as error:
-        raise JobSystemUnreachableError(
-            f"{method} {url}: {error or type(error).__name__}"
-        ) from error
+        answer = ask(
+            method,
+            url,
+            timeout=timeout,
+            verify=_certificates() if url.startswith("https:") else False,
+            follow_redirects=method == "GET",
+            headers=dict(headers() if callable(headers) else headers),
+            json=json,
+            params=params,
+            files=files,
+        )
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        raise StatestoreError(f"{method} {url} cannot be sent: {error}") from error
     moved = answer.status_code in {301, 302, 307, 308}
     if (answer.status_code < 400 and not moved) or answer.status_code in allowed:
         return answer
     said = f"{method} {url} was answered with {answer.status_code}: {_words(answer)}"
-    if answer.status_code in AWAY:
+    if answer.status_code == _TOO_MANY:
         raise JobSystemUnreachableError(said)
     raise RestError(said, answer.status_code)
 

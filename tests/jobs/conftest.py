@@ -10,6 +10,7 @@ from statestore.jobs import process_runner as runner
 from statestore.jobs.process import ProcessJob
 from statestore.protocol import TaskScope
 from statestore.sdk import StateStore, TaskContext
+from tests.jobs.attempts import Attempts
 from tests.server import Server
 
 
@@ -47,3 +48,11 @@ def attempt(server: Server, scope: TaskScope) -> Iterator[Callable[[], TaskConte
             return store.task(scope.dag_id, scope.run_id, scope.task_id).__enter__()
 
         yield start
+
+
+@pytest.fixture
+def task(server: Server, scope: TaskScope, tmp_path: Path) -> Attempts:
+    """A task that no attempt has been made at."""
+    folder = tmp_path / "attempts"
+    folder.mkdir()
+    return Attempts(server.url, server.token, scope, folder)

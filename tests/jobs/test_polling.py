@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from statestore.jobs.asking import NotSentError
 from statestore.jobs.polling import JobStatus, PollingJob
 from statestore.protocol import TaskScope
 from statestore.sdk import (
@@ -129,6 +130,10 @@ def test_where_nothing_can_be_found_an_unanswered_submission_fails_the_attempt(
 ) -> None:
     with pytest.raises(JobSystemUnreachableError, match="no answer"):
         Told(AWAY).execute_resumable(attempt())
+
+
+def test_a_submission_that_was_never_sent_is_sent_later_also_there(attempt: Attempt) -> None:
+    assert Told(NotSentError("nobody listens"), "job", "DONE").execute_resumable(attempt()) == "job"
 
 
 def test_patience_has_an_end(attempt: Attempt) -> None:
