@@ -13,6 +13,10 @@ from statestore.sdk import StateStore, TaskContext
 from tests.jobs.attempts import Attempts
 from tests.server import Server
 
+# Set before any attempt is started, so that all inherit them: no test meets a real account.
+os.environ.update(AWS_ACCESS_KEY_ID="tests", AWS_SECRET_ACCESS_KEY="tests")
+os.environ.update(AWS_EC2_METADATA_DISABLED="true")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:

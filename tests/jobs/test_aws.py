@@ -24,15 +24,11 @@ pytestmark = pytest.mark.engine
 def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
     """The module's AWS."""
     engine = Moto(tmp_path_factory.mktemp("moto"))
-    with pytest.MonkeyPatch.context() as environment:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            environment.setenv(name, "tests")
-        environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        try:
-            engine.start()
-            yield engine
-        finally:
-            engine.stop()
+    try:
+        engine.start()
+        yield engine
+    finally:
+        engine.stop()
 
 
 class TestStepFunctionsJob(EngineContract):
