@@ -1,7 +1,7 @@
 # make run     start Statestore here: web, worker, beat, a demo (PORT=8000)
 # make test    everything that a change must pass, on PostgreSQL and SQLite (ARGS="-k sweep")
 # make test-airflow   with a real Airflow 3.3 and 2.10, which are installed once, below ~/.cache
-# make engines        install the external systems that tests run: apt (as root), and ~/.cache
+# make engines        install the external systems that tests run: apt (as root), and ~/.cache (ARGS=ray: Ray too)
 # make test-engines   every job class on its real system (ARGS="-k slurm")
 # make check   the part without tests: ruff, mypy, import-linter, migrations, settings
 # make format  rewrite the code as ruff likes it
@@ -20,7 +20,7 @@ test-airflow: install-dev
 	@$(PYTHON_IN_VENV) -m pytest --airflow -n 2 --dist loadfile tests/integrations $(ARGS)
 
 engines: install-dev
-	@$(PYTHON_IN_VENV) -m tests.engines
+	@$(PYTHON_IN_VENV) -m tests.engines $(ARGS)
 
 test-engines: install-dev
 	@$(PYTHON_IN_VENV) -m pytest --engines -n 1 tests $(ARGS)
@@ -55,6 +55,7 @@ lock: install-dev
 	echo "apache-airflow==2.10.5" | $(COMPILE) --python-platform linux $(LOCK_ARGS) - -o requirements/airflow-2.10.txt
 	echo "apache-flink-libraries==2.3.0" | $(ENGINE) $(LOCK_ARGS) - -o requirements/engines-flink.txt
 	echo "moto[batch,server]==5.2.5 boto3" | tr ' ' '\n' | $(ENGINE) $(LOCK_ARGS) - -o requirements/engines-moto.txt
+	echo "ray[default]==2.60.0" | $(ENGINE) $(LOCK_ARGS) - -o requirements/engines-ray.txt
 	echo "pyspark==4.3.0" | $(ENGINE) $(LOCK_ARGS) - -o requirements/engines-spark.txt
 
 install-dev:

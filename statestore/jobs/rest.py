@@ -86,7 +86,8 @@ def body(answer: httpx.Response) -> Any:
 def _words(answer: httpx.Response) -> str:
     if "location" in answer.headers:
         return f"it is at {answer.headers['location']}"
-    return " ".join(answer.text.split())[:500] or answer.reason_phrase
+    words = " ".join(answer.text.split()) or answer.reason_phrase
+    return words if len(words) < 500 else f"{words[:200]} … {words[-300:]}"  # the end says most
 
 
 def with_token(document: Any, token: str) -> Any:

@@ -1,4 +1,7 @@
-"""Installs what the engines need: `make engines`. What cannot be installed is told, and left out."""
+"""Installs what the engines need: `make engines`. What cannot be installed is told, and left out.
+
+`make engines ARGS=ray` installs Ray too, which is large.
+"""
 
 import os
 import shutil
@@ -15,15 +18,17 @@ DEBIAN = {
 }
 
 
-def main() -> int:
+def main(on_demand: list[str]) -> int:
     """Install; how many parts could not be."""
+    if unknown := set(on_demand) - set(wheels.ON_DEMAND):
+        sys.exit(f"{', '.join(unknown)}: on demand there is {', '.join(wheels.ON_DEMAND)}")
     lacking = [
         package
         for packages, (programs, path) in DEBIAN.items()
         if not all(shutil.which(program, path=path) for program in programs)
         for package in packages.split()
     ]
-    problems = [*_apt(lacking), *filter(None, map(wheels.install, wheels.ENGINES))]
+    problems = [*_apt(lacking), *filter(None, map(wheels.install, [*wheels.ENGINES, *on_demand]))]
     for problem in problems:
         print(f"MISSING {problem}")  # noqa: T201 - what a command tells
     return min(len(problems), 1)
@@ -49,4 +54,4 @@ def _apt(packages: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
