@@ -188,7 +188,7 @@ class HttpJob(PollingJob):
     def _call(
         self, method: str, url: str, more: Mapping[str, str] | None = None, **options: Any
     ) -> httpx.Response:
-        home = urlsplit(url)[:2] == urlsplit(self.url)[:2]  # else they could leak to another host
+        home = rest.origin(url) == rest.origin(self.url)  # else they could leak to another host
         own = self.headers() if callable(self.headers) else self.headers
         headers = {**(own if home else {}), **(more or {})}
         return rest.call(method, url, headers=headers, timeout=self.timeout, **options)

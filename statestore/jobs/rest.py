@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Final
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 
@@ -15,6 +16,7 @@ Headers = Mapping[str, str] | Callable[[], Mapping[str, str]]
 """Headers of every request, or a function that gives them, where they hold a token that is renewed."""
 
 _TOO_MANY: Final = 429
+_REDIRECTS: Final = 5
 
 
 class RestError(StatestoreError):
@@ -52,27 +54,40 @@ def call(
         JobSystemUnreachableError: there was no answer, or one that asks to come again.
         RestError: any other status.
     """
+    own = dict(headers() if callable(headers) else headers)
+    home = origin(url)
     try:
-        answer = ask(
-            method,
-            url,
-            timeout=timeout,
-            verify=_certificates() if url.startswith("https:") else False,
-            follow_redirects=method == "GET",
-            headers=dict(headers() if callable(headers) else headers),
-            json=json,
-            params=params,
-            files=files,
-        )
+        for _ in range(_REDIRECTS if method == "GET" else 1):
+            answer = ask(
+                method,
+                url,
+                timeout=timeout,
+                verify=_certificates() if url.startswith("https:") else False,
+                headers=own if origin(url) == home else {},  # they may hold a secret of this host's
+                json=json,
+                params=params,
+                files=files,
+            )
+            if method != "GET" or not answer.has_redirect_location:
+                break
+            url, params = urljoin(url, answer.headers["location"]), None
     except (httpx.TransportError, httpx.InvalidURL) as error:
         raise StatestoreError(f"{method} {url} cannot be sent: {error}") from error
-    moved = answer.status_code in {301, 302, 307, 308}
+    moved = answer.status_code in {301, 302, 307, 308} or (
+        method == "GET" and answer.has_redirect_location
+    )
     if (answer.status_code < 400 and not moved) or answer.status_code in allowed:
         return answer
     said = f"{method} {url} was answered with {answer.status_code}: {_words(answer)}"
     if answer.status_code == _TOO_MANY:
         raise JobSystemUnreachableError(said)
     raise RestError(said, answer.status_code)
+
+
+def origin(url: str) -> tuple[str, str]:
+    """Scheme and host with port."""
+    scheme, host, *_ = urlsplit(url)
+    return scheme, host
 
 
 def body(answer: httpx.Response) -> Any:

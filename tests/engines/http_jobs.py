@@ -37,7 +37,12 @@ class Handler(BoardHandler):
         elif method == "DELETE":
             self.answer(204 if self.board.end(number, "cancelled") else 409)
         elif rest == ["result"]:
-            self.answer(200, {"rows": 3, "of": number})
+            self.answer(200, {"rows": 3, "of": number, "secret": self.headers["X-Secret"]})
+        elif rest == ["elsewhere"]:  # the same host by another name
+            host = self.headers["Host"].replace("127.0.0.1", "localhost")
+            self.answer(303, Location=f"http://{host}{self.path.replace('elsewhere', 'result')}")
+        elif rest == ["in-circles"]:
+            self.answer(307, Location=self.path)
         else:
             state = found[0].state.upper()
             ended = found[0].state != RUNNING

@@ -170,3 +170,19 @@ def test_an_answer_without_a_location_says_so(jobs_server: BoardServer, attempt:
     job = HttpJob(f"{jobs_server.url}/all?folder=-")
     with pytest.raises(StatestoreError, match="answered without a Location"):
         job.execute_resumable(attempt())
+
+
+def test_headers_go_to_their_own_host_alone(
+    jobs_server: BoardServer, attempt: Attempt, tmp_path: Path
+) -> None:
+    rig = KeyedRig(tmp_path, jobs_server)
+    rig.end()
+    job = rig.job()
+    job.headers, job.result = {"X-Secret": "tests"}, "result"
+    assert job.execute_resumable(attempt())["secret"] == "tests"
+    job.result = "elsewhere"
+    result = job.execute_resumable(attempt())
+    assert (result["rows"], result["secret"]) == (3, None)
+    job.result = "in-circles"
+    with pytest.raises(StatestoreError, match="was answered with 307: it is at"):
+        job.execute_resumable(attempt())

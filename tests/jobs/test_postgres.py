@@ -1,7 +1,9 @@
 """PostgresJob, on a PostgreSQL of its own that is paused, stopped and started again."""
 
+import random
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -129,6 +131,18 @@ class TestPostgresJob(EngineContract):
         assert task.run(rig.job()).error is None
         assert task.events[-2:] == ["terminal_resubmit", "fresh_submit"]
         assert rig.committed() == 1
+
+    def test_killed_at_random_moments_it_takes_effect_once(
+        self, rig: PostgresRig, task: Attempts
+    ) -> None:
+        moments = random.Random(20)
+        for _ in range(20):
+            attempt = task.start(rig.job())
+            time.sleep(moments.uniform(0.02, 0.5))
+            attempt.sigkill()
+        rig.end()
+        assert task.run(rig.job()).error is None
+        assert (len(rig.submissions()), rig.committed()) == (1, 1)
 
 
 @pytest.fixture
