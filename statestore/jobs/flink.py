@@ -7,6 +7,7 @@ second job of the same id.
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Unpack
@@ -92,16 +93,12 @@ class FlinkJob(PollingJob):
         """Upload the jar and run it; the job's id."""
         token = context["submission"].token
         jar_id = self.jar if self.jar_on_cluster else self._upload()
-        document = {name: value for name, value in self.run.items() if value not in (None, {}, [])}
         try:
-            self._call("POST", f"/jars/{jar_id}/run", json={**document, "jobId": job_id(token)})
-        except rest.RestError as error:
-            # Another attempt's request with the same token may have come first.
-            found = self.find_job(token, context)
-            if found is None:
-                raise StatestoreError(f"Flink did not run {self.jar}: {error}") from None
-        if not self.jar_on_cluster:
-            self._call("DELETE", f"/jars/{jar_id}", allowed=_UNKNOWN)
+            self._run(jar_id, token, context)
+        finally:
+            if not self.jar_on_cluster:
+                with suppress(StatestoreError):  # one jar too many there does no harm
+                    self._call("DELETE", f"/jars/{jar_id}")
         return job_id(token)
 
     def find_job(self, token: str, context: Context) -> str | None:
@@ -138,6 +135,15 @@ class FlinkJob(PollingJob):
         """Cancel it, without a savepoint; one that has ended, or is unknown, is left as it is."""
         allowed = _UNKNOWN | {409}
         self._call("PATCH", f"/jobs/{external_id}", params={"mode": "cancel"}, allowed=allowed)
+
+    def _run(self, jar_id: str, token: str, context: Context) -> None:
+        document = {name: value for name, value in self.run.items() if value not in (None, {}, [])}
+        try:
+            self._call("POST", f"/jars/{jar_id}/run", json={**document, "jobId": job_id(token)})
+        except rest.RestError as error:
+            # Another attempt's request with the same token may have come first.
+            if self.find_job(token, context) is None:
+                raise StatestoreError(f"Flink did not run {self.jar}: {error}") from None
 
     def _upload(self) -> str:
         path = Path(self.jar)
