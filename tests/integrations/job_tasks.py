@@ -1,6 +1,8 @@
 """Celery tasks with an external job, for workers that are killed, many, or few."""
 
+import base64
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,11 @@ def define_jobs(app: Celery) -> None:
         """Describe the job by what was sent."""
         assert words == ("as", "sent")
         return NotedProcess()
+
+    @app.task(bind=True, base=JobTask, name="pickled")
+    def pickled(self: Any, job: str) -> Any:
+        """Any job, as it was sent."""
+        return pickle.loads(base64.b64decode(job))
 
     @app.task(bind=True, base=StatefulTask, name="member", ignore_result=False)
     def member(self: Any, number: int) -> int:

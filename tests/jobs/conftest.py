@@ -10,6 +10,8 @@ from statestore.jobs import process_runner as runner
 from statestore.jobs.process import ProcessJob
 from statestore.protocol import TaskScope
 from statestore.sdk import StateStore, TaskContext
+from tests.brokers import broker
+from tests.integrations.workers import Workers
 from tests.jobs.attempts import Attempts
 from tests.server import Server
 
@@ -52,6 +54,17 @@ def attempt(server: Server, scope: TaskScope) -> Iterator[Callable[[], TaskConte
             return store.task(scope.dag_id, scope.run_id, scope.task_id).__enter__()
 
         yield start
+
+
+@pytest.fixture
+def workers(server: Server, tmp_path: Path) -> Iterator[Workers]:
+    """Celery workers, on a broker that gives what a dead one had to the next at once."""
+    with broker("rabbitmq") as url:
+        started = Workers(url, server, tmp_path)
+        try:
+            yield started
+        finally:
+            started.stop()
 
 
 @pytest.fixture

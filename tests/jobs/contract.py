@@ -3,17 +3,27 @@
 Whoever submits, and however often it is killed, is counted by what the system itself says.
 """
 
+import base64
+import os
+import pickle
+import random
+import time
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
 from statestore.jobs.polling import PollingJob
-from statestore.sdk import Submission
+from statestore.sdk import StateStore, Submission, TaskStore
+from tests.integrations.workers import Workers
 from tests.jobs.attempts import ASYNC, DEFERRED, MODES, RESUMABLE, Attempts, until
+
+KILLS = int(os.environ.get("STATESTORE_TEST_ENGINE_KILLS") or 5)
+"""How many workers are killed at random moments, on each engine."""
 
 ID, RECORD = "remote_job_id", "remote_job_id.submission"
 
@@ -309,3 +319,39 @@ class EngineContract(JobContract):
         outcome = task.run(rig.job())
         assert outcome.error is None, outcome
         assert len(rig.submissions()) == 1
+
+    @pytest.mark.timeout(120 + 10 * KILLS)
+    def test_a_celery_worker_killed_at_random_moments_submits_each_job_once(
+        self, rig: EngineRig, workers: Workers
+    ) -> None:
+        seed = int(os.environ.get("STATESTORE_TEST_SEED") or random.randrange(10**6))
+        dice, kills, tasks = random.Random(seed), 0, 0
+        sent = base64.b64encode(pickle.dumps(rig.job())).decode()
+        deliveries = 0
+        with StateStore(workers.server.url, workers.server.token) as store:
+            while kills < KILLS:
+                scope = workers.send("pickled", sent)
+                task_store = store.task(scope.dag_id, scope.run_id, scope.task_id).task_store
+                for _ in range(dice.randint(1, 4)):
+                    worker = workers.start()
+                    deliveries += 1
+                    until(partial(workers.have_received, deliveries))
+                    time.sleep(dice.uniform(0, 1))
+                    workers.kill(worker)
+                    kills += 1
+                rig.end()
+                worker = workers.start()
+                deliveries += 1
+                until(partial(_has_finished, task_store))
+                workers.kill(worker)
+                assert task_store.get(RECORD)["succeeded"], task_store.get(RECORD)
+                rig.go_on()
+                tasks += 1
+        jobs = len(rig.ran())
+        print(f"seed {seed}: {kills} kills, {tasks} tasks, {jobs} jobs")  # noqa: T201 - figures
+        assert jobs == tasks
+
+
+def _has_finished(task_store: TaskStore) -> bool:
+    record = task_store.get(RECORD)
+    return bool(record and record["state"] == "finished")
