@@ -1,6 +1,5 @@
 """AWS, as moto plays it; see `moto_runner`."""
 
-import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,18 @@ from tests.ports import free_port
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/tests"
+BOTO3 = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py", "urllib3")
+"""What is imported with it."""
 
 
 class Moto:
-    """A server at `url`. boto3 comes from its environment too."""
+    """A server at `url`. boto3 comes from its environment too: it is in the folder `packages`."""
 
     def __init__(self, folder: Path) -> None:
-        packages = str(packages_of("moto"))
-        if packages not in sys.path:
-            sys.path.append(packages)  # attempts, which are processes of their own, inherit it
+        self.packages = folder / "packages"
+        self.packages.mkdir()
+        for name in BOTO3:
+            (self.packages / name).symlink_to(packages_of("moto") / name)
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         runner = Path(__file__).with_name("moto_runner.py")

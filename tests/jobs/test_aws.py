@@ -24,11 +24,14 @@ pytestmark = pytest.mark.engine
 def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
     """The module's AWS."""
     engine = Moto(tmp_path_factory.mktemp("moto"))
-    try:
-        engine.start()
-        yield engine
-    finally:
-        engine.stop()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.syspath_prepend(engine.packages)  # for attempts, which are forks
+        monkeypatch.setenv("PYTHONPATH", str(engine.packages))  # for Celery's workers
+        try:
+            engine.start()
+            yield engine
+        finally:
+            engine.stop()
 
 
 class TestStepFunctionsJob(EngineContract):
