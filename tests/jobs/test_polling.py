@@ -15,6 +15,7 @@ from statestore.sdk import (
     JobDeadlineError,
     JobFailedError,
     JobSystemUnreachableError,
+    StaleAttemptError,
     StateStore,
     TaskContext,
 )
@@ -157,6 +158,35 @@ def test_a_deferred_job_that_fails_between_two_looks_fails_the_task_once(attempt
         Told("FAILED").execute_deferred(attempt())
     retried = Told("FAILED", "second", "DONE")
     assert retried.execute_deferred(attempt()) == "second"
+
+
+def test_a_held_job_of_an_overtaken_attempt_is_cancelled_and_never_let_go(
+    attempt: Attempt,
+) -> None:
+    first = attempt()
+
+    class Held(Findable):
+        active = frozenset({"HELD", "RUNNING"})
+        held = frozenset({"HELD"})
+
+        def release_job(self, external_id: Any, context: Any) -> None:
+            self.calls.append(f"release {external_id}")
+
+    newer = Held(None, "theirs", "HELD", "RUNNING", "DONE")
+
+    class Overtaken(Held):
+        def submit_job(self, context: Any) -> Any:
+            assert newer.execute_resumable(attempt()) == "theirs"
+            return "ours"
+
+        def cancel_job(self, external_id: Any, context: Any) -> None:
+            self.calls.append(f"cancel {external_id}")
+
+    older = Overtaken()
+    with pytest.raises(StaleAttemptError):
+        older.execute_resumable(first)
+    assert older.calls[1:] == ["cancel ours"]
+    assert "release theirs" in newer.calls
 
 
 def test_what_blocks_runs_in_threads_and_twins_in_the_loop(
