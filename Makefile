@@ -1,12 +1,14 @@
 # make run     start Statestore here: web, worker, beat, a demo (PORT=8000)
 # make test    everything that a change must pass, on PostgreSQL and SQLite (ARGS="-k sweep")
 # make test-airflow   with a real Airflow 3.3 and 2.10, which are installed once, below ~/.cache
+# make engines        install the external systems that tests run: apt (as root), and ~/.cache (ARGS=ray: Ray too)
+# make test-engines   every job class on its real system (ARGS="-k slurm")
 # make bench   what docs/performance.md says, measured again (ARGS="requests sdk"); needs wrk
 # make bench-quick   the same in minutes, without Airflow
 # make check   the part without tests: ruff, mypy, import-linter, migrations, settings
 # make format  rewrite the code as ruff likes it
 # make lock    renew requirements/*.txt from pyproject.toml
-.PHONY: run test test-airflow bench bench-quick check format lock install-dev install-server
+.PHONY: run test test-airflow engines test-engines bench bench-quick check format lock install-dev install-server
 
 PYTHON_IN_VENV := .venv/bin/python
 
@@ -24,6 +26,12 @@ bench: install-dev
 
 bench-quick: install-dev
 	@$(PYTHON_IN_VENV) -m tests.benchmarks --quick $(ARGS)
+
+engines: install-dev
+	@$(PYTHON_IN_VENV) -m tests.engines $(ARGS)
+
+test-engines: install-dev
+	@$(PYTHON_IN_VENV) -m pytest --engines -n 1 tests $(ARGS)
 
 # Settings that a deployment has, for the checks that only one can pass.
 DEPLOYED := STATESTORE_HTTPS=true STATESTORE_VAR_DIR=.venv/var DATABASE_URL= \
@@ -45,6 +53,7 @@ format: install-dev
 COMPILE := .venv-lock/bin/uv pip compile --quiet --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml
 LOCK := $(COMPILE) --universal
+ENGINE := $(filter-out pyproject.toml,$(COMPILE))
 
 lock: install-dev
 	@test -x .venv-lock/bin/uv || { $(PYTHON_IN_VENV) -m venv .venv-lock && .venv-lock/bin/python -m pip install --quiet uv; }
@@ -52,6 +61,10 @@ lock: install-dev
 	$(LOCK) $(LOCK_ARGS) --extra server --group test --group lint -c requirements/server.txt -o requirements/dev.txt
 	printf '%s\n' apache-airflow==3.3.2 asyncpg psycopg2-binary | $(LOCK) $(LOCK_ARGS) - -o requirements/airflow-3.3.txt
 	echo "apache-airflow==2.10.5" | $(COMPILE) --python-platform linux $(LOCK_ARGS) - -o requirements/airflow-2.10.txt
+	echo "apache-flink-libraries==2.3.0" | $(ENGINE) $(LOCK_ARGS) - -o requirements/engines-flink.txt
+	echo "moto[batch,server]==5.2.5 boto3" | tr ' ' '\n' | $(ENGINE) $(LOCK_ARGS) - -o requirements/engines-moto.txt
+	echo "ray[default]==2.60.0" | $(ENGINE) $(LOCK_ARGS) - -o requirements/engines-ray.txt
+	echo "pyspark==4.3.0" | $(ENGINE) $(LOCK_ARGS) - -o requirements/engines-spark.txt
 
 install-dev:
 	@sh requirements/install.sh dev

@@ -9,7 +9,8 @@ from typing import Any
 
 from celery import Celery
 
-from statestore.integrations.celery import DeferrableTask, ResumableTask, StatefulTask
+from statestore.integrations.celery import JobTask, ResumableTask, StatefulTask
+from statestore.jobs.polling import PollingJob
 from statestore.jobs.process import ProcessJob
 
 app = Celery("sales", broker=os.environ.get("CELERY_BROKER_URL", "memory://"))
@@ -31,50 +32,27 @@ def load(self: Any, pages: int) -> int:
     return pages - first + 1
 
 
-class Report(ProcessJob, ResumableTask):
-    """One process, started once whatever becomes of the workers; holds a slot while it runs."""
+class TextOf(ProcessJob):
+    """A process whose result is what it has printed: something that Celery can send."""
+
+    def get_job_result(self, external_id: str, context: Any) -> Any:
+        """The text."""
+        return super().get_job_result(external_id, context).output.read_text()
+
+
+class Report(TextOf, ResumableTask):
+    """A job that is a task: one process, started once whatever becomes of the workers; holds a slot."""
 
     name = "report"
 
     def __init__(self) -> None:
         super().__init__(COMMAND, folder=FOLDER, poll_interval=0.1)
 
-    def get_job_result(self, external_id: str, context: Any) -> Any:
-        """What the task returns: something that Celery can send."""
-        return super().get_job_result(external_id, context).output.read_text()
 
-
-class PatientReport(DeferrableTask):
+@app.task(bind=True, base=JobTask, deferred=True)
+def patient_report(self: Any, seconds: float = 10) -> PollingJob:
     """The same without holding a slot: each delivery looks once, then waits as a retry."""
-
-    name = "patient-report"
-    poll_interval = 10
-    job = ProcessJob(COMMAND, folder=FOLDER)
-
-    def submit_job(self, context: Any) -> str:
-        """Start it."""
-        return self.job.submit_job(context)
-
-    def find_job(self, token: str, context: Any) -> str | None:
-        """The process that a dead delivery has started."""
-        return self.job.find_job(token, context)
-
-    def get_job_status(self, external_id: str, context: Any) -> str:
-        """Look at it."""
-        return self.job.get_job_status(external_id, context)
-
-    def is_job_active(self, status: str) -> bool:
-        """Whether it runs."""
-        return self.job.is_job_active(status)
-
-    def is_job_succeeded(self, status: str) -> bool:
-        """Whether it has done its work."""
-        return self.job.is_job_succeeded(status)
-
-    def cancel_job(self, external_id: str, context: Any) -> None:
-        """End it, when the task is revoked."""
-        self.job.cancel_job(external_id, context)
+    return TextOf(COMMAND, folder=FOLDER, poll_interval=seconds)
 
 
 app.register_task(Report())
-app.register_task(PatientReport())

@@ -23,13 +23,14 @@ DATABASE_FIXTURES = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options of the run on the second database, and of that with real Airflows."""
+    """The options of the run on the second database, and of those with real Airflows and engines."""
     parser.addoption(
         "--database-only",
         action="store_true",
         help="only tests that use the database, without the slow ones and the browser",
     )
     parser.addoption("--airflow", action="store_true", help="only tests that run a real Airflow")
+    parser.addoption("--engines", action="store_true", help="only tests that run an engine")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -40,6 +41,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if (connection.vendor == "postgresql" or not item.get_closest_marker("postgresql"))
         and (not config.getoption("--database-only") or _is_about_database(item))
         and config.getoption("--airflow") == bool(item.get_closest_marker("airflow"))
+        and config.getoption("--engines") == bool(item.get_closest_marker("engine"))
     ]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -80,31 +81,83 @@ def _binaries() -> Path:
 @contextlib.contextmanager
 def _started(binaries: Path) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="statestore-pg-") as name:
-        home, port = Path(name), free_port()
+        cluster = Cluster(Path(name), binaries)
+        cluster.start()
+        try:
+            yield cluster.url
+        finally:
+            cluster.stop()
+
+
+class Cluster:
+    """A PostgreSQL of its own in a folder, to be started, stopped and started again.
+
+    Raises:
+        NoPostgreSQLError: it cannot be made or started; with its log.
+    """
+
+    def __init__(self, home: Path, binaries: Path | None = None) -> None:
+        self.home, port = home, free_port()
+        self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        binaries = binaries or _binaries()
         user = _unprivileged_user() if os.geteuid() == 0 else None
         if user:
             binaries = _reachable(binaries, home)
             os.chown(home, user.pw_uid, user.pw_gid)
         identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
-        initdb = [binaries / "initdb", "-D", home / "data", "-U", "postgres", "-A", "trust"]
+        environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC"}
+        self._popen: dict[str, Any] = {"cwd": home, "env": environment, **identity}
         options = ["listen_addresses=127.0.0.1", f"unix_socket_directories={home}", "fsync=off"]
         options += ["full_page_writes=off", "synchronous_commit=off", "max_connections=200"]
-        server = [binaries / "postgres", "-D", home / "data", "-p", str(port)]
-        server += [word for option in options for word in ("-c", option)]
-        environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC"}
+        self._command: list[str | Path] = [
+            binaries / "postgres",
+            "-D",
+            home / "data",
+            "-p",
+            str(port),
+        ]
+        self._command += [word for option in options for word in ("-c", option)]
+        initdb: list[str | Path] = [
+            binaries / "initdb",
+            "-D",
+            home / "data",
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+        ]
         with (home / "log").open("w") as log:
-            popen = {"cwd": home, "env": environment, "stdout": log, "stderr": log, **identity}
-            made = subprocess.run([*initdb, "-N", "-E", "UTF8"], check=False, **popen)  # type: ignore[call-overload]
-            if made.returncode:
-                raise NoPostgreSQLError((home / "log").read_text())
-            process = subprocess.Popen(server, start_new_session=True, **popen)  # type: ignore[call-overload]
+            made = subprocess.run(
+                [*initdb, "-N", "-E", "UTF8"], check=False, stdout=log, stderr=log, **self._popen
+            )
+        if made.returncode:
+            raise NoPostgreSQLError((home / "log").read_text())
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with (self.home / "log").open("a") as log:
+            process: subprocess.Popen[bytes] = subprocess.Popen(
+                self._command, start_new_session=True, stdout=log, stderr=log, **self._popen
+            )
+        self._process = process
+        _wait(process, self.url, self.home / "log")
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
+        """End connections and stop; SIGQUIT: as in a crash."""
+        assert self._process
+        self._process.send_signal(number)
+        self._process.wait(30)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nobody can connect meanwhile; what runs goes on."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
         try:
-            url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-            _wait(process, url, home / "log")
-            yield url
+            yield
         finally:
-            process.send_signal(signal.SIGINT)  # "fast": ends connections and stops
-            process.wait(30)
+            self._process.send_signal(signal.SIGCONT)
 
 
 def _unprivileged_user() -> pwd.struct_passwd:

@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, dag, task
 
-from statestore.integrations.airflow import ResumableJobMixin, task_store_for
+from statestore.integrations.airflow import JobOperatorMixin, task_store_for
 from statestore.jobs.process import ProcessJob
 
 log = logging.getLogger(__name__)
@@ -48,39 +48,20 @@ async def check(pages: list[int]) -> int:
     return sum(pages)
 
 
-class Report(ResumableJobMixin, BaseOperator):
+class Program(ProcessJob):
+    """A program whose result is what it has printed: something that Airflow can hand on."""
+
+    def get_job_result(self, external_id: str, context: Any) -> Any:
+        """The text."""
+        return super().get_job_result(external_id, context).output.read_text()
+
+
+class Report(JobOperatorMixin, BaseOperator):
     """Runs a program outside Airflow, started once whatever becomes of the task's process."""
 
-    poll_interval = 1
-    job = ProcessJob(COMMAND, folder=os.environ.get("EXAMPLE_FOLDER", "/var/tmp/reports"))  # noqa: S108
-
-    def execute(self, context: Any) -> str:
-        """What Airflow calls."""
-        return str(self.execute_resumable(context))
-
-    def submit_job(self, context: Any) -> str:
-        """Start it."""
-        return self.job.submit_job(context)
-
-    def find_job(self, token: str, context: Any) -> str | None:
-        """The program that a try has started which died before it could say so."""
-        return self.job.find_job(token, context)
-
-    def get_job_status(self, external_id: str, context: Any) -> str:
-        """Look at it."""
-        return self.job.get_job_status(external_id, context)
-
-    def is_job_active(self, status: str) -> bool:
-        """Whether it runs."""
-        return self.job.is_job_active(status)
-
-    def is_job_succeeded(self, status: str) -> bool:
-        """Whether it has done its work."""
-        return self.job.is_job_succeeded(status)
-
-    def cancel_job(self, external_id: str, context: Any) -> None:
-        """End it, when the task is killed."""
-        self.job.cancel_job(external_id, context)
+    def job(self, context: Any) -> ProcessJob:
+        """What to run."""
+        return Program(COMMAND, folder=os.environ.get("EXAMPLE_FOLDER", "/var/tmp/reports"))  # noqa: S108
 
 
 @dag(schedule=None, default_args=RETRIES)

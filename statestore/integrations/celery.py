@@ -8,6 +8,12 @@ def load(self, pages):
     for page in range(done + 1, pages + 1):
         ...
         self.task_store.set("last_page", page)
+
+A task that runs one external job returns it, and is sent as any other:
+
+@app.task(bind=True, base=JobTask, deferred=True)
+def report(self, day):
+    return SlurmJob("report.sh", arguments=[day])
 """
 
 import logging
@@ -21,6 +27,7 @@ from typing import Any, ClassVar, Final
 from celery import Task
 from celery.signals import task_revoked
 
+from statestore.jobs.polling import PollingJob
 from statestore.protocol import MAP_INDEX_NONE, TaskScope
 from statestore.sdk import (
     DeferrableJobMixin,
@@ -157,24 +164,49 @@ class DeferrableTask(DeferrableJobMixin, StatefulTask):
             time.sleep(self.poll_interval)
 
 
+class JobTask(StatefulTask):
+    """A task whose function returns a job; the job is then run, and its result is the task's.
+
+    The function only describes the job: it is called in each delivery, and to cancel the job of a task
+    that was revoked.
+    """
+
+    abstract = True
+    deferred = False
+    """Whether it frees its worker while the job runs: each delivery looks once, then waits as a retry."""
+    max_retries = None
+    """However often it is looked at."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the job, or what is left of it."""
+        job: PollingJob = self.run(*args, **kwargs)
+        if not self.deferred:
+            return job.execute_resumable(self.context)
+        try:
+            return job.execute_deferred(self.context)
+        except JobActiveError as still_active:
+            raise self.retry(exc=still_active, countdown=job.poll_interval) from None
+
+
 @task_revoked.connect  # type: ignore[untyped-decorator]  # Celery has no types
 def _cancel_job(sender: Any, request: Any, **_: Any) -> None:
     """Revoked: no process of the task will run again, so the worker cancels the job for it.
 
     Also where nothing was terminated: a deferred task is between two deliveries most of the time.
     """
-    if isinstance(sender, ResumableTask | DeferrableTask):
+    if isinstance(sender, ResumableTask | DeferrableTask | JobTask):
         # In a thread: the worker must not wait for a server that is away.
         threading.Thread(target=_kill, args=(sender, request), daemon=True).start()
 
 
-def _kill(task: ResumableTask | DeferrableTask, request: Any) -> None:
+def _kill(task: ResumableTask | DeferrableTask | JobTask, request: Any) -> None:
     task.request_stack.push(request)
     try:
         context = task._of_message()
     finally:
         task.request_stack.pop()
-    task.on_kill(context)
+    job = task.run(*request.args, **request.kwargs) if isinstance(task, JobTask) else task
+    job.on_kill(context)
 
 
 def _store_of(task: StatefulTask) -> StateStore:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final, Self, TypedDict, Unpack
 
+from statestore.jobs.asking import NotSentError
 from statestore.protocol import PROGRESS_KEY
 from statestore.sdk import telemetry
 from statestore.sdk.deciding import Context, store_in
@@ -27,6 +28,7 @@ from statestore.sdk.errors import (
 )
 from statestore.sdk.resumable import ResumableJobMixin, later
 from statestore.sdk.steps import Pause, Step, Steps, adrive, drive
+from statestore.sdk.submissions import Submissions
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +83,9 @@ class PollingJob(ResumableJobMixin):
     """The statuses of a job that is still going to end."""
     succeeded: ClassVar[frozenset[str]] = frozenset()
     """The statuses of a job that has done its work."""
+    held: ClassVar[frozenset[str]] = frozenset()
+    """The statuses of a job that waits for `release_job`, where its system can hold one back until its id
+    is stored: then no job runs that nobody knows."""
 
     deadline: timedelta | None = None
     """How long after its reservation the job may run, over all attempts; None: as long as it takes."""
@@ -95,6 +100,10 @@ class PollingJob(ResumableJobMixin):
             raise TypeError(f"{type(self).__name__}() has no argument {name!r}")
         vars(self).update(options)
 
+    def release_job(self, external_id: Any, context: Context) -> None:
+        """Let a held job run; once more does no harm."""
+        raise NotImplementedError
+
     # --- three ways to run it ---
 
     def execute_deferred(self, context: Context) -> Any:
@@ -102,9 +111,11 @@ class PollingJob(ResumableJobMixin):
 
         Raises:
             JobActiveError: the job has not ended: execute again after `poll_interval`.
+            JobFailedError: it has ended without success since the last look. A retry submits afresh.
         """
         with telemetry.execution(self):
-            return drive(self._execute(context, poll="look_once"), pause=later)
+            steps = self._execute(context, poll="look_once", deferred=True)
+            return drive(steps, pause=later)
 
     def look_once(self, external_id: Any, context: Context) -> None:
         """As `poll_until_complete`, but an active job raises `JobActiveError`."""
@@ -144,14 +155,17 @@ class PollingJob(ResumableJobMixin):
 
     def _poll(self, external_id: Any, context: Context) -> Steps[None]:
         shown: Mapping[str, Any] | None = None
+        end = self._end(context)
         while True:
             status = yield from self._status(external_id, context)
             shown = yield from self._show(status, shown, context)
             if not self.is_job_active(status):
                 break
-            left = self._seconds_left(context)
+            left = (end - datetime.now(UTC)).total_seconds() if end else float("inf")
             if left <= 0:
                 yield from self._stop(external_id, status, context)
+            if status in self.held:
+                yield from self._patiently("release_job", external_id, context)
             yield Pause(min(self.poll_interval, left), f"Job {external_id!r} is {str(status)!r}.")
         self._ended(external_id, status)
 
@@ -173,12 +187,12 @@ class PollingJob(ResumableJobMixin):
                 logger.info("a progress was not written: %s", error)
         return progress
 
-    def _seconds_left(self, context: Context) -> float:
+    def _end(self, context: Context) -> datetime | None:
+        """When the deadline is: counted from the reservation, or from now where there was none."""
         if self.deadline is None:
-            return float("inf")
+            return None
         begin = getattr(context.get("submission"), "reserved_at", "")
-        since = datetime.fromisoformat(begin) if begin else datetime.now(UTC)
-        return (since + self.deadline - datetime.now(UTC)).total_seconds()
+        return (datetime.fromisoformat(begin) if begin else datetime.now(UTC)) + self.deadline
 
     def _stop(self, external_id: Any, status: Any, context: Context) -> Steps[None]:
         fate = "it goes on"
@@ -216,15 +230,26 @@ class PollingJob(ResumableJobMixin):
                 return (yield Step(self, "submit_job", (context,)))
             except JobSystemUnreachableError as error:
                 unanswered = error
-            if not self.offers("find_job"):
+            if not self.offers("find_job") and not isinstance(unanswered, NotSentError):
                 raise unanswered
             yield outage.pause(unanswered)
+            if isinstance(unanswered, NotSentError):
+                continue
             token = context["submission"].token
             found = yield from self._find(token, context)
             if found is None:
                 found = yield from self._look_for(token, self.submit_seconds, context)
             if found is not None:
                 return found
+
+    def _overtaken(
+        self, external_id: Any, submissions: Submissions, context: Context
+    ) -> Steps[None]:
+        """A held job that another attempt's job has taken the place of is not needed."""
+        if self.held:
+            stored = yield from submissions.read()
+            if stored is not None and stored != external_id:
+                yield from self._patiently("cancel_job", external_id, context)
 
 
 class _Outage:

@@ -118,7 +118,9 @@ class ResumableJob:
 
     # --- what is decided ---
 
-    def _execute(self, context: Context, poll: str = "poll_until_complete") -> Steps[Any]:
+    def _execute(
+        self, context: Context, *, poll: str = "poll_until_complete", deferred: bool = False
+    ) -> Steps[Any]:
         store = _durable_store(context) if self.durable else None
         if store is None:
             context["submission"] = first_submission()
@@ -138,6 +140,10 @@ class ResumableJob:
                 if not known:
                     yield from submissions.finish(external_id, succeeded=True)
                 return (yield Step(self, "get_job_result", (external_id, context)))
+            if deferred and submissions.is_running(external_id):
+                # It has ended since the last look, and nobody was told: that is no retry's business.
+                yield from submissions.finish(external_id, succeeded=False)
+                self._ended(external_id, status)
             self._event(TERMINAL_RESUBMIT, external_id, context, status)
             yield from submissions.reserve_next(replaces=external_id)
         external_id = yield from self._submit(submissions, context)
@@ -215,6 +221,9 @@ class ResumableJob:
             if not self.offers("find_job") and self.offers("cancel_job"):
                 yield Step(self, "cancel_job", (external_id, context))
             raise
+        except (StaleAttemptError, ConcurrentSubmissionError):
+            yield from self._overtaken(external_id, submissions, context)
+            raise
         context["submission"] = submissions.submission
         self._event(FRESH_SUBMIT, external_id, context)
         return external_id
@@ -280,6 +289,12 @@ class ResumableJob:
 
     def _send(self, context: Context) -> Steps[Any]:
         return (yield Step(self, "submit_job", (context,)))
+
+    def _overtaken(
+        self, external_id: Any, submissions: Submissions, context: Context
+    ) -> Steps[None]:
+        """Another attempt went on while this one submitted."""
+        yield from ()
 
     def _find(self, token: str, context: Context) -> Steps[Any]:
         return (yield Step(self, "find_job", (token, context)))

@@ -68,9 +68,10 @@ class DeferrableJobMixin(ResumableJobMixin):
 
         Raises:
             JobActiveError: the job has not ended: execute again after `poll_interval`.
+            JobFailedError: it has ended without success since the last look. A retry submits afresh.
         """
         with telemetry.execution(self):
-            return drive(self._execute(context), pause=later)
+            return drive(self._execute(context, deferred=True), pause=later)
 
 
 class AsyncResumableJobMixin(ResumableJob):

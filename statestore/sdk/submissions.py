@@ -123,6 +123,15 @@ class Submissions:
             yield self._set(external_id, None)
         yield from self._update(SubmissionState.FINISHED, external_id, None, succeeded)
 
+    def is_running(self, external_id: Any) -> bool:
+        """Whether the job was submitted, and its end has not been seen."""
+        submission = self.submission
+        return (
+            submission is not None
+            and submission.state is SubmissionState.SUBMITTED
+            and submission.external_id == external_id
+        )
+
     def has_succeeded(self, external_id: Any) -> bool:
         """Whether the job's success is stored: its system may have forgotten it since."""
         submission = self.submission

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from statestore.jobs.process import ProcessJob
+
 
 def bag(path: str) -> Any:
     """The DAGs of a file."""
@@ -40,10 +42,21 @@ def failing_at(number: int, function: Callable[..., Any]) -> Callable[..., Any]:
 
 def let_fail(dag: Any) -> None:
     """Have the tasks' first tries fail."""
-    load, report = dag.get_task("load"), type(dag.get_task("report"))
+    load = dag.get_task("load")
     names = load.python_callable.__globals__
     names["load_page"] = failing_at(6, names["load_page"])
-    report.get_job_status = failing_at(1, report.get_job_status)
+    ProcessJob.get_job_status = failing_at(1, ProcessJob.get_job_status)  # type: ignore[method-assign]
+
+
+def let_wait() -> None:
+    """Have the job of `report` run until it is ended."""
+    submit = ProcessJob.submit_job
+
+    def submit_longer(job: ProcessJob, context: Any) -> str:
+        job.command = ["sleep", "300"]
+        return submit(job, context)
+
+    ProcessJob.submit_job = submit_longer  # type: ignore[assignment,method-assign]
 
 
 def main(words: list[str]) -> dict[str, Any]:
@@ -55,7 +68,7 @@ def main(words: list[str]) -> dict[str, Any]:
         if how == ["fails"]:
             let_fail(dag)
         elif how == ["waits"]:
-            dag.get_task("report").job.command = ["sleep", "300"]
+            let_wait()
         run = dag.test()
         tries = {
             f"{each.task_id}[{each.map_index}]": each.try_number

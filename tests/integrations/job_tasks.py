@@ -1,13 +1,15 @@
 """Celery tasks with an external job, for workers that are killed, many, or few."""
 
+import base64
 import os
+import pickle
 import time
 from pathlib import Path
 from typing import Any
 
 from celery import Celery
 
-from statestore.integrations.celery import DeferrableTask, ResumableTask, StatefulTask
+from statestore.integrations.celery import DeferrableTask, JobTask, ResumableTask, StatefulTask
 from statestore.jobs.process import ProcessJob
 from tests.faults.job_system import JobSystem
 
@@ -88,10 +90,8 @@ class Searched(InSystem, ResumableTask):
         return external_id
 
 
-class Process(ProcessJob, ResumableTask):
-    """Runs a process that notes its start, and ends when it may."""
-
-    name = "process"
+class NotedProcess(ProcessJob):
+    """A process that notes its start, and ends when it may."""
 
     def __init__(self) -> None:
         folder = os.environ["STATESTORE_TEST_FOLDER"]
@@ -109,10 +109,27 @@ class Process(ProcessJob, ResumableTask):
         note(Path(self.cwd), "cancelled")
 
 
+class Process(NotedProcess, ResumableTask):
+    """A task that is that job."""
+
+    name = "process"
+
+
 def define_jobs(app: Celery) -> None:
     """The tasks."""
     for task in (Resumed, Deferred, Searched, Process):
         app.register_task(task())
+
+    @app.task(bind=True, base=JobTask, name="described", deferred=True)
+    def described(self: Any, *words: str) -> NotedProcess:
+        """Describe the job by what was sent."""
+        assert words == ("as", "sent")
+        return NotedProcess()
+
+    @app.task(bind=True, base=JobTask, name="pickled")
+    def pickled(self: Any, job: str) -> Any:
+        """Any job, as it was sent."""
+        return pickle.loads(base64.b64decode(job))
 
     @app.task(bind=True, base=StatefulTask, name="member", ignore_result=False)
     def member(self: Any, number: int) -> int:

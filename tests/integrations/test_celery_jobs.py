@@ -128,9 +128,12 @@ def test_a_task_that_is_revoked_has_its_job_cancelled(workers: Workers, task: st
     assert workers.notes(1) == [f"cancelled {system_of(workers).find(token)}"]
 
 
-def test_a_process_whose_task_is_revoked_is_ended(workers: Workers) -> None:
+@pytest.mark.parametrize("message", [("process",), ("described", "as", "sent")])
+def test_a_process_whose_task_is_revoked_is_ended(
+    workers: Workers, message: tuple[str, ...]
+) -> None:
     workers.start(2, control=True)
-    scope = workers.send("process")
+    scope = workers.send(*message)
     wait_for(workers.folder / "started")
     with StateStore(workers.server.url, workers.server.token) as store:
         task_store = store.task(scope.dag_id, scope.run_id, scope.task_id).task_store

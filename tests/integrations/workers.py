@@ -54,6 +54,10 @@ class Workers:
         worker.wait()
         self.running.remove(worker)
 
+    def have_received(self, messages: int) -> bool:
+        """Whether they have received so many messages, redelivered ones too."""
+        return (self.folder / "worker.log").read_text().count("] received\n") >= messages
+
     def stop(self) -> None:
         """End what runs; nothing of it is needed any more."""
         for worker in list(self.running):

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from statestore import sdk
 from statestore.jobs.polling import PollingJob
 from statestore.protocol import TaskScope
 from statestore.sdk import JobActiveError, StateStore
@@ -106,7 +107,7 @@ class Outcome:
 
     result: str | None
     error: str | None
-    """The name of the exception that ended it."""
+    """The name of the exception that ended it, as the SDK knows it."""
     message: str = ""
 
 
@@ -147,7 +148,9 @@ def _run(
         result = _execute(task, job, mode, fuse)
         outcome = {"result": str(result), "error": None}
     except Exception as error:  # noqa: BLE001 - whatever it is, the test asks for it
-        outcome = {"result": None, "error": type(error).__name__, "message": str(error)}
+        public = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in sdk.__all__]
+        name = public[0] if public else type(error).__name__
+        outcome = {"result": None, "error": name, "message": str(error)}
     outcome_file.write_text(json.dumps(outcome))
 
 

@@ -10,7 +10,14 @@ from statestore.jobs import process_runner as runner
 from statestore.jobs.process import ProcessJob
 from statestore.protocol import TaskScope
 from statestore.sdk import StateStore, TaskContext
+from tests.brokers import broker
+from tests.integrations.workers import Workers
+from tests.jobs.attempts import Attempts
 from tests.server import Server
+
+# Set before any attempt is started, so that all inherit them: no test meets a real account.
+os.environ.update(AWS_ACCESS_KEY_ID="tests", AWS_SECRET_ACCESS_KEY="tests")
+os.environ.update(AWS_EC2_METADATA_DISABLED="true")
 
 
 @pytest.fixture
@@ -47,3 +54,22 @@ def attempt(server: Server, scope: TaskScope) -> Iterator[Callable[[], TaskConte
             return store.task(scope.dag_id, scope.run_id, scope.task_id).__enter__()
 
         yield start
+
+
+@pytest.fixture
+def workers(server: Server, tmp_path: Path) -> Iterator[Workers]:
+    """Celery workers, on a broker that gives what a dead one had to the next at once."""
+    with broker("rabbitmq") as url:
+        started = Workers(url, server, tmp_path)
+        try:
+            yield started
+        finally:
+            started.stop()
+
+
+@pytest.fixture
+def task(server: Server, scope: TaskScope, tmp_path: Path) -> Attempts:
+    """A task that no attempt has been made at."""
+    folder = tmp_path / "attempts"
+    folder.mkdir()
+    return Attempts(server.url, server.token, scope, folder)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from statestore.jobs.asking import NotSentError
 from statestore.jobs.polling import JobStatus, PollingJob
 from statestore.protocol import TaskScope
 from statestore.sdk import (
@@ -14,6 +15,7 @@ from statestore.sdk import (
     JobDeadlineError,
     JobFailedError,
     JobSystemUnreachableError,
+    StaleAttemptError,
     StateStore,
     TaskContext,
 )
@@ -133,6 +135,10 @@ def test_where_nothing_can_be_found_an_unanswered_submission_fails_the_attempt(
         Told(AWAY).execute_resumable(attempt())
 
 
+def test_a_submission_that_was_never_sent_is_sent_later_also_there(attempt: Attempt) -> None:
+    assert Told(NotSentError("nobody listens"), "job", "DONE").execute_resumable(attempt()) == "job"
+
+
 def test_patience_has_an_end(attempt: Attempt) -> None:
     with pytest.raises(JobSystemUnreachableError, match="no answer"):
         Told("job", AWAY, patience=timedelta(0)).execute_resumable(attempt())
@@ -145,6 +151,44 @@ def test_a_deferred_job_asks_an_absent_system_once(attempt: Attempt) -> None:
             job.execute_deferred(attempt())
     assert job.execute_deferred(attempt()) == "job"
     assert job.calls[1:] == ["submit", "find", "find", "status", "status", "status"]
+
+
+def test_a_deferred_job_that_fails_between_two_looks_fails_the_task_once(attempt: Attempt) -> None:
+    with pytest.raises(JobActiveError):
+        Told("first", "RUNNING").execute_deferred(attempt())
+    with pytest.raises(JobFailedError):
+        Told("FAILED").execute_deferred(attempt())
+    retried = Told("FAILED", "second", "DONE")
+    assert retried.execute_deferred(attempt()) == "second"
+
+
+def test_a_held_job_of_an_overtaken_attempt_is_cancelled_and_never_let_go(
+    attempt: Attempt,
+) -> None:
+    first = attempt()
+
+    class Held(Findable):
+        active = frozenset({"HELD", "RUNNING"})
+        held = frozenset({"HELD"})
+
+        def release_job(self, external_id: Any, context: Any) -> None:
+            self.calls.append(f"release {external_id}")
+
+    newer = Held(None, "theirs", "HELD", "RUNNING", "DONE")
+
+    class Overtaken(Held):
+        def submit_job(self, context: Any) -> Any:
+            assert newer.execute_resumable(attempt()) == "theirs"
+            return "ours"
+
+        def cancel_job(self, external_id: Any, context: Any) -> None:
+            self.calls.append(f"cancel {external_id}")
+
+    older = Overtaken()
+    with pytest.raises(StaleAttemptError):
+        older.execute_resumable(first)
+    assert older.calls[1:] == ["cancel ours"]
+    assert "release theirs" in newer.calls
 
 
 def test_what_blocks_runs_in_threads_and_twins_in_the_loop(

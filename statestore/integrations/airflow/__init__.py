@@ -12,7 +12,14 @@ Importing this package needs no Airflow; using it does.
 
 from statestore.integrations.airflow.backend import StatestoreBackend
 from statestore.integrations.airflow.connection import state_store
+from statestore.integrations.airflow.jobs import JobOperatorMixin
 from statestore.integrations.airflow.resumable import ResumableJobMixin
 from statestore.integrations.airflow.tasks import task_store_for
 
-__all__ = ["ResumableJobMixin", "StatestoreBackend", "state_store", "task_store_for"]
+__all__ = [
+    "JobOperatorMixin",
+    "ResumableJobMixin",
+    "StatestoreBackend",
+    "state_store",
+    "task_store_for",
+]

@@ -1,0 +1,1 @@
+"""Jobs of Amazon Web Services, by boto3: one module each, `statestore[aws]`."""

@@ -1,0 +1,63 @@
+"""A Spark application as an external job, on whichever cluster."""
+
+from typing import Any, Unpack
+
+from statestore.jobs.polling import JobStatus, Options, PollingJob
+from statestore.jobs.spark.application import Application
+from statestore.jobs.spark.standalone import Standalone
+from statestore.sdk.deciding import Context
+
+Cluster = Standalone
+
+
+class SparkSubmitJob(PollingJob):
+    """Runs an application, with its driver in the cluster (`--deploy-mode cluster`).
+
+    SparkSubmitJob(
+        Application(application="/apps/report.jar", main_class="Report", executor_memory="4g"),
+        master="spark://a:7077,b:7077",
+    )
+
+    Args:
+        application: what to run, in the words of `spark-submit`.
+        master: where: Spark's URL of the cluster, or a `Standalone` where its ports are others.
+        options: those of every `PollingJob`.
+    """
+
+    def __init__(
+        self, application: Application, *, master: str | Cluster, **options: Unpack[Options]
+    ) -> None:
+        super().__init__(**options)
+        self.application = application
+        self.cluster = _cluster_of(master) if isinstance(master, str) else master
+
+    def submit_job(self, context: Context) -> str:
+        """Submit the application, with the token as a property of its own."""
+        return self.cluster.submit(self.application, context["submission"].token)
+
+    def find_job(self, token: str, context: Context) -> str | None:
+        """The driver with the token."""
+        since = getattr(context.get("submission"), "reserved_at", "")
+        return self.cluster.find(self.application, token, since)
+
+    def get_job_status(self, external_id: str, context: Context) -> JobStatus:
+        """The driver's state, in the cluster's words."""
+        return self.cluster.status(external_id)
+
+    def is_job_active(self, status: Any) -> bool:
+        """Whether it is still going to end."""
+        return status in self.cluster.active
+
+    def is_job_succeeded(self, status: Any) -> bool:
+        """Whether it has done its work."""
+        return status in self.cluster.succeeded
+
+    def cancel_job(self, external_id: str, context: Context) -> None:
+        """Kill the driver."""
+        self.cluster.cancel(external_id)
+
+
+def _cluster_of(master: str) -> Cluster:
+    if master.startswith("spark://"):
+        return Standalone(master=master)
+    raise ValueError(f"{master!r} names no cluster that is known here: it begins with spark://")
