@@ -4,11 +4,10 @@ from typing import Any
 
 import httpx
 
+from statestore.jobs.polling import NotSentError
 from statestore.sdk.errors import JobSystemUnreachableError, StatestoreError
 
-
-class NotSentError(JobSystemUnreachableError):
-    """The system cannot be connected to: the request surely did not arrive."""
+__all__ = ["NotSentError", "ask", "read_json"]
 
 
 def ask(method: str, url: str, *, timeout: float = 30.0, **options: Any) -> httpx.Response:

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final, Self, TypedDict, Unpack
 
-from statestore.jobs.asking import NotSentError
 from statestore.protocol import PROGRESS_KEY
 from statestore.sdk import telemetry
 from statestore.sdk.deciding import Context, store_in
@@ -33,6 +32,10 @@ from statestore.sdk.submissions import Submissions
 logger = logging.getLogger(__name__)
 
 LONGEST_PAUSE: Final = 60.0  # seconds between two tries to reach a system that is away
+
+
+class NotSentError(JobSystemUnreachableError):
+    """The system cannot be connected to: the request surely did not arrive."""
 
 
 class JobStatus(str):

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from statestore.jobs.asking import NotSentError
-from statestore.jobs.polling import JobStatus, PollingJob
+from statestore.jobs.polling import JobStatus, NotSentError, PollingJob
 from statestore.protocol import TaskScope
 from statestore.sdk import (
     JobActiveError,

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from statestore.jobs.asking import NotSentError, ask, read_json
-from statestore.jobs.polling import JobStatus
+from statestore.jobs.asking import ask, read_json
+from statestore.jobs.polling import JobStatus, NotSentError
 from statestore.jobs.spark.application import TOKEN_PROPERTY, Application
 from statestore.sdk.errors import JobSystemUnreachableError, StatestoreError
 
