@@ -233,15 +233,16 @@ class PollingJob(ResumableJobMixin):
                 return (yield Step(self, "submit_job", (context,)))
             except JobSystemUnreachableError as error:
                 unanswered = error
-            if not self.offers("find_job") and not isinstance(unanswered, NotSentError):
+            never_sent = isinstance(unanswered, NotSentError)
+            if not (never_sent or self.offers("find_job")):
                 raise unanswered
             yield outage.pause(unanswered)
-            if isinstance(unanswered, NotSentError):
-                continue
-            token = context["submission"].token
-            found = yield from self._find(token, context)
-            if found is None:
-                found = yield from self._look_for(token, self.submit_seconds, context)
+            found = None
+            if self.offers("find_job"):
+                token = context["submission"].token
+                found = yield from self._find(token, context)
+                if found is None and not never_sent:
+                    found = yield from self._look_for(token, self.submit_seconds, context)
             if found is not None:
                 return found
 
