@@ -30,6 +30,7 @@ from celery.signals import task_revoked
 from statestore.jobs.polling import PollingJob
 from statestore.protocol import MAP_INDEX_NONE, TaskScope
 from statestore.sdk import (
+    ConfigurationError,
     DeferrableJobMixin,
     JobActiveError,
     PreconditionFailedError,
@@ -101,7 +102,12 @@ class StatefulTask(Task):  # type: ignore[misc]  # Celery has no types
     @property
     def context(self) -> TaskContext:
         """The context of the delivery at hand; its attempt has started."""
-        request = self.request
+        request = self.request_stack.top
+        if request is None:
+            raise ConfigurationError(
+                f"{self.name} has no message in this thread: take `task_store = self.task_store` before"
+                " you start threads, and hand it to them. Without a worker call the task itself, not run()."
+            )
         context: TaskContext | None = getattr(request, "statestore_context", None)
         if context is None:
             context = self._in_memory() if request.id is None else self._of_message()
@@ -160,7 +166,7 @@ class DeferrableTask(DeferrableJobMixin, StatefulTask):
             except JobActiveError as still_active:
                 # Without a worker (apply(), a direct call) a retry would come at once, within this one.
                 if not (self.request.is_eager or self.request.called_directly):
-                    raise self.retry(exc=still_active, countdown=self.poll_interval) from None
+                    raise _look_again(self, self.poll_interval, still_active) from None
             time.sleep(self.poll_interval)
 
 
@@ -185,16 +191,26 @@ class JobTask(StatefulTask):
         try:
             return job.execute_deferred(self.context)
         except JobActiveError as still_active:
-            raise self.retry(exc=still_active, countdown=job.poll_interval) from None
+            raise _look_again(self, job.poll_interval, still_active) from None
+
+
+def _look_again(task: StatefulTask, seconds: float, why: JobActiveError) -> Exception:
+    """The retry that looks at a job which runs; `expires` was about when it begins."""
+    retry: Exception = task.retry(exc=why, countdown=seconds, expires=None, throw=False)
+    return retry
 
 
 @task_revoked.connect  # type: ignore[untyped-decorator]  # Celery has no types
-def _cancel_job(sender: Any, request: Any, **_: Any) -> None:
+def _cancel_job(sender: Any, request: Any, expired: bool = False, **_: Any) -> None:
     """Revoked: no process of the task will run again, so the worker cancels the job for it.
 
-    Also where nothing was terminated: a deferred task is between two deliveries most of the time.
+    Also where nothing was terminated: a deferred task is between two deliveries most of the time. A
+    message that has expired never began; another delivery of it may be looking after a job.
     """
-    if isinstance(sender, ResumableTask | DeferrableTask | JobTask):
+    if isinstance(sender, ResumableTask | DeferrableTask | JobTask) and not expired:
+        # Opened here, and not in the thread: the worker forks meanwhile, and what a thread is half
+        # through importing would stay locked in the new process for ever.
+        _store_of(sender)
         # In a thread: the worker must not wait for a server that is away.
         threading.Thread(target=_kill, args=(sender, request), daemon=True).start()
 

@@ -155,13 +155,10 @@ class ResumableJob:
         submission = context["submission"] = submissions.submission
         if submission is not None and submissions.is_open(external_id):
             return (yield from self._search(submissions, submission.token, context))
-        if external_id is None and submissions.is_nameless() and self.offers("find_job"):
-            external_id = yield from self._find(submissions.token, context)
-            if external_id is not None:
-                yield from submissions.submitted(external_id)
-                context["submission"] = submissions.submission
         if external_id is not None:
             return external_id
+        if submissions.is_nameless():
+            self._is_unknown(submissions, context)
         # Nothing was submitted yet, or somebody cleared the id to have the job submitted afresh.
         yield from submissions.reserve_next()
         return None
@@ -171,14 +168,7 @@ class ResumableJob:
         yield from submissions.take_over()
         context["submission"] = submissions.submission
         if not self.offers("find_job"):
-            self._event(UNKNOWN, token, context)
-            if self.on_unknown == "fail":
-                raise UnknownSubmissionError(
-                    f"An attempt that died may have submitted the job {token}, and"
-                    f" {type(self).__name__} has no find_job() to tell. Look for it;"
-                    f" then store its id under {self.external_id_key!r}, or"
-                    f" clear {submissions.submission_key!r} to submit afresh."
-                )
+            self._is_unknown(submissions, context)
             return None
         external_id = yield from self._await_submission(submissions, token, context)
         if external_id is not None:
@@ -186,6 +176,17 @@ class ResumableJob:
             context["submission"] = submissions.submission
             self._event(FOUND_BY_TOKEN, external_id, context)
         return external_id
+
+    def _is_unknown(self, submissions: Submissions, context: Context) -> None:
+        """Go on, or refuse to, where an attempt may have left a job of which nobody knows the id."""
+        self._event(UNKNOWN, submissions.token, context)
+        if self.on_unknown == "fail":
+            raise UnknownSubmissionError(
+                f"An earlier attempt has, or may have, submitted the job {submissions.token}, and"
+                f" {type(self).__name__} has no find_job() to tell. Look for it;"
+                f" then store its id under {self.external_id_key!r}, or"
+                f" clear {submissions.submission_key!r} to submit afresh."
+            )
 
     def _await_submission(
         self, submissions: Submissions, token: str, context: Context
@@ -210,10 +211,15 @@ class ResumableJob:
         return external_id
 
     def _submit(self, submissions: Submissions, context: Context) -> Steps[Any]:
+        for _ in range(3):
+            if not self.submit_seconds or submissions.write_seconds < self.submit_seconds / 4:
+                break
+            # The answer was on its way for so long that to others the reservation looks abandoned.
+            yield from submissions.renew()
         context["submission"] = submissions.submission
         external_id = yield from self._send(context)
         if external_id is None and self.offers("find_job"):
-            external_id = yield from self._find(submissions.token, context)
+            external_id = yield from self._named(submissions.token, context)
         try:
             yield from submissions.submitted(external_id)
         except (InvalidValueError, TooLargeError):
@@ -226,6 +232,18 @@ class ResumableJob:
             raise
         context["submission"] = submissions.submission
         self._event(FRESH_SUBMIT, external_id, context)
+        return external_id
+
+    def _named(self, token: str, context: Context) -> Steps[Any]:
+        """The id of a job that was submitted without being told one."""
+        external_id = yield from self._find(token, context)
+        if external_id is None:
+            external_id = yield from self._look_for(token, self.submit_seconds, context)
+        if external_id is None:
+            raise UnknownSubmissionError(
+                f"submit_job() told no id, and find_job() has found no job {token} for"
+                f" {self.submit_seconds:g} s (submit_seconds): the next attempt looks for it again."
+            )
         return external_id
 
     def _complete(
@@ -248,7 +266,7 @@ class ResumableJob:
         submission = submissions.submission
         if submission is not None and submission.state is SubmissionState.FINISHED:
             return
-        if not (yield from self._holds(submissions)):
+        if not (yield from self._holds(submissions, external_id)):
             return
         if submission is not None and submissions.is_open(external_id):
             # It was killed while it submitted: only the token tells whether there is a job.
@@ -263,12 +281,15 @@ class ResumableJob:
         else:
             logger.warning("%s cannot cancel job %s: it goes on", type(self).__name__, external_id)
 
-    def _holds(self, submissions: Submissions) -> Steps[bool]:
+    def _holds(self, submissions: Submissions, external_id: Any) -> Steps[bool]:
         """Whether no newer attempt has the job: only a write is fenced, so write."""
-        if submissions.store.attempt is None:
+        if getattr(submissions.store, "attempt", None) is None:
             return True  # whoever kills it speaks for the task, not for one attempt
         try:
-            yield from submissions.take_over()
+            if submissions.submission is not None:
+                yield from submissions.take_over()
+            elif external_id is not None:
+                yield from submissions.submitted(external_id)
         except (StaleAttemptError, ConcurrentSubmissionError) as error:
             logger.info("the job is a newer attempt's, and is not cancelled: %s", error)
             return False
@@ -281,7 +302,7 @@ class ResumableJob:
         name, key = type(self).__name__, self.external_id_key
         logger.log(level, "%s: %s (%s: %s, status before: %s)", name, event, key, job, status)
         try:
-            self.on_submission_event(event, context)
+            _plain(self.on_submission_event(event, context))  # type: ignore[func-returns-value]
         except Exception:
             logger.exception("%s.on_submission_event(%r) failed; the job goes on", name, event)
 
@@ -319,7 +340,8 @@ def _plain(answer: Any) -> bool:
     if inspect.iscoroutine(answer):
         answer.close()
         raise TypeError(
-            "is_job_active and is_job_succeeded must not be coroutines: one is always true"
+            "is_job_active, is_job_succeeded and on_submission_event must not be coroutines: nobody"
+            " awaits them, and one is always true"
         )
     return bool(answer)
 

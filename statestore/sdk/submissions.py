@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -50,6 +51,8 @@ class Submissions:
     version: int | None = None
     written_at: datetime | None = None
     """By the server's clock, when it was read."""
+    write_seconds: float = 0.0
+    """How long the last write took, until its answer was here."""
 
     @property
     def token(self) -> str:
@@ -82,7 +85,7 @@ class Submissions:
         submission = self.submission
         return (
             submission is not None
-            and submission.state is not SubmissionState.RESERVED
+            and submission.state is SubmissionState.SUBMITTED
             and submission.external_id is None
         )
 
@@ -169,7 +172,7 @@ class Submissions:
         if not self._can_reserve:
             self.submission = submission
             return
-        value = submission.to_value()
+        value, begin = submission.to_value(), time.monotonic()
         options = {"version": self.version, "retention": retention}
         try:
             self.version = yield Step(
@@ -182,4 +185,4 @@ class Submissions:
                     f"Another attempt changed {self.submission_key!r} meanwhile ({error}): it runs this job."
                 ) from None
             self.version = entry.version
-        self.submission = submission
+        self.submission, self.write_seconds = submission, time.monotonic() - begin

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from celery import Celery
 
 from statestore.integrations.celery import DeferrableTask, StatefulTask
 from statestore.protocol import TaskScope
-from statestore.sdk import StateStore
+from statestore.sdk import ConfigurationError, StateStore
 from statestore.sdk.memory import MemoryTransport
 from tests.integrations.celery_app import define, new_app, wait_for
 from tests.integrations.workers import Workers
@@ -99,6 +100,23 @@ def test_a_task_that_is_called_directly_keeps_its_state_in_memory_and_says_so(
     # As a worker runs them: one message, whose task calls the other for each element.
     assert app.tasks["celery.map"](double.s(), [1, 2]) == [2, 4]
     assert app.tasks["celery.starmap"](double.s(), [(1,), (2,)]) == [2, 4]
+
+
+def test_a_thread_of_a_task_has_no_message_and_is_told_how_to_get_its_keys(tmp_path: Path) -> None:
+    app: Celery = new_app("filesystem://", "queue", tmp_path)
+
+    @app.task(bind=True, base=StatefulTask)
+    def spread(self: Any) -> Any:
+        task_store = self.task_store
+        with ThreadPoolExecutor(1) as threads:
+            with pytest.raises(ConfigurationError, match="before you start threads"):
+                threads.submit(lambda: self.task_store).result()
+            threads.submit(task_store.set, "seen", 1).result()
+        return self.task_store.get("seen")
+
+    assert spread() == 1
+    with pytest.raises(ConfigurationError, match=r"not run\(\)"):
+        spread.run()
 
 
 class Looked(DeferrableTask):

@@ -119,13 +119,25 @@ def test_two_workers_with_the_same_message_at_the_same_time_start_one_job(
 
 @pytest.mark.parametrize("task", ["resumed", "deferred"])
 def test_a_task_that_is_revoked_has_its_job_cancelled(workers: Workers, task: str) -> None:
-    workers.start(2, control=True)
+    workers.start(1, control=True)
     scope = workers.send(task)
     wait_for(workers.folder / "polling")
     time.sleep(0.3)  # a deferred one waits for its next delivery now
     workers.revoke(scope.run_id, terminate=True)
     (token,) = system_of(workers).submissions
     assert workers.notes(1) == [f"cancelled {system_of(workers).find(token)}"]
+    (workers.folder / "go").touch()
+    workers.send(task)  # and the worker's slot is free
+    assert workers.notes(2)[1].startswith("result of")
+
+
+def test_a_job_that_runs_is_looked_after_though_its_message_has_expired(workers: Workers) -> None:
+    workers.start(1)
+    workers.send("deferred", expires=3)
+    wait_for(workers.folder / "polling")
+    time.sleep(3)
+    (workers.folder / "go").touch()
+    assert workers.notes(1)[0].startswith("result of")
 
 
 @pytest.mark.parametrize("message", [("process",), ("described", "as", "sent")])

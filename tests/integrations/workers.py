@@ -69,10 +69,12 @@ class Workers:
         elif not self.url.startswith("filesystem"):
             delete_queue(self.url, self.queue)
 
-    def send(self, task: str, *args: object, task_id: str | None = None) -> TaskScope:
+    def send(
+        self, task: str, *args: object, task_id: str | None = None, expires: float | None = None
+    ) -> TaskScope:
         """Send a message; the scope that its task should have."""
         with new_app(self.url, self.queue, self.folder) as app:
-            sent = app.send_task(task, args, task_id=task_id)
+            sent = app.send_task(task, args, task_id=task_id, expires=expires)
         return TaskScope("work", sent.id, task)
 
     def revoke(self, task_id: str, *, terminate: bool) -> None:

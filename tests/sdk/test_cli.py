@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -184,3 +185,17 @@ def test_a_time_to_retry_for_that_is_none_ends_with_3(cli: Cli) -> None:
     assert ended.stderr.splitlines() == [
         "statestore: STATESTORE_RETRY_SECONDS='nan' is no number of seconds."
     ]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
+def test_an_output_that_cannot_be_written_is_no_missing_key(
+    task_store: TaskStore, environment: dict[str, str]
+) -> None:
+    task_store.set("key", 1)
+    with Path("/dev/full").open("w") as full:
+        words = [*COMMAND, "get", "key"]
+        ended = subprocess.run(
+            words, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert ended.returncode == 3
+    assert ended.stderr.count("\n") == 1

@@ -1,6 +1,7 @@
 """The moments around a submission: two attempts at once, ids that are missing, hooks that fail."""
 
 import logging
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -18,8 +19,11 @@ from statestore.sdk import (
     StaleAttemptError,
     StateStore,
     TaskContext,
+    UnknownSubmissionError,
 )
-from tests.faults.job_system import FindableJob, Job, JobSystem
+from tests.faults.job_system import CautiousJob, FindableJob, Job, JobSystem
+from tests.proxy import Proxy
+from tests.server import Server
 
 Attempt = Callable[[], TaskContext]
 
@@ -136,7 +140,25 @@ def test_a_submission_that_tells_no_id_is_found_by_its_token(
     assert len(system.submissions) == 1
 
 
-def test_a_nameless_job_that_could_not_be_found_at_once_is_found_by_the_next_attempt(
+def test_a_nameless_job_is_looked_for_until_the_search_shows_it(
+    system: JobSystem, attempt: Attempt
+) -> None:
+    class Late(SlowJob):
+        looks = 0
+
+        def submit_job(self, context: Any) -> Any:
+            super().submit_job(context)
+
+        def find_job(self, token: str, context: Any) -> str | None:
+            self.looks += 1
+            return None if self.looks < 4 else super().find_job(token, context)
+
+    for _ in range(3):
+        Late(system).execute_resumable(attempt())
+    assert len(system.submissions) == 1
+
+
+def test_a_nameless_job_that_is_not_found_is_looked_for_by_the_next_attempt(
     system: JobSystem, attempt: Attempt
 ) -> None:
     class Hidden(FindableJob):
@@ -146,13 +168,48 @@ def test_a_nameless_job_that_could_not_be_found_at_once_is_found_by_the_next_att
         def find_job(self, token: str, context: Any) -> str | None:
             return None
 
+    with pytest.raises(UnknownSubmissionError, match="submit_seconds"):
+        Hidden(system).execute_resumable(attempt())
+    FindableJob(system).execute_resumable(attempt())
+    assert len(system.submissions) == 1
+
+
+def test_a_nameless_job_that_cannot_be_searched_for_is_unknown(
+    system: JobSystem, attempt: Attempt
+) -> None:
+    class Cautious(CautiousJob):
+        def submit_job(self, context: Any) -> Any:
+            super().submit_job(context)
+
         def poll_until_complete(self, external_id: Any, context: Any) -> None:
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        Hidden(system).execute_resumable(attempt())
-    job = FindableJob(system).execute_resumable(attempt())
-    assert job == {"result of": system.find(system.submissions[0])}
+        Cautious(system).execute_resumable(attempt())
+    with pytest.raises(UnknownSubmissionError, match="clear"):
+        Cautious(system).execute_resumable(attempt())
+    assert len(system.submissions) == 1
+
+
+def test_a_reservation_whose_answer_came_late_is_made_anew_before_the_job_is_submitted(
+    system: JobSystem, server: Server, proxy: Proxy, scope: TaskScope
+) -> None:
+    records = []
+
+    class Watched(SlowJob):
+        submit_seconds = 1.0
+
+        def submit_job(self, context: Any) -> str:
+            records.append(context["task_store"].entry("remote_job_id.submission"))
+            return super().submit_job(context)
+
+    with StateStore(proxy.url, server.token, timeout=1, retry_seconds=20) as store:
+        context = store.task(scope.dag_id, scope.run_id, scope.task_id).__enter__()
+        proxy.lose_answers_to = b"PUT "
+        threading.Timer(0.5, lambda: setattr(proxy, "lose_answers_to", b"")).start()
+        Watched(system).execute_resumable(context)
+    assert proxy.lost
+    assert records[0].version > 1  # the first was too old when its answer came
     assert len(system.submissions) == 1
 
 
@@ -180,6 +237,35 @@ def test_a_stale_attempt_that_is_killed_cancels_nothing(
     assert "a newer attempt's" in caplog.text
     job.on_kill(newer)
     assert cancelled == [system.find(system.submissions[0])]
+
+
+def test_a_stale_attempt_cancels_nothing_where_the_id_alone_is_known(
+    system: JobSystem, attempt: Attempt
+) -> None:
+    cancelled = []
+
+    class Endless(FindableJob):
+        def cancel_job(self, external_id: Any, context: Any) -> None:
+            cancelled.append(external_id)
+
+    older = attempt()
+    older.task_store.set("remote_job_id", "by hand")
+    newer = attempt()
+    Endless(system).on_kill(older)
+    assert cancelled == []
+    Endless(system).on_kill(newer)
+    assert cancelled == ["by hand"]
+
+
+def test_a_hook_must_not_be_a_coroutine(
+    system: JobSystem, attempt: Attempt, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Measured(Job):
+        async def on_submission_event(self, event: str, context: Any) -> None:  # type: ignore[override]
+            """Nobody would await it."""
+
+    Measured(system).execute_resumable(attempt())
+    assert "must not be coroutines" in caplog.text
 
 
 def test_a_hook_that_fails_costs_no_job(
