@@ -79,12 +79,12 @@ def clear_task(request: HttpRequest, principal: Principal, task_instance_id: int
     detail = queries.task_detail(task_instance_id, principal)
     scope = detail.summary.scope
     principal.require(scope, Right.CLEAR)
-    keys = [entry.key for entry in detail.entries]
+    keys = queries.task_keys(task_instance_id)
     return Clearing(
-        title=f"Clear all {detail.summary.key_count:,} keys?",
+        title=f"Clear all {len(keys):,} keys?",
         what=f"This removes every key of {scope.task_id}{_index(scope)} in run {scope.run_id}.",
         loses=_loses(keys, running=detail.summary.state is TaskState.RUNNING),
-        keys=detail.summary.key_count,
+        keys=len(keys),
         back=reverse("dashboard:task", args=[task_instance_id]),
         clear=lambda writer: services.entries_clear(scope=scope, writer=writer),
         typed=scope.task_id,

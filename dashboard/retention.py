@@ -45,8 +45,7 @@ def read_retention(params: QueryDict, principal: Principal) -> RetentionPage:
     figures = queries.retention_figures() if queries.sees_everything(principal) else None
     expired = None
     if params.get("dry_run"):
-        found = queries.expired_oldest(limit=SHOWN)
-        expired = [entry for entry in found if principal.reaches(entry.scope)]
+        expired = queries.expired_oldest(principal, limit=SHOWN)
     late = last is None or datetime.now(UTC) - last > queries.SWEEPS_MISSED * every
     return RetentionPage(
         cursor=cursor_of(sweeps, figures, expired, late),

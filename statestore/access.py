@@ -58,6 +58,14 @@ class Principal:
     expires_at: datetime | None = None
     """When the credentials end."""
 
+    @property
+    def is_unlimited(self) -> bool:
+        """Whether no pattern limits it: only then may it hand out what reaches everything."""
+        return self.task is None and any(
+            EVERYTHING in grant.dag_patterns and EVERYTHING in grant.asset_patterns
+            for grant in self.grants
+        )
+
     def has(self, right: Right) -> bool:
         """Whether the right is granted over anything."""
         return any(right in grant.rights for grant in self.grants)

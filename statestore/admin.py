@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 
 from statestore import admin_webhooks, services  # noqa: F401 - registers its pages
 from statestore.access import USER_PERMISSIONS, Right
-from statestore.admin_base import ReadOnlyAdmin
+from statestore.admin_base import ReadOnlyAdmin, is_unlimited
 from statestore.admin_clear import ClearingMixin, clear_keys, confirm_or_clear
 from statestore.admin_filters import (
     ExpiredFilter,
@@ -205,12 +205,13 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     form = ApiTokenForm
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may administer tokens."""
-        return request.user.has_perm("statestore.add_apitoken")
+        """Whether the user may make tokens, and is limited to no dags: a token could reach all."""
+        return request.user.has_perm("statestore.add_apitoken") and is_unlimited(request)
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may administer tokens."""
-        return request.user.has_perm(USER_PERMISSIONS[Right.ADMINISTER])
+        """Whether the user may administer tokens, of whatever reach."""
+        may = request.user.has_perm(USER_PERMISSIONS[Right.ADMINISTER])
+        return may and is_unlimited(request)
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any

@@ -5,6 +5,32 @@ from typing import Any
 from django.http import HttpRequest
 
 from statestore.admin_lists import BoundedAdmin
+from statestore.queries import principal_of_user
+
+
+def is_unlimited(request: HttpRequest) -> bool:
+    """Whether no group limits the user to some dags or assets."""
+    return bool(request.user.is_active) and principal_of_user(request.user).is_unlimited
+
+
+class ForUnlimited:
+    """Pages about what reaches every dag: those who are limited to some have no right to them."""
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """As Django's, of who is unlimited; and so for the others."""
+        return super().has_view_permission(request, obj) and is_unlimited(request)  # type: ignore[misc]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """See above."""
+        return super().has_add_permission(request) and is_unlimited(request)  # type: ignore[misc]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """See above."""
+        return super().has_change_permission(request, obj) and is_unlimited(request)  # type: ignore[misc]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """See above."""
+        return super().has_delete_permission(request, obj) and is_unlimited(request)  # type: ignore[misc]
 
 
 class ReadOnlyAdmin(BoundedAdmin):

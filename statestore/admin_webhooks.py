@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from statestore import services
-from statestore.admin_base import ReadOnlyAdmin
+from statestore.admin_base import ForUnlimited, ReadOnlyAdmin, is_unlimited
 from statestore.jsonpretty import pretty
 from statestore.services.deliveries import allowed
 from statestore.webhook_models import DeliveryState, Webhook, WebhookDelivery
@@ -68,7 +68,7 @@ class NewWebhookForm(WebhookForm):
 
 
 @admin.register(Webhook)
-class WebhookAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in its stubs alone
+class WebhookAdmin(ForUnlimited, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in its stubs alone
     """Who is told when a task fails or stalls, when a secret is found, when the sweep is late."""
 
     list_display = (
@@ -236,7 +236,7 @@ class WebhookAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in it
 
 
 @admin.register(WebhookDelivery)
-class WebhookDeliveryAdmin(ReadOnlyAdmin):
+class WebhookDeliveryAdmin(ForUnlimited, ReadOnlyAdmin):
     """What was sent, what waits, what was given up."""
 
     list_display = (
@@ -256,7 +256,8 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
 
     def has_send_permission(self, request: HttpRequest) -> bool:
         """Whether the user may change webhooks."""
-        return bool(request.user.has_perm("statestore.change_webhook"))
+        may = bool(request.user.has_perm("statestore.change_webhook"))
+        return may and is_unlimited(request)
 
     @admin.action(description="Send again what was given up", permissions=["send"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]) -> None:

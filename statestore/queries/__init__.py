@@ -91,7 +91,7 @@ from statestore.queries.secrets import (
     secret_count,
 )
 from statestore.queries.states import ACTIVE_AT_LAG, TaskState
-from statestore.queries.tasks import TaskDetail, TaskSummary, task_detail, task_scope
+from statestore.queries.tasks import TaskDetail, TaskSummary, task_detail, task_keys, task_scope
 from statestore.queries.tokens import TokenInfo, api_tokens, api_tokens_called
 from statestore.queries.waiting import entry_wait
 from statestore.queries.webhooks import delivery_counts
@@ -189,6 +189,7 @@ __all__ = [
     "sign_user_token",
     "task_detail",
     "task_instance_counts",
+    "task_keys",
     "task_scope",
     "task_search",
     "token_digest",

@@ -76,10 +76,14 @@ def audit_rows(*, where: AuditFilter, principal: Principal) -> Iterator[AuditEnt
 
 
 def _reached(principal: Principal) -> Q:
-    """Who administers some dags alone sees what happened to these, and nothing else."""
-    patterns = principal.dag_patterns(Right.ADMINISTER)
-    everything = any_of("dag_id", patterns)
-    return everything if EVERYTHING in patterns else everything & ~Q(dag_id="")
+    """Who administers some dags or assets alone sees what happened to these, and nothing else."""
+    dags = principal.dag_patterns(Right.ADMINISTER)
+    assets = principal.asset_patterns(Right.ADMINISTER)
+    if EVERYTHING in dags and EVERYTHING in assets:
+        return Q()
+    of_neither = Q(asset="") & (any_of("dag_id", dags) if EVERYTHING in dags else Q(pk__in=[]))
+    of_tasks = ~Q(dag_id="") & any_of("dag_id", dags)
+    return of_tasks | of_neither | (~Q(asset="") & any_of("asset", assets))
 
 
 def _matches(where: AuditFilter) -> Q:

@@ -5,9 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 
+from statestore.access import Principal
 from statestore.models import Entry, SweepRun
 from statestore.protocol import TaskScope
+from statestore.queries.patterns import reached
 from statestore.sql import sweep
 
 SWEEPS_MISSED = 3  # before the sweep counts as late
@@ -30,11 +33,13 @@ class ExpiredEntry:
     expires_at: datetime
 
 
-def expired_oldest(*, limit: int) -> list[ExpiredEntry]:
-    """The first entries that the next sweep deletes."""
+def expired_oldest(principal: Principal | None = None, *, limit: int) -> list[ExpiredEntry]:
+    """The first entries that the next sweep deletes, of those that the principal may see (None: all)."""
     now = datetime.now(UTC)
     rows = Entry.objects.filter(
-        expires_hour__lte=int(now.timestamp() // 3600), expires_at__lte=now
+        Q() if principal is None else reached(principal, prefix="task_instance__"),
+        expires_hour__lte=int(now.timestamp() // 3600),
+        expires_at__lte=now,
     ).select_related("task_instance")
     return [
         ExpiredEntry(row.task_instance.scope, row.key, row.expires_at)

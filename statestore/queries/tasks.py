@@ -58,6 +58,12 @@ class TaskDetail:
 KEYS_SHOWN = 100
 
 
+def task_keys(task_instance_id: int) -> list[str]:
+    """All its keys."""
+    rows = EntryRow.objects.filter(unexpired(datetime.now(UTC)), task_instance_id=task_instance_id)
+    return list(rows.order_by("key").values_list("key", flat=True))
+
+
 def task_detail(task_instance_id: int, principal: Principal, *, after_key: str = "") -> TaskDetail:
     """One task instance, by the number in its page's URL, with its first entries after a key.
 
