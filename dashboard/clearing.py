@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
+from dashboard.filters import key_of
 from dashboard.jobs import is_job_key
 from dashboard.lookers import principal_of
 from dashboard.rights import missing, needs
@@ -96,7 +97,7 @@ def clear_task(request: HttpRequest, principal: Principal, task_instance_id: int
 def clear_key(request: HttpRequest, principal: Principal, task_instance_id: int) -> Clearing:
     """One key of a task instance: `?key=`."""
     detail = queries.task_detail(task_instance_id, principal)
-    scope, key = detail.summary.scope, request.GET.get("key", "")
+    scope, key = detail.summary.scope, key_of(request.GET)
     principal.require(scope, Right.CLEAR)
     return _one_key(
         scope,
@@ -150,7 +151,7 @@ def clear_asset(request: HttpRequest, principal: Principal, asset_id: int) -> Cl
 @asks_first
 def clear_asset_key(request: HttpRequest, principal: Principal, asset_id: int) -> Clearing:
     """One key of an asset: `?key=`."""
-    found, key = queries.asset_detail(asset_id, principal).summary, request.GET.get("key", "")
+    found, key = queries.asset_detail(asset_id, principal).summary, key_of(request.GET)
     principal.require_asset(asset_id, found.asset.name, Right.CLEAR)
     back = reverse("dashboard:asset", args=[asset_id])
     return _one_key(AssetScope(asset_id), key, found.asset.name, back, running=False)

@@ -45,6 +45,11 @@ def position_of(params: QueryDict) -> str:
     return position if len(position) <= POSITION_MAX else ""
 
 
+def key_of(params: QueryDict) -> str:
+    """The key that is named, without what no database takes; empty: none."""
+    return params.get("key", "").replace("\0", "")
+
+
 def word_of(field: str, text: str) -> str:
     """The word that asks for this beginning of a field: `dag:sales`, `dag:"two words"`."""
     return f'{field}:"{text}"' if " " in text else f"{field}:{text}"

@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
+from dashboard.filters import key_of
 from dashboard.history import curve_of, fields_of, steps_of
 from dashboard.jsonview import json_view
 from dashboard.rights import needs
@@ -199,7 +200,7 @@ def _urls(history: KeyHistory) -> dict[str, str]:
 
 
 def _history(request: HttpRequest, owner: dict[str, int], *rights: Right) -> KeyHistory:
-    name = request.POST.get("key", request.GET.get("key", "")).replace("\0", "")
+    name = key_of(request.POST if "key" in request.POST else request.GET)
     principal = principal_of_user(request.user)
     if "asset_id" in owner:
         history = queries.asset_key_history(owner["asset_id"], name, principal)

@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from dashboard.filters import key_of
 from dashboard.jsonview import json_view
 from dashboard.keys import answers_refusals
 from dashboard.rights import needs
@@ -95,7 +96,7 @@ def _named(request: HttpRequest, *rights: Right) -> tuple[Scope, str, Writer]:
         for right in rights:
             principal.require(scope, right)
     reason = form.get("reason", "").replace("\0", "")
-    return scope, form.get("key", "").replace("\0", ""), Writer(principal.name, reason=reason)
+    return scope, key_of(form), Writer(principal.name, reason=reason)
 
 
 # --- the pill, which every page shows ---

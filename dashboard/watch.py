@@ -39,32 +39,38 @@ class Page(Protocol):
 P = TypeVar("P", bound=Page)
 
 
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A state of a page and how it looks: one object, so that none is kept under another state."""
+
+    page: Page
+    shown: dict[Hashable, bytes] = field(default_factory=dict)
+    """How it looks, for each of those whom it is shown differently."""
+
+
 @dataclass(slots=True)
 class _Watched:
     """A page that somebody looks at."""
 
     read: Callable[[], Page]
     asked: float
-    page: Page | None = None
+    drawn: _Drawn | None = None
     good_until: float = 0.0
     read_at: float = 0.0
     looked_at: float = 0.0
-    shown: dict[Hashable, bytes] = field(default_factory=dict)
-    """How this state of the page looks, for each of those whom it is shown differently."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     drawing: threading.Lock = field(default_factory=threading.Lock)
 
-    def renew(self) -> Page:
+    def renew(self) -> _Drawn:
         """Read it now."""
         began = time.monotonic()
         with queries.planned_each_time():
             page = self.read()
-        if self.page is None or page.cursor != self.page.cursor:
-            self.shown = {}
-        self.page = page
+        old = self.drawn
+        self.drawn = _Drawn(page, old.shown if old and old.page.cursor == page.cursor else {})
         self.read_at = began
         self.good_until = began + FRESH
-        return page
+        return self.drawn
 
 
 class Watcher:
@@ -82,35 +88,34 @@ class Watcher:
     def page(self, key: Hashable, read: Callable[[], P]) -> P:
         """The page, from memory while that is good; else it is read, by one who asks for all."""
         watched, now = self._looked_at(key, read), time.monotonic()
-        if watched.page is None or watched.good_until < now:
+        drawn = watched.drawn
+        if drawn is None or watched.good_until < now:
             with watched.lock:
-                if watched.page is None or watched.good_until < time.monotonic():
-                    watched.renew()
-        return watched.page  # type: ignore[return-value]  # read by a function that says so
+                drawn = watched.drawn
+                if drawn is None or watched.good_until < time.monotonic():
+                    drawn = watched.renew()
+        return drawn.page  # type: ignore[return-value]  # read by a function that says so
 
     def cursor(self, key: Hashable) -> str | None:
         """The cursor of a page that is in memory and good; None: it must be read."""
-        watched, now = self._watched.get(key), time.monotonic()
-        if watched is None or watched.page is None or watched.good_until < now:
-            return None
-        watched.asked = now
-        return watched.page.cursor
+        drawn = self._good(key)
+        return None if drawn is None else drawn.page.cursor
 
     def shown(self, key: Hashable, look: Hashable) -> bytes | None:
         """How a page that is in memory and good has been drawn for such a look."""
-        watched = self._watched.get(key)
-        return None if self.cursor(key) is None or watched is None else watched.shown.get(look)
+        drawn = self._good(key)
+        return None if drawn is None else drawn.shown.get(look)
 
     def draw(self, key: Hashable, page: Page, look: Hashable, draw: Callable[[], bytes]) -> bytes:
         """How this page looks; of many who ask for it at once, one draws it."""
         watched = self._watched.get(key)
-        if watched is None or watched.page is not page:
+        drawn = None if watched is None else watched.drawn
+        if watched is None or drawn is None or drawn.page is not page:
             return draw()
-        shown = watched.shown
         with watched.drawing:
-            if look not in shown:
-                shown[look] = draw()
-            return shown[look]
+            if look not in drawn.shown:
+                drawn.shown[look] = draw()
+            return drawn.shown[look]
 
     def forget(self) -> None:
         """Read everything again at its next use."""
@@ -125,6 +130,14 @@ class Watcher:
         if thread is not None:
             thread.join()
         self._wake.clear()
+
+    def _good(self, key: Hashable) -> _Drawn | None:
+        """What is in memory of a page, and good: somebody has asked for it."""
+        watched, now = self._watched.get(key), time.monotonic()
+        if watched is None or watched.drawn is None or watched.good_until < now:
+            return None
+        watched.asked = now
+        return watched.drawn
 
     def _looked_at(self, key: Hashable, read: Callable[[], Page]) -> _Watched:
         now = time.monotonic()
@@ -155,6 +168,9 @@ class Watcher:
                         watched.good_until = time.monotonic() + pause + FRESH
                 self._wake.wait(pause)
         finally:
+            with self._lock:
+                if self._thread is threading.current_thread():
+                    self._thread = None
             connection.close()
 
     def _drop_what_nobody_wants(self) -> bool:
@@ -177,6 +193,12 @@ class Watcher:
                     with watched.lock:
                         watched.renew()
                 except NotFoundError:  # what it showed is gone: whoever asks next is told
+                    self._watched.pop(key, None)
+                    continue
+                except DatabaseError:
+                    raise
+                except Exception:  # whoever asks next reads it, and sees the error
+                    logger.exception("the watcher cannot read %r, and leaves it out", key)
                     self._watched.pop(key, None)
                     continue
             watched.looked_at = time.monotonic()

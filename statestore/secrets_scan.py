@@ -4,6 +4,7 @@ The forms (private keys, cloud keys, JWTs, tokens of well-known services, URLs w
 those of bc-detect-secrets, the kept branch of detect-secrets; nothing is sent anywhere to be verified.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ STRINGS_MAX: Final = 5000  # of one value; what comes after them is not looked a
 STRING_MAX: Final = 20_000  # characters of one string
 SHORTEST: Final = 4  # characters of what a name can make a secret
 PLACE_MAX: Final = 500  # characters
+NUMBER_MAX: Final = 10**40
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +29,45 @@ class Secret:
 def secrets_in(key: str, value: Any) -> list[Secret]:
     """What looks like a secret in a decoded value, and under this key."""
     found = {
-        Secret(rule, place[:PLACE_MAX])
-        for place, name, text in _strings(value, key)
-        for rule in _rules(name, text[:STRING_MAX])
+        Secret(rule, leaf.place[:PLACE_MAX])
+        for leaf in _leaves(value, key)
+        for rule in _rules(leaf)
     }
     return sorted(found, key=lambda secret: (secret.place, secret.rule))
 
 
-def _rules(name: str, text: str) -> Iterator[str]:
-    if _names_a_secret(name) and len(text) >= SHORTEST and not _REFERENCE.match(text):
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """A string or a whole number of a value."""
+
+    place: str
+    name: str
+    """The last two names that it stands under."""
+    among: str
+    """`passwords` or `tokens`, where it stands anywhere under such a name."""
+    value: str | int
+
+    def is_named_a_secret(self) -> bool:
+        """Whether the names make it a secret. Whole numbers are passwords, and tokens are counted."""
+        if isinstance(self.value, int):
+            named = _kind(self.name) == "password" or self.among == "passwords"
+            return named and len(str(self.value)) >= SHORTEST
+        if len(self.value) < SHORTEST or _REFERENCE.match(self.value):
+            return False
+        return bool(_kind(self.name) or (self.among and not _COUNT.fullmatch(self.value)))
+
+
+def _rules(leaf: _Leaf) -> Iterator[str]:
+    if leaf.is_named_a_secret():
         yield "name of a secret"
+    text = leaf.value[:STRING_MAX] if isinstance(leaf.value, str) else ""
     if len(text) < 8:
         return
+    for rule, form in _FORMS:
+        if any(not _REFERENCE.match(found[1]) for found in form.finditer(text)):
+            yield rule
+    if leaf.name.lower().endswith(" authorization") and _CREDENTIALS.match(text):
+        yield AUTHORIZATION
     if _OWN_TOKEN.search(text):
         yield "Statestore token"
     for plugin in _plugins():
@@ -46,30 +75,56 @@ def _rules(name: str, text: str) -> Iterator[str]:
             yield plugin.secret_type
 
 
-def _strings(value: Any, key: str) -> Iterator[tuple[str, str, str]]:
-    """Every string, with its place and the last two names that it stands under; at most so many."""
-    waiting: list[tuple[str, str, str, Any]] = [("", "", key, value)]
+def _leaves(value: Any, key: str) -> Iterator[_Leaf]:
+    """What a value consists of, also where JSON stands in a string; at most so many strings."""
+    waiting: list[tuple[str, str, str, str, Any]] = [("", "", key, "", value)]
     left = STRINGS_MAX
     while waiting and left:
-        place, above, name, item = waiting.pop()
+        place, above, name, among, item = waiting.pop()
         if isinstance(item, str):
             left -= 1
-            yield place, f"{above} {name}", item
-        elif isinstance(item, dict):
-            waiting += [(f"{place}/{word}", name, word, part) for word, part in item.items()]
+            yield _Leaf(place, f"{above} {name}", among or _many(f"{above} {name}"), item)
+            item = _json_in(item)
+        elif isinstance(item, int) and not isinstance(item, bool) and abs(item) < NUMBER_MAX:
+            yield _Leaf(place, f"{above} {name}", among, item)
+        if isinstance(item, dict):
+            held = among or _many(f"{above} {name}")
+            waiting += [(f"{place}/{word}", name, word, held, part) for word, part in item.items()]
         elif isinstance(item, list):
-            waiting += [(f"{place}/{n}", above, name, part) for n, part in enumerate(item)]
+            waiting += [(f"{place}/{n}", above, name, among, part) for n, part in enumerate(item)]
+
+
+def _json_in(text: str) -> Any:
+    """The object or array that a string is; else None."""
+    if len(text) > STRING_MAX or text.lstrip()[:1] not in {"{", "["}:
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+# `db_pass` is a password; a first pass and tests that pass are none.
+_LOGIN: Final = (
+    r"password|passwd|pwd|passphrase"
+    r"|(?:db|database|user|admin|root|login|auth|smtp|mail|ftp|sftp|ssh|ldap|proxy|redis|pg) pass"
+)
 _SECRET: Final = re.compile(
-    r"(?:^| )(?:password|passwd|pwd|passphrase|secret|token|credentials?|apikey|api key|access key"
+    rf"(?:^| )(?:(?P<password>{_LOGIN})|secret|token|credentials?|apikey|api key|access key"
     r"|private key|secret key|signing key|encryption key)$"
 )
+# Which of several it is, or that it is the thing itself.
+_WHICH: Final = re.compile(
+    r"(?: (?:\d+|value|prod|production|stage|staging|test|dev|development|live|main|backup|default"
+    r"|primary|secondary|old|new|current))+$"
+)
+_MANY: Final = re.compile(r"(?:^| )(passwords|tokens)$")
 # Positions to go on from are called tokens too, and a reservation has one.
 _HARMLESS: Final = re.compile(
     r"(?:page|next|prev|previous|continuation|continue|sync|resume|cursor|delta|change|submission"
-    r"|fencing|idempotency|client|request|pagination|start|list) token$"
+    r"|fencing|idempotency|client|request|pagination|start|list|max|min|total|input|output|prompt"
+    r"|completion|cached|stop) tokens?$"
 )
 _REFERENCE: Final = re.compile(
     r"\s*(?:\{\{|\$\{|\$\(|<|\*{3}|arn:|vault:|secret:|secrets?/|env:|file:|op://)", re.I
@@ -78,10 +133,50 @@ _OWN_TOKEN: Final = re.compile(r"\b(?:sst|stt|stu)_[A-Za-z0-9_-]{20,}")
 _EXAMPLES: Final = ("example.com", "example.net", "example.org")
 
 
+_COUNT: Final = re.compile(r"[\d\s.,]+")
+AUTHORIZATION: Final = "Authorization header"
+_CREDENTIALS: Final = re.compile(r"(?:bearer|basic|token)\s+[\w.~+/-]{8,}", re.I)
+_FORMS: Final = (
+    # A URL with a password and no user: what names a user too, Basic Auth finds.
+    ("Basic Auth Credentials", re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://:([^\s:/@]{3,})@", re.I)),
+    (
+        "connection string with a password",
+        re.compile(
+            r"(?<![a-z])(?:password|passwd|pwd)\s*="
+            r"\s*(?!(?:true|false|none|null|required)\b)([^\s;&\"']{4,})",
+            re.I,
+        ),
+    ),
+    # Long, or with a digit: `Authorization: Bearer required` is prose.
+    (
+        AUTHORIZATION,
+        re.compile(
+            r"\bauthorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|token)\s+"
+            r"((?=[\w.~+/-]{16}|[a-z.~+/-]*\d)[\w.~+/-]{8,})",
+            re.I,
+        ),
+    ),
+)
+
+
 @lru_cache(maxsize=4096)
-def _names_a_secret(name: str) -> bool:
-    words = " ".join(word.lower() for word in _WORD.findall(name[-80:]))
-    return bool(_SECRET.search(words)) and not _HARMLESS.search(words)
+def _kind(name: str) -> str:
+    """Of what kind of secret this is the name, `password` or `secret`; empty: of none."""
+    words = _WHICH.sub("", _words(name))
+    found = None if _HARMLESS.search(words) else _SECRET.search(words)
+    return "" if found is None else "password" if found["password"] else "secret"
+
+
+@lru_cache(maxsize=4096)
+def _many(name: str) -> str:
+    """Whether this names several: `passwords` or `tokens`; empty: neither."""
+    words = _words(name)
+    found = None if _HARMLESS.search(words) else _MANY.search(words)
+    return "" if found is None else found[1]
+
+
+def _words(name: str) -> str:
+    return " ".join(word.lower() for word in _WORD.findall(name[-80:]))
 
 
 def _harmless(plugin: Any, text: str) -> bool:

@@ -37,6 +37,10 @@ def jwt() -> str:
         ("ghp_" + "a1B2" * 9, "GitHub Token"),
         ("sst_" + "a" * 43, "Statestore token"),
         (jwt(), "JSON Web Token"),
+        ("redis://:swordfish1@h:1/0", "Basic Auth Credentials"),
+        ("Server=db;User=app;Password=swordfish;Timeout=3", "connection string with a password"),
+        ("host=db user=app password=swordfish", "connection string with a password"),
+        ("curl -H 'Authorization: Bearer abc123def456' https://h/", "Authorization header"),
     ],
 )
 def test_forms_are_known_wherever_they_stand(value: str, rule: str) -> None:
@@ -46,7 +50,8 @@ def test_forms_are_known_wherever_they_stand(value: str, rule: str) -> None:
 
 @pytest.mark.parametrize(
     "name", ["password", "db_password", "apiKey", "API_KEY", "accessKey", "token", "auth-token",
-             "client.secret", "AWSSecretKey", "credentials"],
+             "client.secret", "AWSSecretKey", "credentials", "password_prod", "PASSWORD1",
+             "db_password_2", "db_pass"],
 )  # fmt: skip
 def test_names_of_secrets_are_known(name: str) -> None:
     assert secrets_in(name, "abcdef")
@@ -54,9 +59,60 @@ def test_names_of_secrets_are_known(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ({"passwords": {"alice": "swordfish"}}, "/passwords/alice"),
+        ({"passwords": {"prod": {"alice": [81549300]}}}, "/passwords/prod/alice/0"),
+        ({"tokens": ["swordfish"]}, "/tokens/0"),
+        ({"tokens": {"a": {"b": "swordfish"}}}, "/tokens/a/b"),
+        ({"password": {"value": "swordfish"}}, "/password/value"),
+        ({"db": {"pass": "swordfish"}}, "/db/pass"),
+        ({"password": 81549300}, "/password"),
+        ({"body": '{"config": {"password": "swordfish"}}'}, "/body/config/password"),
+        ({"body": '["{\\"password\\": \\"swordfish\\"}"]'}, "/body/0/password"),
+    ],
+)
+def test_what_a_name_makes_a_secret_is_found_below_it(value: Any, place: str) -> None:
+    assert [(s.rule, s.place) for s in secrets_in("k", value)] == [("name of a secret", place)]
+
+
+def test_a_header_of_a_request_is_a_secret() -> None:
+    (found,) = secrets_in("k", {"headers": {"Authorization": "Bearer abcdefgh"}})
+    assert (found.rule, found.place) == ("Authorization header", "/headers/Authorization")
+
+
+@pytest.mark.parametrize(
     ("key", "value"),
     [
         ("last_page", 7),
+        ("password_reset_url", "https://accounts.internal/reset"),
+        ("tokens_used", 5),
+        ("tokens_used", "5000 of 9000"),
+        ("tokens", {"input": 51_200, "output": "48,100", "limits": {"max": 90_000}}),
+        ("max_tokens", 4096),
+        ("max_tokens", "4096"),
+        ("usage", {"total_tokens": "51200", "promptTokens": {"cached": "many of them"}}),
+        ("next_page_tokens", ["CAUQAA", "CAUQAB"]),
+        ("page_token_2", "CAUQAAAB"),
+        ("passwords", 120_000),
+        ("password", True),
+        ("password_attempts", 10_000),
+        ("pass", 3),
+        ("pass", "second"),
+        ("first_pass", "done in 3 s"),
+        ("passed", "yes, all of them"),
+        ("db_passed", 1000),
+        ("secret", 1000),
+        ("broker", "redis://:${REDIS_PASSWORD}@h:1/0"),
+        ("broker", "redis://h:6379/0"),
+        ("dsn", "Server=db;Password=${PASSWORD};"),
+        ("message", "retry with reset_password=false"),
+        ("message", "Authorization: Bearer required"),
+        ("message", "Authorization: Bearer $TOKEN"),
+        ("headers", {"Authorization": "Bearer {{ token }}"}),
+        ("body", '{"rows": 3, "last": "b"}'),
+        ("body", "[not JSON at all"),
+        ("body", "[" * 9_000),
         ("job_id", "application_1732085112_0042"),
         ("next_page_token", "CAUQAA"),
         ("job_id.submission", {"token": "b1946ac92492d2347c6235b4d2611184", "state": "reserved"}),

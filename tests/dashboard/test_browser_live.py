@@ -63,6 +63,42 @@ def test_a_pause_holds_the_page_still(page: Page) -> None:
     expect(page.locator(f"#t-{id_of()}")).to_contain_text("42 %", timeout=WITHIN)
 
 
+# Lets a test skip some time, and tells for how long the page's timers wait.
+SKIPPING = """
+  window.skip = 0; window.waits = [];
+  const now = Date.now, timer = window.setTimeout;
+  Date.now = () => now() + window.skip;
+  window.setTimeout = (call, wait, ...rest) => {
+    window.waits.push(wait);
+    return timer(call, wait, ...rest);
+  };
+"""
+
+
+def test_it_asks_less_often_while_all_is_quiet(page: Page) -> None:
+    def waits_for(wait: int) -> None:
+        page.evaluate("window.waits = []")
+        for _ in range(WITHIN // 100):
+            if page.evaluate(f"window.waits.includes({wait})"):
+                return
+            page.wait_for_timeout(100)
+        pytest.fail(f"the page never waited for {wait} ms")
+
+    page.add_init_script(SKIPPING)
+    page.goto("/")
+    waits_for(1000)
+    for quiet, wait in ((31_000, 1250), (62_000, 1500)):
+        page.evaluate(f"window.skip = {quiet}")
+        waits_for(wait)
+    page.keyboard.press("Shift")
+    waits_for(1000)
+    page.evaluate("window.skip = 200_000")
+    waits_for(1500)
+    put("progress", {"current": 42, "total": 100})
+    expect(page.locator(f"#t-{id_of()}")).to_contain_text("42 %", timeout=WITHIN)
+    waits_for(1000)
+
+
 def test_a_lost_connection_is_told_and_the_values_stay(page: Page, complaints: list[str]) -> None:
     page.goto("/")
     page.context.set_offline(True)

@@ -8,6 +8,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
 from dashboard.history import Line, curve_of, difference
+from statestore import services
 from statestore.models import AuditEntry, Entry, GroupReach, ProgressSample
 from statestore.queries import Version
 from tests.dashboard.data import EVIL, SCOPE, id_of, put
@@ -77,6 +78,16 @@ def test_a_key_is_cleared_with_a_reason(viewing: Client, viewer: User) -> None:
     assert not Entry.objects.exists()
     assert AuditEntry.objects.get(action="cleared_key").reason == "it blocks the retry"
     assert viewing.get(path("k")).status_code == 404
+
+
+def test_a_key_is_named_without_what_no_database_takes(viewing: Client, viewer: User) -> None:
+    may(viewer, "delete_entry")
+    put("job_id", 1)
+    assert viewing.get(clear_path("\0")).status_code == 404
+    asset, _ = services.asset_register(name="orders", uri="s3://lake/orders")
+    assert viewing.get(f"/assets/{asset.id}/clear-key/?key=%00").status_code == 404
+    for page in (path("job\0_id"), clear_path("job\0_id")):
+        assert viewing.get(page).status_code == 200
 
 
 def test_a_value_is_changed_in_the_version_that_was_seen(viewing: Client, viewer: User) -> None:

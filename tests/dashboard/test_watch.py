@@ -1,8 +1,11 @@
 """The watcher: pages are read once for all who look on, and polls answered from memory."""
 
+import itertools
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import CodeType, FrameType
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from dashboard import watch
 from dashboard.watch import Watcher
+from statestore import queries
 from tests.dashboard.data import id_of, put
 
 
@@ -98,6 +102,82 @@ def test_its_thread_reads_what_has_changed_and_ends_when_nobody_asks(
         wait_until(lambda: watcher._thread is None)
     finally:
         watcher.stop()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_page_that_cannot_be_read_is_dropped_and_the_others_are_read_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(watch, "TICK", 0.01)
+    monkeypatch.setattr(watch, "AGES", 0.01)
+    watcher, read, good = Watcher(), Reader(), Reader()
+
+    def breaks() -> Read:
+        if read.count:
+            raise ValueError("no number")
+        return read()
+
+    try:
+        watcher.page("broken", breaks)
+        watcher.page("good", good)
+        wait_until(lambda: "broken" not in watcher._watched)
+        before = good.count
+        wait_until(lambda: good.count > before)
+        assert "no number" in caplog.text
+    finally:
+        watcher.stop()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.django_db(transaction=True)
+def test_a_thread_that_ended_with_an_error_is_followed_by_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails() -> object:
+        raise ValueError("no pulse")
+
+    watcher, read = Watcher(), Reader()
+    try:
+        with monkeypatch.context() as broken:
+            broken.setattr(queries, "pulse", fails)
+            watcher.page("page", read)
+            wait_until(lambda: watcher._thread is None)
+        monkeypatch.setattr(watch, "TICK", 0.01)
+        before = read.count
+        watcher.page("page", read)
+        wait_until(lambda: read.count > before)
+    finally:
+        watcher.stop()
+
+
+def test_no_state_of_a_page_is_kept_under_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "FRESH", 60)
+    body, traced = Watcher.draw.__code__, sys.gettrace()
+    for moment in range(20):  # whenever the page is read again while somebody draws it
+        watcher = Watcher()
+        watcher.in_background = False
+        page = watcher.page("page", Reader())
+        renew_at(body, moment, watcher._watched["page"].renew)
+        try:
+            assert watcher.draw("page", page, "look", lambda: b"1") == b"1"
+        finally:
+            sys.settrace(traced)
+        kept = watcher.shown("page", "look")
+        assert (watcher.cursor("page"), kept) in {("1", b"1"), ("2", None)}
+
+
+def renew_at(body: CodeType, moment: int, renew: Callable[[], object]) -> None:
+    """Call `renew` before the so-maniest line that runs in a function of this thread."""
+    lines = itertools.count()
+
+    def trace(frame: FrameType, event: str, arg: Any) -> Any:
+        if frame.f_code is not body:
+            return None
+        if event == "line" and next(lines) == moment:
+            renew()
+        return trace
+
+    sys.settrace(trace)
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

@@ -1,14 +1,17 @@
-// Owns the live mode: asks once a second while someone looks, morphs what changed, says when it cannot.
+// Owns the live mode: asks once a second while things move, less often when all is quiet, morphs what changed, says when it cannot.
 (() => {
   const region = document.getElementById("live");
   const pill = document.getElementById("live-pill");
   const strip = document.getElementById("offline");
   if (!region || !window.htmx) return;
 
-  const EVERY = 1000, RETRY = 2000, MARK = 2000, SPEAK = 10000;
+  // Even when all is quiet a write is seen within two seconds: its reader needs some of them too.
+  const EVERY = 1000, SLOWER = 1250, SLOWEST = 1500, QUIET = 30000;
+  const RETRY = 2000, MARK = 2000, SPEAK = 10000;
   const { age, reveal, relative, say } = window.statestore;
   let paused = false, ended = false, lost = false, asking = false, timer = 0;
   let fresh = Date.now(); // when the server last said that this is how things are
+  let moved = Date.now(); // when something changed, or the person did something
   let spoke = 0;
   const marks = new Map(); // element id -> until when it is marked as changed
 
@@ -20,6 +23,15 @@
     asking = true;
     htmx.trigger(region, "live:poll");
   };
+  const pause = () => {
+    const quiet = Date.now() - moved;
+    return quiet < QUIET ? EVERY : quiet < 2 * QUIET ? SLOWER : SLOWEST;
+  };
+  const acted = () => {
+    const slow = pause() > EVERY;
+    moved = Date.now();
+    if (slow && !lost) later(EVERY);
+  };
   const later = (wait) => { clearTimeout(timer); timer = setTimeout(ask, wait); };
 
   region.addEventListener("htmx:configRequest", (event) => {
@@ -28,12 +40,13 @@
   region.addEventListener("htmx:afterRequest", (event) => {
     asking = false;
     const status = event.detail.xhr?.status ?? 0;
+    if (status === 200) moved = Date.now();
     if (status === 200 || status === 204) found();
     else if (status === 401) end("You are signed out.", "Sign in again", signIn());
     else if (status === 403) end("Your account may not view task state any more.", "Reload", location.href);
     else if (status === 404) end("This task instance is not there any more.", "Go to Live", document.querySelector(".brand").href);
     else { lost = true; show(); announce("Live updates are lost"); }
-    later(lost ? RETRY : EVERY);
+    later(lost ? RETRY : pause());
   });
   const signIn = () => `${region.dataset.login}?next=${encodeURIComponent(location.pathname + location.search)}`;
   const found = () => {
@@ -137,7 +150,10 @@
     say(paused ? "Live updates paused" : "Live updates on");
     if (!paused) ask();
   });
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) { moved = Date.now(); ask(); } });
+  for (const act of ["pointerdown", "pointermove", "keydown", "wheel"]) {
+    document.addEventListener(act, acted, { passive: true });
+  }
   setInterval(() => { show(); mark(); }, 500);
   show();
   later(EVERY);
