@@ -13,12 +13,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
+from math import isinf
 from typing import Any, Final
 from urllib.parse import unquote
 
 from statestore.protocol import (
     ATTEMPT_HEADER,
     BATCH_MAX,
+    TASK_TOKEN_PREFIX,
     VALUE_MAX_BYTES,
     AssetScope,
     ErrorCode,
@@ -111,6 +113,8 @@ class MemoryTransport:
                 return self._assets(request.params)
             case ["assets"]:
                 return self._register(json.loads(request.content or b""))
+            case ["task-tokens"]:  # reaches nothing, for there is no server to reach
+                return _json({"token": TASK_TOKEN_PREFIX + "memory"}, status=201)
             case ["state-store", "batch"]:
                 return self._batch(json.loads(request.content or b"")["operations"])
             case ["dags", dag, "dagRuns", run, "taskInstances", task, *rest]:
@@ -239,9 +243,10 @@ class MemoryTransport:
             raise Refusal(409, ErrorCode.NOT_A_NUMBER, detail)
         if isinstance(number, int) and isinstance(body["by"], int):
             return self._replace(scope, key, str(number + body["by"]), body)
-        return self._replace(
-            scope, key, str(Decimal(repr(number)) + Decimal(repr(body["by"]))), body
-        )
+        total = Decimal(repr(number)) + Decimal(repr(body["by"]))
+        if isinf(float(total)):
+            raise _invalid(("body", "by"), "the sum has too many digits", "finite_number")
+        return self._replace(scope, key, str(total), body)
 
     def _clear(self, scope: Scope, *, every: bool) -> None:
         scopes = [scope]

@@ -166,3 +166,10 @@ def test_all_entries_come_although_those_before_are_deleted_meanwhile(
         task_store.delete(entry.key)
     assert seen == keys
     assert list(task_store.items()) == []
+
+
+def test_a_sum_that_no_number_can_hold_is_refused(task_store: TaskStore) -> None:
+    task_store.set("number", 1e308)
+    with pytest.raises(InvalidValueError):
+        task_store.increment("number", 1e308)
+    assert task_store.get("number") == 1e308

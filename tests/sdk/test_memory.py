@@ -128,3 +128,7 @@ def test_in_the_servers_own_django_no_server_is_needed(server: Server, scope: An
     )  # fmt: skip
     with StateStore(server.url, server.token) as reached:
         assert reached.task("in", scope.run_id, "process").task_store.get("🦆") == "🦆"
+
+
+def test_a_task_token_is_made_too(store: StateStore) -> None:
+    assert store.task("dag", "run", "task").task_token().startswith("stt_")
