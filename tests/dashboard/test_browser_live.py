@@ -184,6 +184,33 @@ def test_a_phone_has_its_bar_at_the_bottom(page: Page) -> None:
     assert round(box["y"] + box["height"]) == 844
 
 
+def test_what_a_finger_touches_on_a_phone_is_large_enough(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"/t/{id_of()}/")
+    expect(page.locator("#live-pill")).to_be_visible()
+    for name in ("#search", "#live-pill", "[data-copy]:visible"):
+        found = page.locator(name)
+        boxes = [item.bounding_box() for item in found.all()]
+        assert boxes
+        assert min(box["height"] for box in boxes if box) >= 44, name
+
+
+def test_states_and_progress_are_seen_in_forced_colours(page: Page) -> None:
+    for index, status in enumerate(("running", "failed")):
+        put("progress", {"status": status, "current": 1, "total": 2}, SCOPE.at(index))
+    page.emulate_media(forced_colors="active")
+
+    def style(name: str, word: str) -> str:
+        return str(page.locator(name).first.evaluate(f"e => getComputedStyle(e).{word}"))
+
+    page.goto(f"/runs/{id_of()}/")
+    assert style(".cell", "borderTopStyle") == "dashed"
+    assert style(".cell.bad", "backgroundColor") != style(".cell.run", "backgroundColor")
+    page.goto(f"/t/{id_of()}/")
+    assert style("progress", "borderTopStyle") == "solid"
+    assert style("progress", "color") != style("progress", "backgroundColor")
+
+
 def test_markup_in_names_and_values_does_nothing(page: Page) -> None:
     evil = TaskScope(EVIL, EVIL, EVIL)
     put("progress", {"current": 1, "unit": EVIL, "message": EVIL}, evil)
