@@ -88,9 +88,7 @@ class HttpTransport:
         self._http = http
         self._numbers = _Numbers()
         self._clock = _ServerClock()
-        # Read here, for a fork must not meet a thread that reads them; and only where they are used,
-        # for it takes longer than everything else that a command does.
-        self._verify = _certificates() if url.lower().startswith("https") else False
+        self._tls = _tls(url)
         self._clients: dict[int, httpx.Client] = {}  # by process: a fork must not share sockets
         self._async_clients: dict[
             asyncio.AbstractEventLoop, tuple[httpx.AsyncClient, asyncio.Semaphore]
@@ -213,7 +211,7 @@ class HttpTransport:
 
             created = httpx.Client(
                 headers=self._headers,
-                verify=self._verify,
+                verify=self._tls,
                 transport=self._http,
                 limits=_limits(_CONNECTIONS),
             )
@@ -232,7 +230,7 @@ class HttpTransport:
             import httpx  # noqa: PLC0415 - see above
 
             client = httpx.AsyncClient(
-                headers=self._headers, verify=self._verify, limits=_limits(_LOOP_CONNECTIONS)
+                headers=self._headers, verify=self._tls, limits=_limits(_LOOP_CONNECTIONS)
             )
             self._async_clients[loop] = client, asyncio.Semaphore(_LOOP_CONNECTIONS)
         return self._async_clients[loop]
@@ -259,10 +257,19 @@ def _normal(url: str) -> str:
     return url
 
 
-def _certificates() -> "ssl.SSLContext":
+def _tls(url: str) -> "ssl.SSLContext":
+    """What every client gets, also one that needs none, for it would make its own.
+
+    Made before any thread sends: a fork must not meet a thread that holds OpenSSL's locks. Certificates
+    are read only where they are used, for that takes longer than everything else a command does.
+    """
+    import ssl  # noqa: PLC0415 - see above
+
     import httpx  # noqa: PLC0415 - see above
 
-    return httpx.create_ssl_context()
+    if url.lower().startswith("https"):
+        return httpx.create_ssl_context()
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _import_client() -> None:

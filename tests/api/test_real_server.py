@@ -206,3 +206,4 @@ def test_a_database_that_is_away_is_503_until_it_is_back(
     while (answer := http_client.get(path)).status_code == 503 and time.monotonic() < end:
         time.sleep(0.05)  # each thread of the server finds out by itself
     assert answer.json()["value"] == 1
+    server.restart()  # its other threads would find out in other tests

@@ -31,7 +31,7 @@ def timed(client: httpx.Client, url: str) -> tuple[float, httpx.Response]:
 def test_a_write_ends_the_waiting(client: httpx.Client, scope: TaskScope, exists: bool) -> None:
     path = task_path(scope, "state-store/key")
     if exists:
-        client.put(path, json={"value": 1})
+        assert client.put(path, json={"value": 1}).status_code == 204
     writing = threading.Timer(0.7, lambda: client.put(path, json={"value": 2}))
     writing.start()
     seconds, answer = timed(client, f"{path}?wait=20&newer_than={int(exists)}")
