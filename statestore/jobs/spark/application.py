@@ -7,7 +7,7 @@ from typing import Final
 TOKEN_PROPERTY: Final = "spark.statestore.submission"  # noqa: S105 - a name, and one that Spark shows
 """The property that carries the token: Spark shows those whose names say neither token nor secret."""
 
-_OPTIONS: Final = {
+OPTIONS: Final = {
     "spark.app.name": "name",
     "spark.driver.memory": "driver_memory",
     "spark.driver.cores": "driver_cores",
@@ -74,7 +74,7 @@ class Application:
 
     def properties(self, token: str) -> dict[str, str]:
         """Spark's properties; `conf` yields to the options, as it does in `spark-submit`."""
-        options = {name: getattr(self, option) for name, option in _OPTIONS.items()}
+        options = {name: getattr(self, option) for name, option in OPTIONS.items()}
         given = {name: str(value) for name, value in options.items() if value is not None}
         named = {"spark.app.name": self.main_class or self.application.rpartition("/")[2]}
         return {**named, **self.conf, **given, TOKEN_PROPERTY: token}

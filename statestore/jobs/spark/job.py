@@ -4,10 +4,9 @@ from typing import Any, Unpack
 
 from statestore.jobs.polling import JobStatus, Options, PollingJob
 from statestore.jobs.spark.application import Application
+from statestore.jobs.spark.cluster import Cluster
 from statestore.jobs.spark.standalone import Standalone
 from statestore.sdk.deciding import Context
-
-Cluster = Standalone
 
 
 class SparkSubmitJob(PollingJob):
@@ -27,20 +26,21 @@ class SparkSubmitJob(PollingJob):
     def __init__(
         self, application: Application, *, master: str | Cluster, **options: Unpack[Options]
     ) -> None:
-        super().__init__(**options)
         self.application = application
         self.cluster = _cluster_of(master) if isinstance(master, str) else master
+        self.submit_seconds = self.cluster.submit_seconds
+        super().__init__(**options)
 
-    def submit_job(self, context: Context) -> str:
+    def submit_job(self, context: Context) -> Any:
         """Submit the application, with the token as a property of its own."""
         return self.cluster.submit(self.application, context["submission"].token)
 
-    def find_job(self, token: str, context: Context) -> str | None:
+    def find_job(self, token: str, context: Context) -> Any:
         """The driver with the token."""
         since = getattr(context.get("submission"), "reserved_at", "")
         return self.cluster.find(self.application, token, since)
 
-    def get_job_status(self, external_id: str, context: Context) -> JobStatus:
+    def get_job_status(self, external_id: Any, context: Context) -> JobStatus:
         """The driver's state, in the cluster's words."""
         return self.cluster.status(external_id)
 
@@ -52,7 +52,7 @@ class SparkSubmitJob(PollingJob):
         """Whether it has done its work."""
         return status in self.cluster.succeeded
 
-    def cancel_job(self, external_id: str, context: Context) -> None:
+    def cancel_job(self, external_id: Any, context: Context) -> None:
         """Kill the driver."""
         self.cluster.cancel(external_id)
 

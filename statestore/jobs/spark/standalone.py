@@ -31,6 +31,7 @@ class Standalone:
 
     active = frozenset({"SUBMITTED", "RUNNING", "RELAUNCHING", UNKNOWN})
     succeeded = frozenset({"FINISHED"})
+    submit_seconds = 30.0
 
     master: str
     rest_port: int = 6066
