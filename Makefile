@@ -59,7 +59,7 @@ lock: install-dev
 	@test -x .venv-lock/bin/uv || { $(PYTHON_IN_VENV) -m venv .venv-lock && .venv-lock/bin/python -m pip install --quiet uv; }
 	$(LOCK) $(LOCK_ARGS) --extra server -o requirements/server.txt
 	$(LOCK) $(LOCK_ARGS) --extra server --group test --group lint -c requirements/server.txt -o requirements/dev.txt
-	printf '%s\n' apache-airflow==3.3.2 asyncpg psycopg2-binary | $(LOCK) $(LOCK_ARGS) - -o requirements/airflow-3.3.txt
+	printf '%s\n' apache-airflow==3.3.2 apache-airflow-providers-apache-spark asyncpg psycopg2-binary | $(LOCK) $(LOCK_ARGS) - -o requirements/airflow-3.3.txt
 	echo "apache-airflow==2.10.5" | $(COMPILE) --python-platform linux $(LOCK_ARGS) - -o requirements/airflow-2.10.txt
 	echo "apache-flink-libraries==2.3.0" | $(ENGINE) $(LOCK_ARGS) - -o requirements/engines-flink.txt
 	echo "moto[batch,server]==5.2.5 boto3" | tr ' ' '\n' | $(ENGINE) $(LOCK_ARGS) - -o requirements/engines-moto.txt

@@ -6,14 +6,13 @@ and a job is found by its token. Works on POSIX systems, on the host that starte
 """
 
 import os
-import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Unpack
+from typing import Any, Final, Unpack
 
 from statestore.jobs import process_runner as runner
 from statestore.jobs.polling import Options, PollingJob
@@ -38,6 +37,13 @@ class ProcessResult:
     """The file with what it wrote to standard output."""
     error: Path
     """The file with what it wrote to standard error."""
+
+
+def status_of(seen: Mapping[str, Any]) -> str:
+    """What the runner sees of a submission, in a word."""
+    if seen["exit_status"] is None:
+        return RUNNING if seen["alive"] else LOST
+    return FAILED if seen["exit_status"] else SUCCEEDED
 
 
 def _require_host(host: str, token: str) -> None:
@@ -85,26 +91,26 @@ class ProcessJob(PollingJob):
         """Start the runner, and wait until it, or one before it, has claimed the job."""
         token = context["submission"].token
         folder = self.folder / token
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         job = {"command": self.command, "cwd": self.cwd, "environment": self.environment}
-        runner.write(folder / runner.JOB, job)
-        process = subprocess.Popen(  # noqa: S603 - the user's own command
-            [sys.executable, "-I", runner.__file__, folder],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        runner.prepare(folder, job)
         try:
-            process.wait(_CLAIM_SECONDS)  # it goes into the background once it has claimed
+            # It goes into the background once it has claimed.
+            starting = subprocess.run(  # noqa: S603 - our own program
+                [sys.executable, "-I", runner.__file__, folder],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=_CLAIM_SECONDS,
+                check=False,
+            )
         except subprocess.TimeoutExpired:
             raise StatestoreError(f"The runner of {folder} did not start in time.") from None
         external_id = self.find_job(token, context)
         if external_id is None:
             raise StatestoreError(
-                f"The runner of {folder} ended with {process.returncode} before it could start."
+                f"The runner of {folder} ended before it could start: {starting.stderr.strip()}"
             )
-        return str(external_id)
+        return external_id
 
     def find_job(self, token: str, context: Context) -> str | None:
         """The job whose runner has claimed the token's folder."""
@@ -117,37 +123,21 @@ class ProcessJob(PollingJob):
 
     def get_job_status(self, external_id: str, context: Context) -> str:
         """`running`, `succeeded`, `failed` or `lost`."""
-        folder = self._folder(external_id)
-        # Its end is looked for before and after: it may end between the two looks.
-        alive = self._exit_status(folder) is None and self._is_alive(folder)
-        exit_status = self._exit_status(folder)
-        if exit_status is not None:
-            return SUCCEEDED if exit_status == 0 else FAILED
-        return RUNNING if alive else LOST
+        return status_of(runner.look(self._folder(external_id)))
 
     def get_job_result(self, external_id: str, context: Context) -> ProcessResult:
         """Its exit status and its output."""
         folder = self._folder(external_id)
-        exit_status = self._exit_status(folder)
+        exit_status = runner.look(folder)["exit_status"]
         if exit_status is None:
             raise StatestoreError(f"The process of {folder} has left no exit status.")
         return ProcessResult(exit_status, folder / runner.OUTPUT, folder / runner.ERROR)
 
     def cancel_job(self, external_id: str, context: Context) -> None:
         """Ask its process group to end (SIGTERM)."""
-        command = runner.read(self._folder(external_id) / runner.COMMAND)
-        if command and runner.is_alive(command):
-            os.killpg(command["pid"], signal.SIGTERM)
+        runner.cancel(self._folder(external_id))
 
     def _folder(self, external_id: str) -> Path:
         host, _, _, token = external_id.split(":", 3)
         _require_host(host, token)
         return self.folder / token
-
-    def _is_alive(self, folder: Path) -> bool:
-        identities = (runner.read(folder / name) for name in (runner.CLAIM, runner.COMMAND))
-        return any(identity is not None and runner.is_alive(identity) for identity in identities)
-
-    def _exit_status(self, folder: Path) -> int | None:
-        end = runner.read(folder / runner.END)
-        return None if end is None else int(end["exit_status"])

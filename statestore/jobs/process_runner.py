@@ -1,11 +1,16 @@
-"""Runs one command for `process.py`, in a process that no worker's end touches.
+"""Runs one command for `process.py` and `ssh.py`, in a process that no worker's end touches.
 
-Started as a program, with the folder of a submission. Imports nothing of the project, so that it can.
+A program for the host that the command runs on: it imports nothing of the project, and needs Python 3.8.
+`process.py` starts it with the folder of a submission; `ssh.py` sends it there, with what it asks for.
 """
 
+from __future__ import annotations  # for Pythons that do not know `X | None`
+
+import base64
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,20 +23,98 @@ END: Final = "end.json"  # how it ended
 OUTPUT: Final = "output"
 ERROR: Final = "error"
 
+# --- what can be asked for ---
 
-def main(folder: Path) -> int:
-    """Claim the folder, then run its command in the background."""
-    identity_of_child, tell = os.pipe()
-    if child := os.fork():
-        os.close(tell)
-        os.read(identity_of_child, 1)  # returns once the child has claimed, or is gone
-        return 0 if (folder / CLAIM).exists() else os.waitpid(child, os.WNOHANG)[1] or 1
-    os.close(identity_of_child)
-    if not claim(folder):
-        return 0
+
+def answer(request: dict[str, Any]) -> None:
+    """Print what `ssh.py` asks for as JSON, on a line of its own that begins with the request's mark."""
+    folder = Path(request["folder"]).expanduser()
+    try:
+        if request["action"] == "submit":
+            prepare(folder, request["job"])
+            submit(folder)
+        elif request["action"] == "cancel":
+            cancel(folder)
+        seen = look(folder)
+        if request["action"] == "result":
+            for name in (OUTPUT, ERROR):
+                seen[name] = base64.b64encode(tail(folder / name, request["bytes"])).decode()
+    except OSError as problem:
+        seen = {"problem": str(problem)}
+    print(f"\n{request['mark']}{json.dumps(seen)}", flush=True)  # noqa: T201 - it is the answer
+
+
+def prepare(folder: Path, job: dict[str, Any]) -> None:
+    """Make the folder of a submission, with what to run."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write(folder / JOB, job)
+
+
+def submit(folder: Path) -> None:
+    """Run the folder's command in the background, unless a runner has claimed it before.
+
+    Raises:
+        OSError: it could not be claimed.
+    """
+    problem, tell = os.pipe()
+    if os.fork() == 0:
+        run_in_background(folder, tell)
     os.close(tell)
-    run(folder)
-    return 0
+    with os.fdopen(problem) as told:  # ends once the child has claimed, or is gone
+        text = told.read()
+    if not (folder / CLAIM).exists():
+        raise OSError(text or f"the runner of {folder} was ended before it could claim it")
+
+
+def look(folder: Path) -> dict[str, Any]:
+    """Who has claimed the folder, whether its processes live, and how its command has ended."""
+    # Its end is looked for before and after: it may end between the two looks.
+    ended = read(folder / END)
+    claimed, command = read(folder / CLAIM), read(folder / COMMAND)
+    alive = ended is None and any(map(is_alive, filter(None, (claimed, command))))
+    ended = ended or read(folder / END)
+    return {
+        "host": os.uname().nodename,
+        "folder": str(folder),
+        "claim": claimed,
+        "alive": alive,
+        "exit_status": None if ended is None else ended["exit_status"],
+    }
+
+
+def cancel(folder: Path) -> None:
+    """Ask the command's process group to end (SIGTERM)."""
+    command = read(folder / COMMAND)
+    if command and is_alive(command):
+        os.killpg(command["pid"], signal.SIGTERM)
+
+
+def tail(file: Path, size: int) -> bytes:
+    """The last bytes of a file; none where it is not there."""
+    with contextlib.suppress(FileNotFoundError), file.open("rb") as content:
+        content.seek(max(0, content.seek(0, os.SEEK_END) - size))
+        return content.read()
+    return b""
+
+
+# --- the runner ---
+
+
+def run_in_background(folder: Path, tell: int) -> None:
+    """Be the runner: in a session of its own, with nothing open that anybody waits for but `tell`."""
+    try:
+        os.setsid()
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for standard in (0, 1, 2):
+            os.dup2(nothing, standard)
+        if claim(folder):
+            os.close(tell)
+            run(folder)
+    except OSError as problem:
+        with contextlib.suppress(OSError):  # nobody listens any more
+            os.write(tell, str(problem).encode())
+    finally:
+        os._exit(0)
 
 
 def claim(folder: Path) -> bool:
@@ -56,7 +139,9 @@ def run(folder: Path) -> None:
         if command == 0:
             start(folder, job, output.fileno(), error.fileno())
     _, status = os.waitpid(command, 0)
-    write(folder / END, {"exit_status": os.waitstatus_to_exitcode(status)})
+    killed = os.WIFSIGNALED(status)
+    exit_status = -os.WTERMSIG(status) if killed else os.WEXITSTATUS(status)
+    write(folder / END, {"exit_status": exit_status})
 
 
 def start(folder: Path, job: dict[str, Any], output: int, error: int) -> None:
@@ -103,6 +188,9 @@ def started(pid: int) -> str | None:
     )
 
 
+# --- its files ---
+
+
 def read(path: Path) -> dict[str, Any] | None:
     """A file of the folder; None where it is not there."""
     try:
@@ -119,4 +207,7 @@ def write(path: Path, value: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    try:
+        submit(Path(sys.argv[1]))
+    except OSError as problem:
+        sys.exit(str(problem))

@@ -7,15 +7,22 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.engines import wheels
 from tests.engines.slurm import PATH as SLURM_PATH
 from tests.engines.slurm import PROGRAMS as SLURM_PROGRAMS
+from tests.engines.ssh import PATH as SSH_PATH
+from tests.engines.ssh import PROGRAMS as SSH_PROGRAMS
 
 DEBIAN = {
     "slurm-wlm slurmctld slurmd slurm-client munge": (SLURM_PROGRAMS, SLURM_PATH),
+    "openssh-server openssh-client": (SSH_PROGRAMS, SSH_PATH),
     "default-jdk-headless": (("java", "javac"), os.environ["PATH"]),
 }
+
+NO_SSHD = Path("/etc/ssh/sshd_not_to_be_run")
+"""While it is there, Debian starts no server."""
 
 
 def main(on_demand: list[str]) -> int:
@@ -41,9 +48,13 @@ def _apt(packages: list[str]) -> list[str]:
         return [f"Debian packages: install {' '.join(packages)} (needs root and apt)"]
     print(f"installing {' '.join(packages)}", flush=True)  # noqa: T201
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    if "openssh-server" in packages:
+        NO_SSHD.parent.mkdir(exist_ok=True)
+        NO_SSHD.touch()  # the tests start their own: nobody has asked for one that others can reach
+    patiently = ["-o", "DPkg::Lock::Timeout=600"]  # another installation may be under way
     for words in (
         ["update", "-qq"],
-        ["install", "-y", "-qq", "--no-install-recommends", *packages],
+        ["install", "-y", "-qq", *patiently, "--no-install-recommends", *packages],
     ):
         done = subprocess.run(
             ["apt-get", *words], env=environment, capture_output=True, text=True, check=False

@@ -24,6 +24,12 @@ class Daemon:
         self.environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """Its process, which runs."""
+        assert self._process
+        return self._process.pid
+
     def start(self, ready: Callable[[], object]) -> None:
         """Start it, and wait until it is ready."""
         with self.log.open("ab") as log:
@@ -54,12 +60,11 @@ class Daemon:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """It does not answer meanwhile."""
-        assert self._process
-        os.killpg(self._process.pid, signal.SIGSTOP)
+        os.killpg(self.pid, signal.SIGSTOP)
         try:
             yield
         finally:
-            os.killpg(self._process.pid, signal.SIGCONT)
+            os.killpg(self.pid, signal.SIGCONT)
 
     def _end(self, number: signal.Signals) -> None:
         process, self._process = self._process, None
