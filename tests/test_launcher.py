@@ -15,12 +15,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
 from examples.demo.packages import Verified, recorded_files
 from statestore.launcher import processes
-from statestore.launcher.home import CannotStartError, choose_port
+from statestore.launcher.home import CannotStartError
+from statestore.launcher.port import reserved_port
 from statestore.sdk import StateStore
 from tests.ports import free_port
 from tests.server import ROOT, answers
@@ -394,10 +396,10 @@ def test_what_is_set_wrong_gets_one_line_each(
         assert line.startswith("statestore: ")
 
 
-@pytest.mark.parametrize("wanted", ["0", "70000", "-1", "８０００"])
+@pytest.mark.parametrize("wanted", ["0", "70000", "-1", "８０００", " 8000"])
 def test_a_port_that_is_none_is_refused(wanted: str) -> None:
     with pytest.raises(CannotStartError, match=f"PORT='{wanted}' is no port"):
-        choose_port(wanted)
+        _port(wanted)
 
 
 def test_a_port_that_is_taken_is_refused() -> None:
@@ -407,8 +409,37 @@ def test_a_port_that_is_taken_is_refused() -> None:
         port = other.getsockname()[1]
 
         with pytest.raises(CannotStartError) as refused:
-            choose_port(str(port))
+            _port(str(port))
 
     assert str(refused.value) == (
         f"Port {port} is taken, or not yours to use: set PORT to another, or leave it out."
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the name is Linux's")
+def test_two_that_start_at_once_get_two_ports(start: Start, tmp_path: Path) -> None:
+    """Their web servers come up seconds after the ports were chosen, and would share one."""
+    places = [tmp_path / "one", tmp_path / "two"]
+    for place in places:
+        start(PORT="", STATESTORE_VAR_DIR=str(place))
+
+    one, two = (run_file(place) for place in places)
+
+    assert one["url"] != two["url"]
+    for run, stranger in ((one, two), (two, one)):
+        assert {status_of(run, run["token"]) for _ in range(20)} == {200}
+        with pytest.raises(HTTPError, match="401"):
+            status_of(run, stranger["token"])
+
+
+def test_a_reserved_port_is_given_to_nobody_else_and_then_freed() -> None:
+    wanted = str(free_port())
+    with reserved_port(wanted), pytest.raises(CannotStartError, match="is taken"):
+        _port(wanted)
+
+    assert _port(wanted) == int(wanted)
+
+
+def _port(wanted: str) -> int:
+    with reserved_port(wanted) as port:
+        return port

@@ -22,7 +22,8 @@ from django.core.management import call_command
 from django.db import DatabaseError, connections
 
 from statestore.launcher import orphans, processes
-from statestore.launcher.home import CannotStartError, Home, RunFile, choose_port
+from statestore.launcher.home import CannotStartError, Home, RunFile
+from statestore.launcher.port import reserved_port
 
 START_SECONDS = 60
 
@@ -42,15 +43,15 @@ def main() -> int:
         home = Home(folder)
         with home.locked():
             home.run_file.unlink(missing_ok=True)  # of a run that was killed
-            return run(home, stopping, demo=not options.no_demo)
+            with reserved_port(os.environ.get("PORT", "")) as port:
+                return run(home, port, stopping, demo=not options.no_demo)
     except CannotStartError as error:
         print(f"statestore: {error}", file=sys.stderr)  # noqa: T201
         return 1
 
 
-def run(home: Home, stopping: threading.Event, *, demo: bool) -> int:
+def run(home: Home, port: int, stopping: threading.Event, *, demo: bool) -> int:
     """Prepare, start, announce, wait, stop."""
-    port = choose_port(os.environ.get("PORT", ""))
     login = prepare(home, f"http://127.0.0.1:{port}")
     supervisor = processes.start_supervisor(processes.write_configuration(home, port))
     demonstration = None

@@ -1,11 +1,10 @@
-"""The folder of one running Statestore (`var/`): its secrets, its port, and who runs there."""
+"""The folder of one running Statestore (`var/`): its secrets, and who runs there."""
 
 import contextlib
 import fcntl
 import json
 import os
 import secrets
-import socket
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -88,40 +87,3 @@ def write_private(path: Path, text: str) -> None:
     with open(descriptor, "w") as file:
         file.write(text)
     new.replace(path)
-
-
-FIRST_PORT = 8000
-PORTS_TRIED = 100
-
-
-def choose_port(wanted: str) -> int:
-    """The port of PORT, else the first free one from 8000 on.
-
-    Raises:
-        CannotStartError: PORT names none, or one that is taken.
-    """
-    if not wanted:
-        for port in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED):
-            if _is_free(port):
-                return port
-        raise CannotStartError(
-            f"Every port from {FIRST_PORT} to {FIRST_PORT + PORTS_TRIED - 1} is taken: set PORT."
-        )
-    if not (wanted.isascii() and wanted.isdigit() and 1 <= int(wanted) <= 65535):
-        raise CannotStartError(f"PORT={wanted!r} is no port: set it to a number from 1 to 65535.")
-    if not _is_free(int(wanted)):
-        raise CannotStartError(
-            f"Port {wanted} is taken, or not yours to use: set PORT to another, or leave it out."
-        )
-    return int(wanted)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as listener:
-        # Connections that linger after a server has ended do not keep its port.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
