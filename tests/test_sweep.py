@@ -4,14 +4,17 @@ import random
 import time
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from threading import Event
 
 import pytest
 from django.core.management import call_command
+from django.db import transaction
 
 from statestore import queries
 from statestore.models import Entry, SweepRun, TaskInstance
 from statestore.protocol import NEVER_EXPIRE, Status, TaskScope
 from statestore.services import sweep_expired
+from statestore.services.attempts import hold
 from statestore.services.sweep import _sweep_batch
 from tests.storage import expire, put, row_of
 from tests.threads import all_at_once
@@ -94,6 +97,34 @@ def test_the_task_instance_and_its_attempts_stay(scope: TaskScope) -> None:
     sweep_expired()
 
     assert TaskInstance.objects.filter(scope_digest=scope.digest).count() == 1
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_what_a_writer_holds_is_left_and_the_rest_goes(scope: TaskScope) -> None:
+    """The sweep waits for nobody, and does not end its work at the first batch with a held one."""
+    for number in range(6):
+        put(scope.at(number), "progress", "{}", expiry=timedelta(microseconds=1))
+    expire(scope.at(0), "progress", ago=timedelta(days=1))  # in every batch, for it is the oldest
+
+    def act(sweeps: bool) -> SweepRun | None:
+        if sweeps:
+            held.wait(30)
+            run = sweep_expired(batch=2)
+            swept.set()
+            return run
+        with transaction.atomic():
+            hold(scope.at(0), None)
+            held.set()
+            swept.wait(30)
+        return None
+
+    held, swept = Event(), Event()
+    run, _ = all_at_once(act, [True, False])
+
+    assert run is not None
+    assert (run.deleted, run.overdue) == (5, 1)
+    assert sweep_expired().deleted == 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -23,19 +23,21 @@ OVERDUE_COUNTED = 1_000_000  # a larger backlog is shown as this
 def sweep_expired(*, seconds: float = 50.0, batch: int = SWEEP_BATCH) -> SweepRun:
     """Delete expired entries in small transactions, until none is left or the time is up.
 
-    An entry that is renewed meanwhile is not deleted: every delete checks the expiry again.
-    A sweep by hand is in the audit.
+    An entry that is renewed meanwhile is not deleted: every delete checks the expiry again. What
+    somebody holds is left for the next run. A sweep by hand is in the audit.
     """
     started_at, clock = datetime.now(UTC), time.monotonic()
-    deleted, full = 0, True
-    while full and time.monotonic() - clock < seconds:
-        count = _sweep_batch(batch)
-        deleted, full = deleted + count, count == batch
+    deleted, all_gone = 0, False
+    while time.monotonic() - clock < seconds:
+        found, gone = _sweep_batch(batch)
+        deleted, all_gone = deleted + gone, gone == found < batch
+        if all_gone or not gone:
+            break
     run = SweepRun.objects.create(
         started_at=started_at,
         seconds=time.monotonic() - clock,
         deleted=deleted,
-        overdue=expired_count(at_most=OVERDUE_COUNTED) if full else 0,
+        overdue=0 if all_gone else expired_count(at_most=OVERDUE_COUNTED),
     )
     SweepRun.objects.filter(started_at__lt=started_at - timedelta(days=7)).delete()
     if origin() is not SERVER:
@@ -46,8 +48,8 @@ def sweep_expired(*, seconds: float = 50.0, batch: int = SWEEP_BATCH) -> SweepRu
 
 
 @transaction.atomic
-def _sweep_batch(limit: int) -> int:
-    """Delete one batch; how many.
+def _sweep_batch(limit: int) -> tuple[int, int]:
+    """Delete one batch; how many had expired, and how many of them are gone.
 
     A task instance that loses its progress loses its status with it. Who writes both holds the task
     instance first; the sweep waits for nobody, and leaves what is held for its next run.
@@ -59,4 +61,4 @@ def _sweep_batch(limit: int) -> int:
     free = [row for row, owner, key in found if key != PROGRESS_KEY or owner in held]
     deleted = sql.delete.rows(rows=[{"id": row} for row in free], now=now)
     forget_progress(deleted)
-    return len(deleted)
+    return len(found), len(deleted)
