@@ -1,13 +1,18 @@
 """Reads settings from the environment; what is wrong there becomes a system check, no traceback."""
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Formatter
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import dj_database_url
+
+LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+HOST: Final = re.compile(r"\*|\.?[^\s:/?#@\[\]]+|\[[0-9A-Fa-f:.]+\]")
+ORIGIN: Final = re.compile(r"https?://([^\s:/?#@\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,43 @@ class Environment:
     def words(self, name: str, default: str = "") -> list[str]:
         """Words separated by commas."""
         return [word.strip() for word in self.text(name, default).split(",") if word.strip()]
+
+    def level(self, name: str, default: str) -> str:
+        """A level of logging."""
+        text = self.text(name, default).upper()
+        if text not in LEVELS:
+            self._wrong(
+                "E008",
+                f"{name}={text!r} is no level of logging: set it to {', '.join(LEVELS[:-1])}"
+                f" or {LEVELS[-1]}.",
+            )
+            return default
+        return text
+
+    def hosts(self, name: str, default: str) -> list[str]:
+        """Host names, as a request names them; `.example.com` is all below it."""
+        words = self.words(name, default)
+        for word in words:
+            if not HOST.fullmatch(word):
+                self._wrong(
+                    "E009",
+                    f"{name} has {word!r}, which is no host name: set it to names such as"
+                    " state.example.com, without scheme, port and path, separated by commas.",
+                )
+        return words
+
+    def origins(self, name: str) -> list[str]:
+        """Origins: scheme and host, and a port where it is not the usual one."""
+        words = self.words(name)
+        right = [word for word in words if ORIGIN.fullmatch(word)]
+        for word in words:
+            if word not in right:
+                self._wrong(
+                    "E010",
+                    f"{name} has {word!r}, which is no origin: set it to origins such as"
+                    " https://state.example.com, separated by commas.",
+                )
+        return right
 
     def flag(self, name: str, *, default: bool) -> bool:
         """True or false, in the usual words."""
@@ -128,7 +170,20 @@ class Environment:
                 " (a password with special characters must be percent-encoded).",
             )
             return dict(dj_database_url.parse(default))
+        if engine == "sqlite3":
+            self._make_folder(name, Path(str(database["NAME"])).absolute().parent)
         return database
+
+    def _make_folder(self, name: str, folder: Path) -> None:
+        """The folder of a database file; SQLite makes the file alone."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self._wrong(
+                "E004",
+                f"{name}: the folder {folder} cannot be made ({error.strerror}): set it to"
+                " sqlite:///path/to/file in another one, or STATESTORE_VAR_DIR to another one.",
+            )
 
     def broker(self, name: str, default: str) -> str:
         """A Celery broker's URL."""

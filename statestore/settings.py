@@ -68,8 +68,8 @@ STATESTORE_TOKEN_CACHE_SECONDS = _env.number(
 # --- Django ---
 DEBUG = _env.flag("STATESTORE_DEBUG", default=False)
 SECRET_KEY = _env.secret_key("SECRET_KEY", file=VAR_DIR / "secret-key", needed=not DEBUG)
-ALLOWED_HOSTS = _env.words("STATESTORE_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-CSRF_TRUSTED_ORIGINS = _env.words("STATESTORE_TRUSTED_ORIGINS")
+ALLOWED_HOSTS = _env.hosts("STATESTORE_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = _env.origins("STATESTORE_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
     "dashboard",
@@ -129,7 +129,6 @@ if _database["ENGINE"].endswith("postgresql"):
     if not _pgbouncer:  # which passes no options on
         _database["OPTIONS"].setdefault("options", f"-c lock_timeout={LOCK_SECONDS}s")
 else:
-    Path(_database["NAME"]).absolute().parent.mkdir(parents=True, exist_ok=True)
     # To open a connection takes five times as long as a write; but one that stayed open for ever would
     # write to a file that has been replaced.
     _database["CONN_MAX_AGE"] = 5  # seconds
@@ -274,7 +273,7 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     # A refusal is an answer, not an incident: workers ask for keys that are not there yet.
     "loggers": {"django.request": {"level": "ERROR"}},
-    "root": {"handlers": ["stderr"], "level": _env.text("STATESTORE_LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["stderr"], "level": _env.level("STATESTORE_LOG_LEVEL", "INFO")},
 }
 
 STATESTORE_PROBLEMS = _env.problems

@@ -25,6 +25,9 @@ def problems_after(read: str, variables: dict[str, str]) -> list[tuple[str, str]
         "template": lambda: environment.template("NAME", fields=("dag_id", "task_id")),
         "address": lambda: environment.address("NAME"),
         "broker": lambda: environment.broker("NAME", "filesystem://"),
+        "level": lambda: environment.level("NAME", "INFO"),
+        "hosts": lambda: environment.hosts("NAME", "localhost"),
+        "origins": lambda: environment.origins("NAME"),
     }
     reads[read]()
     return [(problem.id, problem.message) for problem in environment.problems]
@@ -42,6 +45,12 @@ def problems_after(read: str, variables: dict[str, str]) -> list[tuple[str, str]
         ("database", "mysql://root@host/name", "E004", "set it to postgresql://"),
         ("database", "host/name", "E004", "set it to postgresql://"),
         ("database", "postgresql://user:p#ss@host:port/name", "E004", "percent-encoded"),
+        (
+            "database",
+            "sqlite:////dev/null/x.sqlite3",
+            "E004",
+            "the folder /dev/null cannot be made",
+        ),
         ("template", "javascript:alert({dag_id})", "E006", "set it to an http(s) address"),
         ("template", "https://host/{dag}", "E006", "the fields {dag_id}, {task_id}"),
         ("template", "https://host/{dag_id.x}", "E006", "the fields {dag_id}, {task_id}"),
@@ -53,6 +62,11 @@ def problems_after(read: str, variables: dict[str, str]) -> list[tuple[str, str]
         ("address", "https://state.example.com:port", "E007", "https://state.example.com"),
         ("broker", "http://host", "E005", "set it to redis://host/0"),
         ("broker", "localhost", "E005", "leave it out for the embedded one"),
+        ("level", "LOUD", "E008", "set it to DEBUG, INFO, WARNING, ERROR or CRITICAL"),
+        ("hosts", "a.example.com,https://b.example.com", "E009", "without scheme, port and path"),
+        ("hosts", "state.example.com:8000", "E009", "without scheme, port and path"),
+        ("origins", "https://a.example.com, b.example.com", "E010", "has 'b.example.com'"),
+        ("origins", "https://a.example.com/state", "E010", "such as https://state.example.com"),
     ],
 )
 def test_each_wrong_value_has_an_id_and_a_remedy(
@@ -83,6 +97,13 @@ def test_each_wrong_value_has_an_id_and_a_remedy(
         ("broker", "redis://host/0"),
         ("broker", "amqp://guest:guest@host//"),
         ("broker", ""),
+        ("level", "debug"),
+        ("level", ""),
+        ("hosts", "*"),
+        ("hosts", ".example.com, state.local, [::1], 10.0.0.7"),
+        ("hosts", ""),
+        ("origins", "https://state.example.com, http://10.0.0.7:8000, https://*.example.com"),
+        ("origins", ""),
     ],
 )
 def test_right_and_empty_values_are_no_problem(read: str, value: str) -> None:

@@ -396,6 +396,20 @@ def test_what_is_set_wrong_gets_one_line_each(
         assert line.startswith("statestore: ")
 
 
+def test_it_serves_without_its_broker_and_says_so(start: Start, tmp_path: Path) -> None:
+    launcher = start(CELERY_BROKER_URL="amqp://guest:hunter2@127.0.0.1:1//")
+    run = run_file(tmp_path / "var")
+
+    assert status_of(run, run["token"]) == 200
+
+    launcher.send_signal(signal.SIGINT)
+    _, err = launcher.communicate(timeout=60)
+    assert launcher.returncode == 0
+    (line,) = err.splitlines()
+    assert line.startswith("statestore: the broker of CELERY_BROKER_URL cannot be reached")
+    assert "hunter2" not in line
+
+
 @pytest.mark.parametrize("wanted", ["0", "70000", "-1", "８０００", " 8000"])
 def test_a_port_that_is_none_is_refused(wanted: str) -> None:
     with pytest.raises(CannotStartError, match=f"PORT='{wanted}' is no port"):

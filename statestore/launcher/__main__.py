@@ -20,6 +20,7 @@ import django
 from django.core import checks
 from django.core.management import call_command
 from django.db import DatabaseError, connections
+from kombu.exceptions import OperationalError
 
 from statestore.launcher import orphans, processes
 from statestore.launcher.home import CannotStartError, Home, RunFile
@@ -105,7 +106,24 @@ def prepare(home: Home, url: str) -> RunFile:
         raise CannotStartError(f"the database cannot be used: {line}") from None
     finally:
         connections.close_all()
+    warn_without_broker()
     return RunFile(url, accounts.USERNAME, password or "", token)
+
+
+def warn_without_broker() -> None:
+    """Say that nothing is swept while the broker is away; state is kept and served without it."""
+    from statestore.celery import app  # noqa: PLC0415 - needs Django set up
+
+    try:
+        with app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0)
+    except (OperationalError, OSError) as error:
+        line = " ".join(str(error).split())
+        print(  # noqa: T201
+            f"statestore: the broker of CELERY_BROKER_URL cannot be reached, and nothing is swept"
+            f" until it can: {line}",
+            file=sys.stderr,
+        )
 
 
 def wait_until_it_answers(
