@@ -25,6 +25,8 @@ VERBS = ["get", "head", "post", "put", "patch", "delete"]
 class TimedView(APIView):
     """Tells the server's time in every answer."""
 
+    http_method_names = VERBS
+
     def finalize_response(self, *args: Any, **kwargs: Any) -> Any:
         """The answer, with the time when it was ready."""
         response: HttpResponseBase = super().finalize_response(*args, **kwargs)
@@ -79,7 +81,8 @@ class ApiView(APIView):
             TooLateError: the deadline has passed while the body came.
         """
         params.refuse_late(request)
-        attempt, (session, sequence) = params.attempt_of(request), params.write_of(request)
+        attempt = params.attempt_of(request)
+        session, sequence = params.write_of(request, self.principal)
         reason = params.reason_of(request)
         return Writer(self.principal.name, attempt, self.principal.task, session, sequence, reason)
 

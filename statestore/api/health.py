@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from statestore import queries
 from statestore.access import Principal, Right
 from statestore.api import answer
-from statestore.api.base import VERBS, ApiView, TimedView
+from statestore.api.base import ApiView, TimedView
 from statestore.errors import BusyError, NotFoundError
 from statestore.queries import TaskState
 
@@ -25,7 +25,6 @@ class Open(TimedView):
 
     authentication_classes: list[Any] = []  # noqa: RUF012 - DRF's interface
     permission_classes: list[Any] = []  # noqa: RUF012
-    http_method_names = VERBS
 
     def initial(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         """Nothing to check."""

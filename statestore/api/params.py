@@ -7,6 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 from django.http import HttpRequest
 
+from statestore.access import Principal
 from statestore.errors import TooLateError
 from statestore.protocol import (
     ATTEMPT_HEADER,
@@ -22,6 +23,7 @@ from statestore.protocol import (
     TaskScope,
     check_map_index,
     check_scope,
+    names_digest,
 )
 from statestore.queries import ASSET_ORDERS, WORDS_MAX, AssetQuery, TaskQuery, TaskState
 from statestore.services import Precondition
@@ -110,8 +112,11 @@ def reason_of(request: HttpRequest) -> str:
     return reason
 
 
-def write_of(request: HttpRequest) -> tuple[str | None, int | None]:
-    """The client that numbers its writes, and the number of this one, with room for a batch."""
+def write_of(request: HttpRequest, principal: Principal) -> tuple[str | None, int | None]:
+    """The client that numbers its writes, and the number of this one, with room for a batch.
+
+    A name is that of one client of these credentials: nobody else's numbers may hold up its writes.
+    """
     text = header(request, WRITE_HEADER)
     if text is None:
         return None, None
@@ -120,7 +125,8 @@ def write_of(request: HttpRequest) -> tuple[str | None, int | None]:
         raise InvalidInput(
             ("header", WRITE_HEADER), f"{WRITE_HEADER} must be like 5f3a9c-17", "string_pattern"
         )
-    return write[1], int(write[2]) * BATCH_MAX
+    session = names_digest(principal.origin, principal.name, write[1])[:8].hex()
+    return session, int(write[2]) * BATCH_MAX
 
 
 def refuse_late(request: HttpRequest) -> None:

@@ -1,9 +1,11 @@
 """Statestore-Write: an overwrite that arrives late, or twice, changes nothing."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from statestore.access import Right
 from statestore.protocol import WRITE_HEADER
 from tests.api.conftest import Api, task_path
 
@@ -42,6 +44,20 @@ def test_another_client_is_not_held_up(api: Api) -> None:
     put(api, 7, "b-1")
     assert state(api) == (7, '"2"')
     api.put("key", 8)  # one that numbers nothing
+    assert state(api) == (8, '"3"')
+
+
+@pytest.mark.django_db
+def test_a_client_of_other_credentials_with_the_same_name_is_another_one(
+    api: Api, token_of: Callable[..., str]
+) -> None:
+    other = api.at(token=token_of(*Right))
+    put(other, 6, "a-9")
+    put(api, 7, "a-1")
+    assert state(api) == (7, '"2"')
+    ids = {"dag_id": api.scope.dag_id, "run_id": api.scope.run_id, "task_id": api.scope.task_id}
+    body = {"operations": [{"op": "set", "key": "key", "value": 8, **ids}]}
+    other.send_json("POST", "/api/v2/state-store/batch", body, **numbered("a-1"))
     assert state(api) == (8, '"3"')
 
 
