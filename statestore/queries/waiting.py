@@ -18,6 +18,7 @@ _LOOK = 0.2  # seconds between two looks
 def entry_wait(*, scope: Scope, key: str, newer_than: int, seconds: float) -> None:
     """Return once the entry is in a version newer than that, or the time is up (at most 30 s).
 
+    Where the entry is seen to be gone, whatever is written next is newer: it counts from 1 again.
     Every waiter holds a thread of the web server, so only STATESTORE_WAITERS of them are let in.
 
     Raises:
@@ -27,8 +28,12 @@ def entry_wait(*, scope: Scope, key: str, newer_than: int, seconds: float) -> No
         raise BusyError("Too many requests wait already: ask again without wait, or later.")
     try:
         until = time.monotonic() + min(seconds, WAIT_MAX)
-        while _version(scope, key) <= newer_than and time.monotonic() < until:
+        version = _version(scope, key)
+        while version <= newer_than and time.monotonic() < until:
             time.sleep(_LOOK)
+            before, version = version, _version(scope, key)
+            if version < before or not before:
+                newer_than = 0
     finally:
         _slots().release()
 

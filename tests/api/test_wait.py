@@ -40,6 +40,28 @@ def test_a_write_ends_the_waiting(client: httpx.Client, scope: TaskScope, exists
     assert 0.5 < seconds < 10
 
 
+@pytest.mark.parametrize("seconds_gone", [0, 0.6])
+def test_what_is_written_after_a_delete_is_newer(
+    client: httpx.Client, scope: TaskScope, seconds_gone: float
+) -> None:
+    """It counts from 1 again: whoever waits for version 6 would not hear of it otherwise."""
+    path = task_path(scope, "state-store/key")
+    for value in range(5):
+        client.put(path, json={"value": value})
+
+    def replace() -> None:
+        client.delete(path)
+        time.sleep(seconds_gone)
+        client.put(path, json={"value": "new"})
+
+    writing = threading.Timer(0.7, replace)
+    writing.start()
+    seconds, answer = timed(client, f"{path}?wait=20&newer_than=5")
+    writing.join()
+    assert (answer.json()["value"], answer.headers["ETag"]) == ("new", '"1"')
+    assert seconds < 10
+
+
 def test_what_is_newer_already_is_answered_at_once(client: httpx.Client, scope: TaskScope) -> None:
     path = task_path(scope, "state-store/key")
     client.put(path, json={"value": 1})
