@@ -53,6 +53,8 @@ class Principal:
     grants: tuple[Grant, ...]
     task: TaskScope | None = None
     """The only task instance that a task token reaches."""
+    assets: frozenset[str] | None = None
+    """The only assets that it reaches, by name; None: those that its maker reaches."""
     origin: str = ""
     """What was presented, or for a task token who made it: `token 7`, `user 3`."""
     expires_at: datetime | None = None
@@ -94,6 +96,8 @@ class Principal:
         return [grant for grant in self.grants if _matches(grant.dag_patterns, scope.dag_id)]
 
     def _over_asset(self, name: str) -> list[Grant]:
+        if self.assets is not None and name not in self.assets:
+            return []
         return [grant for grant in self.grants if _matches(grant.asset_patterns, name)]
 
     def may(self, scope: TaskScope, right: Right) -> bool:

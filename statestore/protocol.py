@@ -18,6 +18,7 @@ ATTEMPT_MAX: Final = 10**9 - 1
 VERSION_MAX: Final = 10**18 - 1
 ASSET_ID_MAX: Final = 10**18 - 1
 RETENTION_MAX: Final = 100 * 366 * 86400  # seconds
+TOKEN_ASSETS_MAX: Final = 20  # names in a task token, which travels in a header
 WAIT_MAX: Final = 30  # seconds that a read waits for a newer version
 AUDIT_REASON_MAX: Final = 500  # characters
 PROGRESS_KEY: Final = "progress"

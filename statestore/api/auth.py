@@ -44,10 +44,13 @@ class TaskTokens(ApiView):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         """Make one; nobody can hand out more than they have."""
-        scope, ttl = bodies.task_token(request, ttl_most=int(TASK_TOKEN_LIFE_MAX.total_seconds()))
+        most = int(TASK_TOKEN_LIFE_MAX.total_seconds())
+        scope, ttl, assets = bodies.task_token(request, ttl_most=most)
         for right in (Right.WRITE, Right.CLEAR, Right.VIEW):
             self.principal.require(scope, right)
         expires_at = datetime.now(UTC) + timedelta(seconds=ttl)
         expires_at = min(expires_at, self.principal.expires_at or expires_at)
-        token = services.task_token_create(scope=scope, expires_at=expires_at, maker=self.principal)
+        token = services.task_token_create(
+            scope=scope, expires_at=expires_at, maker=self.principal, assets=assets
+        )
         return answer.data({"token": token, "expires_at": answer.iso(expires_at)}, status=201)

@@ -20,6 +20,7 @@ from statestore.protocol import (
     ATTEMPT_MAX,
     BATCH_MAX,
     PROGRESS_KEY,
+    TOKEN_ASSETS_MAX,
     VERSION_MAX,
     AssetScope,
     ErrorCode,
@@ -41,6 +42,12 @@ class MediaTypeError(StateStoreError):
     """The body must be JSON: send Content-Type: application/json."""
 
     code = ErrorCode.UNSUPPORTED_MEDIA_TYPE
+
+
+class CutShortError(StateStoreError):
+    """The body ended before its Content-Length: the request was cut off."""
+
+    code = ErrorCode.MALFORMED_REQUEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +114,26 @@ def login(request: HttpRequest) -> tuple[str, str]:
     return username, fields.text(members, "password")
 
 
-def task_token(request: HttpRequest, *, ttl_most: int) -> tuple[TaskScope, int]:
-    """`{"dag_id", "run_id", "task_id", "map_index", "ttl"}`; the time to live is in seconds."""
-    members = _object(request, {"dag_id", "run_id", "task_id", "map_index", "ttl"})
+def task_token(
+    request: HttpRequest, *, ttl_most: int
+) -> tuple[TaskScope, int, frozenset[str] | None]:
+    """`{"dag_id", "run_id", "task_id", "map_index", "ttl", "assets"}`; `ttl` is in seconds, and
+    `assets` are names."""
+    members = _object(request, {"dag_id", "run_id", "task_id", "map_index", "ttl", "assets"})
     ttl = fields.number(members, "ttl", default=3600, least=1, most=ttl_most)
-    return fields.task_scope(members, ("body",)), ttl
+    return fields.task_scope(members, ("body",)), ttl, _asset_names(members)
+
+
+def _asset_names(members: Mapping[str, Member]) -> frozenset[str] | None:
+    if "assets" not in members:
+        return None
+    names, loc = members["assets"].value, ("body", "assets")
+    if not isinstance(names, list):
+        raise InvalidInput(loc, "assets must be an array of names", "list_type")
+    if len(names) > TOKEN_ASSETS_MAX:
+        most = f"assets may have at most {TOKEN_ASSETS_MAX} names"
+        raise InvalidInput(loc, most, "too_long")
+    return frozenset(check_asset_text(name, (*loc, place)) for place, name in enumerate(names))
 
 
 def batch(request: HttpRequest) -> list[Operation]:
@@ -242,4 +264,6 @@ def _bytes(request: HttpRequest, limit: int) -> bytes:
     if body is None or len(body) > limit:
         allowed = settings.STATESTORE_VALUE_MAX_BYTES
         raise TooLargeError(f"The body has more than {limit} bytes: a value may have {allowed}.")
+    if length.isdecimal() and len(body) < int(length):
+        raise CutShortError
     return body

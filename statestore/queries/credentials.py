@@ -1,6 +1,7 @@
 """Who presents which credentials: tokens that are stored, tokens that are signed, users."""
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -162,25 +163,36 @@ def _principal_of_row(token: ApiToken) -> Principal:
 # --- signed tokens: nothing of them is stored ---
 
 
-def sign_task_token(scope: TaskScope, expires_at: datetime, *, maker: Principal) -> str:
+def sign_task_token(
+    scope: TaskScope,
+    expires_at: datetime,
+    *,
+    maker: Principal,
+    assets: Collection[str] | None = None,
+) -> str:
     """A token that reaches one task instance until then, or until its maker's rights end.
 
-    It also reaches the assets that its maker reaches: the task's own, such as watermarks.
+    It also reaches the assets of these names that its maker reaches, or (None) all of them.
     """
+    if maker.assets is not None:
+        assets = maker.assets.intersection(maker.assets if assets is None else assets)
     ids = [scope.dag_id, scope.run_id, scope.task_id, scope.map_index]
-    parts = [*ids, int(expires_at.timestamp()), maker.origin]
+    parts: list[Any] = [*ids, expires_at.timestamp(), maker.origin]
+    if assets is not None:
+        parts.append(sorted(assets))
     return TASK_TOKEN + signing.dumps(parts, salt=TASK_TOKEN)
 
 
 def _read_task_token(secret: str) -> Principal:
-    *ids, expires, origin = _signed(secret, TASK_TOKEN)
-    scope, maker = TaskScope(*ids), _maker(origin)
+    dag, run, task, map_index, expires, origin, *named = _signed(secret, TASK_TOKEN)
+    scope, maker = TaskScope(dag, run, task, map_index), _maker(origin)
     grants = tuple(
         Grant(grant.rights & _TASK_RIGHTS, grant.dag_patterns, grant.asset_patterns)
         for grant in maker.grants
     )
+    assets = frozenset(named[0]) if named else None
     expires_at = datetime.fromtimestamp(expires, UTC)
-    return Principal(f"task {scope}", grants, scope, origin, expires_at)
+    return Principal(f"task {scope}", grants, scope, assets, origin, expires_at)
 
 
 def _maker(origin: str) -> Principal:

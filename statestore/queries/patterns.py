@@ -91,4 +91,5 @@ def reached(principal: Principal, *, prefix: str = "", right: Right = Right.VIEW
 
 def reached_assets(principal: Principal) -> Q:
     """The assets that the principal may see."""
-    return any_of("name", principal.asset_patterns(Right.VIEW))
+    named = Q() if principal.assets is None else Q(name__in=principal.assets)
+    return named & any_of("name", principal.asset_patterns(Right.VIEW))

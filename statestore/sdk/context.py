@@ -1,6 +1,6 @@
 """What a task is handed: its stores by the names that Airflow uses, its scope and its attempt."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -57,17 +57,24 @@ class TaskContext(dict[str, Any]):
         self.task_store.attempt = answers.read_attempt(answer)
         return self.task_store.attempt
 
-    def task_token(self, ttl: timedelta = timedelta(hours=1)) -> str:
+    def task_token(
+        self, ttl: timedelta = timedelta(hours=1), *, assets: Collection[str] | None = None
+    ) -> str:
         """A token that reaches this task instance alone, for whoever works on it; at most 30 days.
+
+        It also reaches the assets of these names (20 at most), or (None) all that the own token reaches.
 
         Raises:
             ForbiddenError: the own token lacks the right to view, to write or to clear.
         """
-        return answers.read_token(self._transport.send(requests.task_token(self.scope, ttl)))
+        request = requests.task_token(self.scope, ttl, assets)
+        return answers.read_token(self._transport.send(request))
 
-    async def atask_token(self, ttl: timedelta = timedelta(hours=1)) -> str:
+    async def atask_token(
+        self, ttl: timedelta = timedelta(hours=1), *, assets: Collection[str] | None = None
+    ) -> str:
         """As `task_token`."""
-        request = requests.task_token(self.scope, ttl)
+        request = requests.task_token(self.scope, ttl, assets)
         return answers.read_token(await self._transport.asend(request))
 
     def __enter__(self) -> Self:

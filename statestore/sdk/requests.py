@@ -1,6 +1,6 @@
 """Requests are built here, by pure functions; a transport only sends them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -154,9 +154,12 @@ def attempt_start(scope: TaskScope) -> Request:
     return Request("POST", f"{_task_path(scope)}/attempts", _map_index(scope))
 
 
-def task_token(scope: TaskScope, ttl: timedelta) -> Request:
-    """Make a token for one task instance."""
-    content = f'{{{_ids(scope)},"ttl":{max(1, round(ttl.total_seconds()))}}}'.encode()
+def task_token(scope: TaskScope, ttl: timedelta, assets: Collection[str] | None) -> Request:
+    """Make a token for one task instance, and for the assets of these names (None: every one)."""
+    if isinstance(assets, str):
+        raise TypeError(f"assets must be several names: [{assets!r}]")
+    named = "" if assets is None else f',"assets":{_json(sorted(assets))}'
+    content = f'{{{_ids(scope)},"ttl":{max(1, round(ttl.total_seconds()))}{named}}}'.encode()
     return Request("POST", "/task-tokens", {}, _JSON, content)
 
 

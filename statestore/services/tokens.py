@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -72,9 +72,18 @@ def user_token_create(*, user: Any, life: timedelta) -> str:
     return token
 
 
-def task_token_create(*, scope: TaskScope, expires_at: datetime, maker: Principal) -> str:
-    """A token that reaches one task instance until then. One that a person makes is in the audit."""
-    token = sign_task_token(scope, expires_at, maker=maker)
+def task_token_create(
+    *,
+    scope: TaskScope,
+    expires_at: datetime,
+    maker: Principal,
+    assets: Collection[str] | None = None,
+) -> str:
+    """A token that reaches one task instance until then, and assets of these names (None: its maker's).
+
+    One that a person makes is in the audit.
+    """
+    token = sign_task_token(scope, expires_at, maker=maker, assets=assets)
     if is_person(maker.name):
         until = f"task token, expires {expires_at:%Y-%m-%d %H:%M}"
         audit_record(action=Action.TOKEN_CREATED, who=maker.name, scope=scope, detail=until)

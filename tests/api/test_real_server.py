@@ -107,6 +107,20 @@ def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(
     assert (status, answer["code"]) == (413, "too_large")
 
 
+def test_a_body_that_ends_too_early_is_400_and_stores_nothing(
+    server: Server, http_client: httpx.Client, scope: TaskScope
+) -> None:
+    """Also where what arrived is whole JSON by chance."""
+    request = head(server, "PUT", entry_path(scope, "cut"), "Content-Length: 20") + b'{"value": 1}'
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert (response.status, json.loads(response.read())["code"]) == (400, "malformed_request")
+    assert keys(http_client, scope) == []
+
+
 def test_a_connection_is_good_for_more_requests_after_refusals(
     server: Server, scope: TaskScope
 ) -> None:

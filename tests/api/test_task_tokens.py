@@ -10,7 +10,12 @@ from django.contrib.auth.models import Group, Permission, User
 from statestore.access import Right
 from statestore.models import GroupReach
 from statestore.protocol import TaskScope
-from statestore.queries import forget_principals, principal_of_user, sign_task_token
+from statestore.queries import (
+    forget_principals,
+    principal_of_token,
+    principal_of_user,
+    sign_task_token,
+)
 from statestore.services import api_token_create, api_token_revoke
 from tests.api.conftest import Answer, Api, problem
 
@@ -126,6 +131,68 @@ def test_it_reaches_the_assets_of_its_maker(api: Api, token_of: Callable[..., st
     assert task.send_json("PUT", path.format(ids[theirs]), {"value": 1}).status_code == 404
     assert task.send_json("POST", "/api/v2/assets", {"name": f"{ours}2"}).status_code == 201
     assert task.send_json("POST", "/api/v2/assets", {"name": f"{theirs}2"}).status_code == 403
+
+
+@pytest.fixture
+def assets(api: Api) -> dict[str, int]:
+    """Three assets of this test alone, by the first letter of their names."""
+    names = {letter: f"{letter}-{api.scope.run_id}" for letter in "abc"}
+    path = "/api/v2/assets"
+    return {
+        letter: api.send_json("POST", path, {"name": name}).json()["id"]
+        for letter, name in names.items()
+    }
+
+
+def seen_assets(api: Api, assets: dict[str, int]) -> str:
+    """The letters of those that it may write to; one that it may not is nowhere to be seen."""
+    pattern = f"name_pattern={api.scope.run_id}"
+    found = api.send("GET", f"/api/v2/assets?{pattern}").json()["assets"]
+    listed = {row["id"] for row in found}
+    for number in assets.values():
+        path = f"/api/v2/assets/{number}"
+        write = {"op": "set", "asset_id": number, "key": "key", "value": 1}
+        statuses = [
+            api.send("GET", path).status_code,
+            api.send("GET", f"{path}/state-store").status_code,
+            api.send_json("PUT", f"{path}/state-store/key", {"value": 1}).status_code,
+            api.send_json("POST", "/api/v2/state-store/batch", {"operations": [write]}).status_code,
+            api.send("DELETE", f"{path}/state-store").status_code,
+        ]
+        assert statuses == ([200, 200, 204, 200, 204] if number in listed else [404] * 5)
+    return "".join(letter for letter, number in assets.items() if number in listed)
+
+
+def test_it_reaches_the_assets_that_it_names(
+    api: Api, assets: dict[str, int], token_of: Callable[..., str]
+) -> None:
+    a, b, c = (f"{letter}-{api.scope.run_id}" for letter in "abc")
+    assert seen_assets(with_task_token(api), assets) == "abc"
+    assert seen_assets(with_task_token(api, assets=[]), assets) == ""
+    task = with_task_token(api, assets=[a, b])
+    assert seen_assets(task, assets) == "ab"
+    assert task.send_json("POST", "/api/v2/assets", {"name": c}).status_code == 403
+    # what it makes reaches no more than itself
+    assert seen_assets(with_task_token(task), assets) == "ab"
+    assert seen_assets(with_task_token(task, assets=[b, c]), assets) == "b"
+    assert seen_assets(with_task_token(task, assets=["*"]), assets) == ""
+    limited = api.at(token=token_of(*Right, asset_patterns="a-*,c-*"))
+    assert seen_assets(with_task_token(limited, assets=[a, b]), assets) == "a"
+
+
+@pytest.mark.parametrize(
+    ("names", "place"),
+    [("a", []), (None, []), (["a"] * 21, []), (["a", 1], [1]), ([""], [0]), (["a\nb"], [0])],
+)
+def test_names_of_assets_that_are_none_are_422(api: Api, names: Any, place: list[int]) -> None:
+    assert problem(mint(api, assets=names))["loc"] == ["body", "assets", *place]
+
+
+def test_it_ends_at_the_moment_that_was_told(api: Api) -> None:
+    made = mint(api, ttl=600).json()
+    assert principal_of_token(made["token"]).expires_at == datetime.fromisoformat(
+        made["expires_at"]
+    )
 
 
 def test_one_that_a_user_made_ends_with_the_users_rights(api: Api) -> None:

@@ -211,7 +211,7 @@ _TOKENS: Final = {
         "",
         (403, 404, 422),
         {JSON: "TaskTokenInput"},
-        description="It also reaches the assets that its maker reaches, and ends with the maker's.",
+        description="It also reaches its maker's assets, or those of `assets`, and ends with the maker's.",
     ),
 }
 _TEXT: Final = {"schema": {"type": "string"}}

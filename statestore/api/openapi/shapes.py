@@ -25,6 +25,7 @@ from statestore.protocol import (
     ATTEMPT_MAX,
     BATCH_MAX,
     RETENTION_MAX,
+    TOKEN_ASSETS_MAX,
     VERSION_MAX,
     ErrorCode,
 )
@@ -186,10 +187,16 @@ def _body_schemas() -> dict[str, Schema]:
         ),
         "TaskTokenInput": fields(
             "dag_id run_id task_id",
-            "map_index ttl",
+            "map_index ttl assets",
             **_TASK_FIELDS,
             map_index=MAP_INDEX,
             ttl=number(1, 30 * 86400, default=3600, description="Seconds."),
+            assets={
+                "type": "array",
+                "items": names["name"],
+                "maxItems": TOKEN_ASSETS_MAX,
+                "description": "Names of the only assets that it reaches; [] for none.",
+            },
         ),
         "Batch": fields(
             "operations",
@@ -301,7 +308,7 @@ BODY_EXAMPLES: Final = {
     "Increment": _SUM,
     "AssetInput": {"name": "orders", "uri": "s3://lake/orders"},
     "Login": {"username": "vera", "password": "vera-likes-long-ones"},
-    "TaskTokenInput": {**_TASK, "ttl": 3600},
+    "TaskTokenInput": {**_TASK, "ttl": 3600, "assets": ["sales_orders"]},
     "Batch": {
         "operations": [
             {"op": "set", **_TASK, "key": "last_page", "value": 7, "attempt": 1},
