@@ -19,6 +19,7 @@ from statestore.protocol import PROGRESS_KEY
 from statestore.sdk import telemetry
 from statestore.sdk.deciding import Context, store_in
 from statestore.sdk.errors import (
+    JobActiveError,
     JobDeadlineError,
     JobFailedError,
     JobSystemUnreachableError,
@@ -225,7 +226,10 @@ class PollingJob(ResumableJobMixin):
             except JobSystemUnreachableError as error:
                 yield outage.pause(error)
 
-    def _send(self, context: Context) -> Steps[Any]:
+    def _reserve(self, context: Context) -> Steps[Any]:
+        return (yield from self._patiently("reserve_job", context))
+
+    def _send(self, context: Context, submissions: Submissions | None = None) -> Steps[Any]:
         """Submit. A request without an answer may have arrived: look for the job before the next one."""
         outage = _Outage(self)
         while True:
@@ -245,15 +249,27 @@ class PollingJob(ResumableJobMixin):
                     found = yield from self._look_for(token, self.submit_seconds, context)
             if found is not None:
                 return found
+            if submissions is not None:
+                yield from submissions.renew()  # only if nobody else has taken over meanwhile
+                context["submission"] = submissions.submission
 
     def _overtaken(
         self, external_id: Any, submissions: Submissions, context: Context
     ) -> Steps[None]:
-        """A held job that another attempt's job has taken the place of is not needed."""
-        if self.held:
+        """Of two attempts' jobs the one whose id is stored counts: another one is not needed."""
+        if external_id is None or not self.offers("cancel_job"):
+            return
+        stored = yield from submissions.read()
+        end = time.monotonic() + self.submit_seconds
+        while submissions.is_open(stored) and (left := end - time.monotonic()) > 0:
+            try:
+                yield Pause(min(self.poll_interval, left), "Another attempt submits the job.")
+            except JobActiveError:  # a deferred job cannot wait; what raised says more
+                break
             stored = yield from submissions.read()
-            if stored is not None and stored != external_id:
-                yield from self._patiently("cancel_job", external_id, context)
+        if stored is not None and stored != external_id and not submissions.is_open(stored):
+            logger.warning("job %s is cancelled: another attempt runs %s", external_id, stored)
+            yield from self._patiently("cancel_job", external_id, context)
 
 
 class _Outage:

@@ -65,6 +65,14 @@ class ResumableJob:
         """Submit the job; its id (anything with a JSON form; None: `find_job` tells it, or it has none)."""
         raise NotImplementedError
 
+    def reserve_job(self, context: Context) -> Any:
+        """The id that the job is going to have, where its system gives one before it is submitted.
+
+        It is stored before `submit_job` runs, and stands in `context["submission"].external_id` from then
+        on, for every attempt that submits: where one id is taken once, no second job can be.
+        """
+        raise NotImplementedError
+
     def get_job_status(self, external_id: Any, context: Context) -> Any:
         """The job's status, in the system's words."""
         raise NotImplementedError
@@ -104,7 +112,7 @@ class ResumableJob:
         """A hook for metrics: one of the events above was decided."""
 
     def offers(self, method: str) -> bool:
-        """Whether the class says how to do this: `find_job` or `cancel_job`, which may be left out.
+        """Whether the class says how to do what may be left out: `find_job`, `cancel_job`, `reserve_job`.
 
         A class that knows only from its arguments overrides it.
         """
@@ -211,13 +219,16 @@ class ResumableJob:
         return external_id
 
     def _submit(self, submissions: Submissions, context: Context) -> Steps[Any]:
+        context["submission"] = submissions.submission
+        if self.offers("reserve_job") and not submissions.has_reserved_id():
+            yield from submissions.reserved((yield from self._reserve(context)))
         for _ in range(3):
             if not self.submit_seconds or submissions.write_seconds < self.submit_seconds / 4:
                 break
             # The answer was on its way for so long that to others the reservation looks abandoned.
             yield from submissions.renew()
         context["submission"] = submissions.submission
-        external_id = yield from self._send(context)
+        external_id = yield from self._send(context, submissions)
         if external_id is None and self.offers("find_job"):
             external_id = yield from self._named(submissions.token, context)
         try:
@@ -273,6 +284,7 @@ class ResumableJob:
             if not self.offers("find_job"):
                 logger.warning("whether job %s was submitted cannot be known", submission.token)
                 return
+            context["submission"] = submission
             external_id = yield Step(self, "find_job", (submission.token, context))
         if external_id is None:
             return
@@ -308,7 +320,10 @@ class ResumableJob:
 
     # --- how the system is asked ---
 
-    def _send(self, context: Context) -> Steps[Any]:
+    def _reserve(self, context: Context) -> Steps[Any]:
+        return (yield Step(self, "reserve_job", (context,)))
+
+    def _send(self, context: Context, submissions: Submissions | None = None) -> Steps[Any]:
         return (yield Step(self, "submit_job", (context,)))
 
     def _overtaken(

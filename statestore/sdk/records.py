@@ -51,7 +51,7 @@ class Submission:
     """Counts the fresh submissions of this task, from 1; part of the token."""
     state: SubmissionState
     external_id: Any = None
-    """The id that the system gave the job."""
+    """The id that the system gave the job, which may be before it was submitted."""
     replaces: Any = None
     """The id of the ended job that this one replaces: found under the id's key, it is not this one's."""
     owner: str = ""

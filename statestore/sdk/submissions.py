@@ -93,6 +93,17 @@ class Submissions:
         """Reserve a fresh submission: only one attempt can."""
         yield from self._write(replace(_next_submission(self.submission), replaces=replaces))
 
+    def reserved(self, external_id: Any) -> Steps[None]:
+        """Keep the id that the system gave the job before it was submitted."""
+        if not self._can_reserve:
+            yield self._set(external_id, None)
+        if self.submission is not None:
+            yield from self._write(replace(self.submission, external_id=external_id))
+
+    def has_reserved_id(self) -> bool:
+        """Whether the system has given an id beforehand."""
+        return self.submission is not None and self.submission.external_id is not None
+
     def take_over(self) -> Steps[None]:
         """Hold a dead attempt's reservation: its token stays, for the job may exist."""
         if self.submission is not None:

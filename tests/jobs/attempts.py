@@ -23,7 +23,7 @@ from statestore.sdk.transport import HttpTransport
 from tests.faults.job_system import Fuse, FusedTransport
 
 RESUMABLE, DEFERRED, ASYNC = MODES = ("resumable", "deferred", "async")
-PATIENCE = 60  # seconds until an attempt that does not end fails its test
+PATIENCE = 120  # seconds until an attempt that does not end fails its test
 
 _processes = multiprocessing.get_context("forkserver")  # forks without the threads of the tests
 _processes.set_forkserver_preload(["httpcore", "encodings.idna", "tests.jobs.attempts"])
@@ -134,7 +134,8 @@ def _run(
     task: Attempts, job: PollingJob, mode: str, killed: str | None, outcome_file: Path
 ) -> None:
     fuse = Fuse(task.folder, killed)
-    for name in ("submit_job", "find_job", "get_job_status", "get_job_result", "cancel_job"):
+    names = ["submit_job", "find_job", "get_job_status", "get_job_result", "cancel_job"]
+    for name in [*names, *(["reserve_job"] if job.offers("reserve_job") else [])]:
         for method in (name, f"a{name}"):
             if hasattr(job, method):
                 setattr(job, method, _with_steps(getattr(job, method), fuse, name))

@@ -44,7 +44,7 @@ class Told(PollingJob):
     def _answer(self, call: str) -> Any:
         self.calls.append(call)
         answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return answer
 
@@ -188,6 +188,87 @@ def test_a_held_job_of_an_overtaken_attempt_is_cancelled_and_never_let_go(
         older.execute_resumable(first)
     assert older.calls[1:] == ["cancel ours"]
     assert "release theirs" in newer.calls
+
+
+@pytest.mark.parametrize("stored", [True, False], ids=["stored before", "stored later"])
+def test_an_overtaken_attempt_s_second_job_is_cancelled(
+    attempt: Attempt, stored: bool, server: Server, scope: TaskScope
+) -> None:
+    first, beside = attempt(), threading.Event()
+    newer = Findable(None, "theirs", "DONE")
+
+    class Overtaken(Findable):
+        submit_seconds = 20.0
+
+        def submit_job(self, context: Any) -> Any:
+            if stored:
+                assert newer.execute_resumable(attempt()) == "theirs"
+            else:
+                attempt()  # its reservation is still the older one's
+                threading.Thread(target=store_theirs, daemon=True).start()
+            return "ours"
+
+        def cancel_job(self, external_id: Any, context: Any) -> None:
+            self.calls.append(f"cancel {external_id}")
+
+    def store_theirs() -> None:
+        with StateStore(server.url, server.token) as store:
+            beside.wait(0.2)
+            context = store.task(scope.dag_id, scope.run_id, scope.task_id)
+            newer.execute_resumable(context)
+
+    older = Overtaken()
+    with pytest.raises(StaleAttemptError):
+        older.execute_resumable(first)
+    assert older.calls[1:] == ["cancel ours"]
+
+
+def test_a_job_that_is_sent_again_is_still_this_attempt_s(attempt: Attempt) -> None:
+    """While the system was away, another attempt took over, and submitted."""
+
+    class Overtaken(Findable):
+        def find_job(self, token: str, context: Any) -> Any:
+            if "RUNNING" in self.answers:
+                newer = Findable(None, self.answers.pop(), "DONE")
+                newer.execute_resumable(attempt())
+            return super().find_job(token, context)
+
+    older = Overtaken(AWAY, None, "never sent", "RUNNING")
+    with pytest.raises(StaleAttemptError):
+        older.execute_resumable(attempt())
+    assert older.calls[1:] == ["submit", "find"]
+
+
+def test_an_id_given_beforehand_is_stored_before_the_job_is_submitted(attempt: Attempt) -> None:
+    class Reserving(Findable):
+        def reserve_job(self, context: Any) -> Any:
+            return self._answer("reserve")
+
+        def submit_job(self, context: Any) -> Any:
+            self._answer(f"submit {context['submission'].external_id}")
+            return context["submission"].external_id
+
+        def find_job(self, token: str, context: Any) -> Any:
+            return self._answer(f"find {context['submission'].external_id}")
+
+    class KilledError(BaseException):
+        """The process is gone."""
+
+    with pytest.raises(KilledError):
+        Reserving(AWAY, 7, KilledError()).execute_resumable(attempt())
+    context = attempt()
+    record = context.task_store.get("remote_job_id.submission")
+    assert (record["state"], record["external_id"]) == ("reserved", 7)
+    killed = Reserving(None)
+    killed.on_kill(context)
+    assert killed.calls[1:] == ["find 7"]
+    again = Reserving(None, "taken", "FAILED")
+    with pytest.raises(JobFailedError):
+        again.execute_resumable(context)
+    assert again.calls[1:] == ["find 7", "submit 7", "status"]
+    afresh = Reserving("FAILED", 8, "taken", "DONE")
+    assert afresh.execute_resumable(attempt()) == 8
+    assert afresh.calls[1:] == ["status", "reserve", "submit 8", "status"]
 
 
 def test_what_blocks_runs_in_threads_and_twins_in_the_loop(
