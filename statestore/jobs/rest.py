@@ -37,6 +37,7 @@ def call(
     files: Mapping[str, Any] | None = None,
     allowed: frozenset[int] = frozenset(),
     timeout: float = 30.0,
+    redirects: int = _REDIRECTS,
 ) -> httpx.Response:
     """Send a request; its answer, with GET that of the place that it was redirected to.
 
@@ -49,6 +50,7 @@ def call(
         files: a form with files instead of a body of JSON.
         allowed: statuses that are answers here, beside those below 400.
         timeout: seconds for connecting, and for each wait for bytes.
+        redirects: how many of them GET follows.
 
     Raises:
         JobSystemUnreachableError: there was no answer, or one that asks to come again.
@@ -57,7 +59,7 @@ def call(
     own = dict(headers() if callable(headers) else headers)
     home = origin(url)
     try:
-        for _ in range(_REDIRECTS if method == "GET" else 1):
+        for _ in range(1 + redirects if method == "GET" else 1):
             answer = ask(
                 method,
                 url,

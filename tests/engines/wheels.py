@@ -60,10 +60,16 @@ def install(engine: str) -> str:
     return ""
 
 
+def cache() -> Path:
+    """The folder of what is made once for all runs."""
+    return Path(
+        os.environ.get("STATESTORE_TEST_CACHE") or Path.home() / ".cache" / "statestore-tests"
+    )
+
+
 def _folder(engine: str) -> Path:
-    cache = os.environ.get("STATESTORE_TEST_CACHE") or Path.home() / ".cache" / "statestore-tests"
     content = _requirements(engine).read_bytes() + sys.version.encode()
-    return Path(cache) / f"{engine}-{hashlib.sha256(content).hexdigest()[:12]}"
+    return cache() / f"{engine}-{hashlib.sha256(content).hexdigest()[:12]}"
 
 
 def _requirements(engine: str) -> Path:

@@ -11,6 +11,7 @@ from statestore.jobs.process import ProcessJob
 from statestore.protocol import TaskScope
 from statestore.sdk import StateStore, TaskContext
 from tests.brokers import broker
+from tests.engines.yarn import Yarn
 from tests.integrations.workers import Workers
 from tests.jobs.attempts import Attempts
 from tests.server import Server
@@ -73,3 +74,14 @@ def task(server: Server, scope: TaskScope, tmp_path: Path) -> Attempts:
     folder = tmp_path / "attempts"
     folder.mkdir()
     return Attempts(server.url, server.token, scope, folder)
+
+
+@pytest.fixture(scope="session")
+def yarn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yarn]:
+    """The session's YARN."""
+    engine = Yarn(tmp_path_factory.mktemp("yarn"))
+    try:
+        engine.start()
+        yield engine
+    finally:
+        engine.stop()

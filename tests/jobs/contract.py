@@ -16,7 +16,7 @@ import pytest
 
 from statestore.sdk import StateStore, Submission, TaskStore
 from tests.integrations.workers import Workers
-from tests.jobs.attempts import ASYNC, DEFERRED, MODES, RESUMABLE, Attempts, until
+from tests.jobs.attempts import ASYNC, DEFERRED, MODES, PATIENCE, RESUMABLE, Attempts, until
 from tests.jobs.rig import WAIT_FOR_END, EngineRig, Rig
 
 __all__ = ["WAIT_FOR_END", "EngineContract", "EngineRig", "JobContract", "Rig"]
@@ -260,7 +260,7 @@ class EngineContract(JobContract):
         assert outcome.error is None, outcome
         assert len(rig.submissions()) == 1
 
-    @pytest.mark.timeout(120 + 10 * KILLS)
+    @pytest.mark.timeout(300 + 30 * KILLS)
     def test_a_celery_worker_killed_at_random_moments_submits_each_job_once(
         self, rig: EngineRig, workers: Workers
     ) -> None:
@@ -276,13 +276,13 @@ class EngineContract(JobContract):
                     worker = workers.start()
                     deliveries += 1
                     until(partial(workers.have_received, deliveries))
-                    time.sleep(dice.uniform(0, 1))
+                    time.sleep(dice.uniform(0, rig.kill_within))
                     workers.kill(worker)
                     kills += 1
                 rig.end()
                 worker = workers.start()
                 deliveries += 1
-                until(partial(_has_finished, task_store))
+                until(partial(_has_finished, task_store), 3 * PATIENCE)
                 workers.kill(worker)
                 assert task_store.get(RECORD)["succeeded"], task_store.get(RECORD)
                 rig.go_on()

@@ -41,6 +41,9 @@ class Rig(ABC):
     unknown_is_lost: bool = True
     """Whether the class takes a job that the system does not know for lost; else it waits."""
 
+    kill_within: float = 1.0
+    """Seconds in which a worker submits, and sees the job: random kills come within them."""
+
     def end(self, exit_status: int = 0) -> None:
         """Let the jobs of this test end, those to come too."""
         part = self.folder / "end.part"

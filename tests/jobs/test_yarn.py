@@ -1,0 +1,136 @@
+"""YarnJob, by the REST API of a ResourceManager; its ApplicationMasters are real ones."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from statestore.jobs.resource_manager import ACTIVE
+from statestore.jobs.yarn import LocalResource, YarnJob
+from statestore.sdk import Submission, SubmissionState
+from tests.engines.yarn import QUICK, Yarn
+from tests.jobs.attempts import Attempts, until
+from tests.jobs.contract import EngineRig
+from tests.jobs.reserving import ReservingContract
+from tests.ports import free_port
+
+pytestmark = pytest.mark.engine
+
+
+class YarnRig(EngineRig):
+    """The applications of one test have its folder as their name. Of three addresses the last one helps:
+    nothing listens at the first, and a standby at the second."""
+
+    unknown_id = "application_1500000000000_0001"
+
+    def __init__(self, folder: Path, yarn: Yarn) -> None:
+        super().__init__(folder)
+        self.yarn = yarn
+        self.addresses = f"http://127.0.0.1:{free_port()},{yarn.standby},{yarn.url}"
+
+    def job(self, **options: Any) -> YarnJob:
+        java = f"{{{{JAVA_HOME}}}}/bin/java -Xmx64m {QUICK} -cp jobs.jar:{self.yarn.hadoop}"
+        return YarnJob(
+            f"{java} WaitMaster {self.folder} 1><LOG_DIR>/stdout 2><LOG_DIR>/stderr",
+            name=str(self.folder),
+            resource_manager=self.addresses,
+            local_resources={"jobs.jar": LocalResource.of_file(self.yarn.jar)},
+            max_app_attempts=1,
+            **{"poll_interval": 0.05, "timeout": 5, **options},
+        )
+
+    def submissions(self) -> list[str]:
+        apps = self.yarn.applications()
+        return [app for app, shown in apps.items() if shown["name"] == str(self.folder)]
+
+    def running(self) -> list[str]:
+        apps = self.yarn.applications()
+        return [app for app in self.submissions() if apps[app]["state"] in ACTIVE]
+
+    def restart(self) -> None:
+        self.yarn.restart()
+
+    def away(self) -> AbstractContextManager[None]:
+        return self.yarn.away()
+
+
+@pytest.fixture
+def rig(yarn: Yarn, tmp_path: Path) -> Iterator[YarnRig]:
+    rig = YarnRig(tmp_path, yarn)
+    yield rig
+    rig.end()
+
+
+def reserved(application_id: str | None) -> dict[str, Any]:
+    """The context of an attempt that has reserved the id."""
+    state = SubmissionState.RESERVED
+    return {"submission": Submission("ss-reserved-1", 1, state, external_id=application_id)}
+
+
+class TestYarnJob(ReservingContract):
+    """The contract."""
+
+
+def test_a_submission_of_one_id_that_comes_twice_is_one_application(rig: YarnRig) -> None:
+    job = rig.job()
+    context = reserved(job.reserve_job({}))
+    assert job.find_job("ss-reserved-1", context) is None
+    application = job.submit_job(context)
+    assert job.submit_job(context) == application
+    assert rig.submissions() == [application]
+    assert rig.yarn.applications()[application]["applicationTags"] == "ss-reserved-1"
+    assert job.find_job("ss-reserved-1", context) == application
+    job.cancel_job(application, {})
+    assert job.get_job_status(application, {}) == "KILLED"
+    job.cancel_job(application, {})
+
+
+def test_what_yarn_says_is_the_progress_and_the_message(rig: YarnRig) -> None:
+    job = rig.job()
+    application = job.submit_job(reserved(None))
+    until(lambda: job.get_job_status(application, {}).progress.get("current") == 50)
+    assert job.get_job_status(application, {}).progress == {
+        "current": 50, "total": 100, "unit": "%",
+    }  # fmt: skip
+    rig.end(3)
+    until(lambda: not rig.running())
+    status = job.get_job_status(application, {})
+    assert status == "FAILED"  # which is its finalStatus: its state is FINISHED
+    assert rig.yarn.applications()[application]["state"] == "FINISHED"
+    assert status.message == "exit status 3"
+
+
+def test_a_command_that_says_nothing_to_yarn_fails_also_where_it_ends_well(rig: YarnRig) -> None:
+    job = YarnJob("true", name=str(rig.folder), resource_manager=rig.addresses, max_app_attempts=1)
+    application = job.submit_job(reserved(None))
+    until(lambda: not rig.running())
+    status = job.get_job_status(application, {})
+    assert status == "FAILED"
+    assert "exited with exitCode: 0" in str(status.message)
+
+
+def test_a_file_that_has_changed_since_is_refused_by_yarn(rig: YarnRig, tmp_path: Path) -> None:
+    (tmp_path / "input").write_text("before")
+    resource = LocalResource.of_file(tmp_path / "input")
+    stale = LocalResource(resource.url, resource.size, resource.timestamp - 1)
+    job = YarnJob(
+        "true",
+        name=str(rig.folder),
+        resource_manager=rig.addresses,
+        local_resources={"input": stale},
+        max_app_attempts=1,
+    )
+    application = job.submit_job(reserved(None))
+    until(lambda: not rig.running())
+    assert "exitCode: -1000" in str(job.get_job_status(application, {}).message)
+
+
+def test_a_careful_job_does_not_take_a_forgotten_application_for_lost(
+    rig: YarnRig, task: Attempts
+) -> None:
+    task.set("remote_job_id", rig.unknown_id)
+    outcome = task.run(rig.job(on_unknown="fail"))
+    assert outcome.error == "UnknownSubmissionError"
+    assert rig.submissions() == []
