@@ -1,6 +1,6 @@
 """SparkSubmitJob on a real standalone cluster."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from statestore.jobs.spark import Application, SparkSubmitJob, Standalone
-from statestore.sdk import JobSystemUnreachableError, Submission, SubmissionState
+from statestore.sdk import (
+    JobActiveError,
+    JobSystemUnreachableError,
+    StaleAttemptError,
+    Submission,
+    SubmissionState,
+    TaskContext,
+)
 from tests.engines.spark import SMALL, Spark
 from tests.jobs.attempts import until
 from tests.jobs.contract import EngineContract, EngineRig
@@ -115,6 +122,27 @@ def test_a_python_application_runs_on_the_cluster_and_is_found(
     rig.end(3)
     until(lambda: not rig.running())
     assert job.get_job_status(driver, {}) == "FAILED"
+
+
+def test_the_driver_of_an_overtaken_attempt_is_killed(
+    rig: SparkRig, attempt: Callable[[], TaskContext]
+) -> None:
+    """Its request was under way for longer than `submit_seconds`: the next attempt found nothing."""
+    first, newer = attempt(), []
+
+    class Overtaken(SparkSubmitJob):
+        def submit_job(self, context: Any) -> Any:
+            with pytest.raises(JobActiveError):
+                rig.job(submit_seconds=0.0).execute_deferred(attempt())
+            newer.extend(rig.submissions())
+            return super().submit_job(context)
+
+    application = rig.job().application
+    older = Overtaken(application, master=rig.cluster, poll_interval=0.05, submit_seconds=2.0)
+    with pytest.raises(StaleAttemptError):
+        older.execute_resumable(first)
+    assert len(rig.submissions()) == 2
+    until(lambda: rig.running() == newer)
 
 
 def test_a_driver_that_no_worker_has_yet_may_be_the_one(rig: SparkRig) -> None:
