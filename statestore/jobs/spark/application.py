@@ -72,9 +72,9 @@ class Application:
         """Whether it is a Python program."""
         return self.application.endswith(".py")
 
-    def properties(self, token: str) -> dict[str, str]:
+    def properties(self, token: str | None = None) -> dict[str, str]:
         """Spark's properties; `conf` yields to the options, as it does in `spark-submit`."""
         options = {name: getattr(self, option) for name, option in OPTIONS.items()}
         given = {name: str(value) for name, value in options.items() if value is not None}
         named = {"spark.app.name": self.main_class or self.application.rpartition("/")[2]}
-        return {**named, **self.conf, **given, TOKEN_PROPERTY: token}
+        return {**named, **self.conf, **given, **({TOKEN_PROPERTY: token} if token else {})}

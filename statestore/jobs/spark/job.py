@@ -6,6 +6,7 @@ from statestore.jobs.polling import JobStatus, Options, PollingJob
 from statestore.jobs.spark.application import Application
 from statestore.jobs.spark.cluster import Cluster
 from statestore.jobs.spark.standalone import Standalone
+from statestore.jobs.spark.yarn import Yarn
 from statestore.sdk.deciding import Context
 
 
@@ -19,7 +20,8 @@ class SparkSubmitJob(PollingJob):
 
     Args:
         application: what to run, in the words of `spark-submit`.
-        master: where: Spark's URL of the cluster, or a `Standalone` where its ports are others.
+        master: where: `spark://…` or `yarn`, as `spark-submit` takes it; or a `Standalone` or `Yarn`, which
+            says more.
         options: those of every `PollingJob`.
     """
 
@@ -60,4 +62,6 @@ class SparkSubmitJob(PollingJob):
 def _cluster_of(master: str) -> Cluster:
     if master.startswith("spark://"):
         return Standalone(master=master)
-    raise ValueError(f"{master!r} names no cluster that is known here: it begins with spark://")
+    if master == "yarn":
+        return Yarn()
+    raise ValueError(f"{master!r} names no cluster that is known here: spark://…, or yarn")
