@@ -64,8 +64,7 @@ class _Watched:
     def renew(self) -> _Drawn:
         """Read it now."""
         began = time.monotonic()
-        with queries.planned_each_time():
-            page = self.read()
+        page = self.read()
         old = self.drawn
         self.drawn = _Drawn(page, old.shown if old and old.page.cursor == page.cursor else {})
         self.read_at = began

@@ -12,10 +12,9 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.template.response import TemplateResponse
 
 from statestore.models import Entry, TaskInstance
-from statestore.queries import COUNTED, begins, counts, planned_each_time
+from statestore.queries import COUNTED, begins, counts
 
 FOUND: Final = 500  # task instances, or keys, that are looked at for one word
 WORDS_MAX: Final = 5
@@ -55,12 +54,6 @@ class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in it
     show_facets = admin.ShowFacets.NEVER  # each facet counts the whole table
     paginator = BoundedPaginator
     sortable_by: ClassVar[tuple[str, ...]] = ()
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """The list, or what an action answers."""
-        with planned_each_time():
-            answer = super().changelist_view(request, extra_context)
-            return answer.render() if isinstance(answer, TemplateResponse) else answer
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """The list above."""

@@ -64,13 +64,20 @@ def remember_request(
     """Middleware: what happens during a request comes from it."""
 
     def remembering(request: HttpRequest) -> HttpResponseBase:
-        before = _current.set(request)
-        try:
+        with request_remembered(request):
             return get_response(request)
-        finally:
-            _current.reset(before)
 
     return remembering
+
+
+@contextmanager
+def request_remembered(request: HttpRequest) -> Iterator[None]:
+    """What happens inside comes from this request."""
+    before = _current.set(request)
+    try:
+        yield
+    finally:
+        _current.reset(before)
 
 
 @contextmanager

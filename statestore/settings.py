@@ -64,6 +64,8 @@ STATESTORE_WEBHOOK_HTTP = _env.flag("STATESTORE_WEBHOOK_HTTP", default=False)
 STATESTORE_TOKEN_CACHE_SECONDS = _env.number(
     "STATESTORE_TOKEN_CACHE_SECONDS", 5, least=0, most=300, unit="seconds"
 )
+# A pooler in transaction mode shares connections, where prepared statements would get lost.
+STATESTORE_PGBOUNCER = _env.flag("STATESTORE_PGBOUNCER", default=False)
 
 # --- Django ---
 DEBUG = _env.flag("STATESTORE_DEBUG", default=False)
@@ -117,16 +119,16 @@ TEMPLATES = [
 _database = _env.database("DATABASE_URL", f"sqlite:///{VAR_DIR}/statestore.sqlite3")
 if _database["ENGINE"].endswith("postgresql"):
     _database["CONN_MAX_AGE"] = None
-    _pgbouncer = _env.flag("STATESTORE_PGBOUNCER", default=False)
-    _database["DISABLE_SERVER_SIDE_CURSORS"] = _pgbouncer
-    # Bound on the server and prepared at the second use: measured as a third more writes a second.
-    # A pooler in transaction mode shares connections, where prepared statements would get lost.
+    _database["DISABLE_SERVER_SIDE_CURSORS"] = STATESTORE_PGBOUNCER
+    # Bound on the server: measured as a third more writes a second. Only the statements of
+    # statestore.sql are prepared, and by themselves: psycopg would drop all of a connection now and
+    # then, and give one plan for all parameters to what pages ask.
     _database["OPTIONS"] = {
         **_database.get("OPTIONS", {}),
         "server_side_binding": True,
-        "prepare_threshold": None if _pgbouncer else 1,
+        "prepare_threshold": None,
     }
-    if not _pgbouncer:  # which passes no options on
+    if not STATESTORE_PGBOUNCER:  # which passes no options on
         _database["OPTIONS"].setdefault("options", f"-c lock_timeout={LOCK_SECONDS}s")
 else:
     # To open a connection takes five times as long as a write; but one that stayed open for ever would

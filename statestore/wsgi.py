@@ -15,9 +15,7 @@ _django = get_wsgi_application()
 
 from django.conf import settings  # noqa: E402 - readable once Django is set up
 
-from statestore.api.handler import ApiHandler  # noqa: E402 - as above
-
-_api = ApiHandler()
+from statestore.api import handler  # noqa: E402 - as above
 
 _problems = [problem for problem in run_checks() if problem.level >= ERROR]
 if _problems:
@@ -25,8 +23,6 @@ if _problems:
 
 _site = WhiteNoise(_django, root=settings.STATIC_ROOT, prefix=settings.STATIC_URL)
 
-
-API = "/api/v2/"
 BODY_READ_MAX = 64 * 1024
 
 
@@ -43,8 +39,8 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
         statuses.append(status)
         return start_response(status, headers, exc_info)
 
-    is_program = "HTTP_AUTHORIZATION" in environ and environ["PATH_INFO"].startswith(API)
-    answer: Iterable[bytes] = (_api if is_program else _site)(environ, start)
+    is_program = "HTTP_AUTHORIZATION" in environ and environ["PATH_INFO"].startswith(handler.API)
+    answer: Iterable[bytes] = (handler.handle if is_program else _site)(environ, start)
     if not statuses[-1].startswith("401"):  # nobody may hold a thread who is not known
         _read_what_is_left(environ)
     return answer

@@ -138,4 +138,4 @@ def _time(time: datetime | None) -> str:
 
 def iso(time: datetime) -> str:
     """A time in UTC with microseconds."""
-    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -60,7 +60,6 @@ from statestore.queries.live import (
     task_instance_counts,
 )
 from statestore.queries.patterns import reached
-from statestore.queries.plans import planned_each_time
 from statestore.queries.retention import (
     SWEEPS_MISSED,
     ExpiredEntry,
@@ -171,7 +170,6 @@ __all__ = [
     "masked",
     "newest_task",
     "open_findings",
-    "planned_each_time",
     "principal_of_token",
     "principal_of_user",
     "pulse",

@@ -10,7 +10,6 @@ from statestore.access import EVERYTHING, Principal, Right
 from statestore.models import AuditEntry as AuditRow
 from statestore.protocol import TaskScope
 from statestore.queries.patterns import any_of
-from statestore.queries.plans import planned_each_time
 
 CHUNK = 1000  # rows that an export reads at a time
 
@@ -52,7 +51,6 @@ class AuditPage:
     older: int | None
 
 
-@planned_each_time()
 def audit_page(
     *, where: AuditFilter, principal: Principal, before: int | None = None, limit: int = 50
 ) -> AuditPage:

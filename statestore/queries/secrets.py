@@ -13,7 +13,6 @@ from statestore.models import Entry as EntryRow
 from statestore.protocol import TaskScope
 from statestore.queries.entries import Entry
 from statestore.queries.patterns import reached, reached_assets
-from statestore.queries.plans import planned_each_time
 
 HIDDEN: Final = '"hidden: possible secret"'
 """What stands for a hidden value, as JSON text."""
@@ -32,7 +31,6 @@ class Finding:
     dismissed_by: str
 
 
-@planned_each_time()
 def findings(principal: Principal, *, dismissed: bool = False, limit: int = 100) -> list[Finding]:
     """What the principal reaches, newest first; `limit` counts places."""
     rows = list(_seen(principal, dismissed=dismissed).order_by("-pk")[:limit])
@@ -58,7 +56,6 @@ def any_secret() -> bool:
     return SecretFinding.objects.filter(dismissed_at=None).exists()
 
 
-@planned_each_time()
 def secret_count(principal: Principal) -> int:
     """In how many keys that the principal reaches something looks like a secret."""
     rows = _seen(principal, dismissed=False)

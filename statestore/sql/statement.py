@@ -11,7 +11,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from statestore.sql.prepared import Prepared
 
 _FRAGMENTS: Final = {
     "postgresql": {
@@ -32,26 +36,46 @@ class Statement:
     `{rows}` in it is a table of the parameter `rows`, a list of records with the columns given here.
     """
 
-    def __init__(self, text: str, columns: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        text: str,
+        columns: Mapping[str, str] | None = None,
+        *,
+        planned_each_time: bool = False,
+    ) -> None:
         rows = _tables(columns or {})
         self._texts = {
             vendor: text.format(rows=rows[vendor], **fragments)
             for vendor, fragments in _FRAGMENTS.items()
         }
+        self._prepared = None if planned_each_time else Prepared(self._texts["postgresql"])
 
     def rows(self, **parameters: Any) -> list[tuple[Any, ...]]:
         """Run it and fetch what it returns."""
         database = connections[DEFAULT_DB_ALIAS]
+        adapted = _adapted(parameters, database.vendor)
+        if self._prepared and _prepares(database):
+            return self._prepared.rows(database, adapted)
         with database.cursor() as cursor:
-            cursor.execute(self._texts[database.vendor], _adapted(parameters, database.vendor))
+            cursor.execute(self._texts[database.vendor], adapted)
             return list(cursor.fetchall())
 
     def count(self, **parameters: Any) -> int:
         """Run it; how many rows it changed."""
         database = connections[DEFAULT_DB_ALIAS]
+        adapted = _adapted(parameters, database.vendor)
+        if self._prepared and _prepares(database):
+            return self._prepared.count(database, adapted)
         with database.cursor() as cursor:
-            cursor.execute(self._texts[database.vendor], _adapted(parameters, database.vendor))
+            cursor.execute(self._texts[database.vendor], adapted)
             return int(cursor.rowcount)
+
+
+def _prepares(database: BaseDatabaseWrapper) -> bool:
+    """Whether statements are prepared there: not where a pooler, or whoever looks on, must see them."""
+    if database.vendor != "postgresql" or settings.STATESTORE_PGBOUNCER:
+        return False
+    return not (database.queries_logged or database.execute_wrappers)
 
 
 def _tables(columns: Mapping[str, str]) -> dict[str, str]:
@@ -63,7 +87,9 @@ def _tables(columns: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _adapted(parameters: Mapping[str, Any], vendor: str) -> dict[str, Any]:
+def _adapted(parameters: Mapping[str, Any], vendor: str) -> Mapping[str, Any]:
+    if vendor == "postgresql" and "rows" not in parameters:
+        return parameters
     return {name: _parameter(value, vendor) for name, value in parameters.items()}
 
 

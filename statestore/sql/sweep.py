@@ -40,8 +40,11 @@ RETURNING task_instance_id, key, id
 )
 
 # How many entries have expired and still take room, up to a limit.
-count: Final = Statement("""
+count: Final = Statement(
+    """
 SELECT count(*) FROM (
     SELECT 1 FROM statestore_entry
     WHERE expires_hour <= %(hour)s AND expires_at <= %(now)s{at} LIMIT %(limit)s) AS expired
-""")
+""",
+    planned_each_time=True,  # for any parameters the plan would be to read the whole table
+)

@@ -1,0 +1,124 @@
+"""Statements at the level of libpq: what goes in comes out, and a connection is Django's as before."""
+
+import gc
+import threading
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from django.db import DataError, OperationalError, connection, transaction
+from django.db.utils import InterfaceError, ProgrammingError
+from django.test.utils import CaptureQueriesContext
+
+from statestore.models import TaskInstance
+from statestore.sql.prepared import Prepared
+from statestore.sql.statement import Statement
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
+
+echo = Statement("SELECT %(text)s::text, %(number)s::bigint, %(time)s::timestamptz, 100 %% 7 = 2")
+TIME = datetime(2026, 11, 20, 3, 12, 44, 120001, tzinfo=UTC)
+broken = Statement("SELECT 1 / %(number)s::integer")
+
+
+def the_echo(text: str = "x") -> object:
+    return echo.rows(text=text, number=7, time=TIME)[0][0]
+
+
+@pytest.mark.parametrize("text", ["", "plain", 'a "b" \\ \n', "grüße 🎉 \u202e", "x" * 100_000])
+def test_values_come_back_as_they_went(text: str) -> None:
+    assert echo.rows(text=text, number=-(2**62), time=TIME) == [(text, -(2**62), TIME, True)]
+    assert echo.rows(text=None, number=None, time=None) == [(None, None, None, True)]
+
+
+def test_text_that_would_be_cut_is_refused() -> None:
+    with pytest.raises(DataError, match="NUL"):
+        the_echo("a\0b")
+
+
+def test_every_statement_can_be_prepared() -> None:
+    """Also those that no test happens to run: PostgreSQL knows the type of each parameter."""
+    statements = [one for one in gc.get_objects() if type(one) is Prepared]
+    never_run = [b"statestore_assetentry", b"sampled_at"]  # assets have no progress
+    used = [one for one in statements if not all(word in one._text for word in never_run)]
+    assert len(used) > 40
+    connection.ensure_connection()
+    for one in used:
+        one._prepare(connection.connection)
+
+
+def test_errors_are_those_of_django() -> None:
+    with pytest.raises(DataError, match="division by zero") as found:
+        broken.rows(number=0)
+    assert isinstance(found.value.__cause__, psycopg.errors.DivisionByZero)
+    with pytest.raises(ProgrammingError):
+        Statement("SELECT * FROM nowhere").rows()
+    assert the_echo() == "x"
+
+
+def test_a_transaction_is_begun_and_rolled_back() -> None:
+    insert = Statement("""
+        INSERT INTO statestore_taskinstance (scope_digest, dag_id, run_id, task_id, map_index)
+        VALUES (%(digest)s, 'a', 'b', 'c', -1)
+    """)
+    with transaction.atomic():
+        assert insert.count(digest=b"1") == 1
+        transaction.set_rollback(True)
+    assert not TaskInstance.objects.exists()
+    with transaction.atomic():
+        insert.count(digest=b"1")
+        with pytest.raises(DataError), transaction.atomic():  # a savepoint
+            broken.rows(number=0)
+        assert the_echo() == "x"
+    assert TaskInstance.objects.count() == 1
+
+
+def test_a_broken_transaction_runs_no_statement() -> None:
+    with transaction.atomic():
+        with pytest.raises(DataError), transaction.atomic(savepoint=False):
+            broken.rows(number=0)
+        with pytest.raises(transaction.TransactionManagementError):
+            the_echo()
+
+
+def test_what_was_prepared_outlives_a_rollback() -> None:
+    the_echo()
+    for _ in range(3):
+        with transaction.atomic():
+            list(TaskInstance.objects.all())
+            transaction.set_rollback(True)
+        assert the_echo() == "x"
+
+
+def test_a_lost_connection_is_an_error_once() -> None:
+    the_echo()
+    with psycopg.connect(connection.connection.info.dsn, autocommit=True) as other:
+        pid = connection.connection.info.backend_pid
+        other.execute("SELECT pg_terminate_backend(%s)", [pid])
+    with pytest.raises((OperationalError, InterfaceError)):
+        the_echo()
+    connection.close_if_unusable_or_obsolete()
+    assert the_echo() == "x"
+
+
+def test_other_threads_go_on_while_one_waits() -> None:
+    """libpq waits without Python's lock."""
+    ticks: list[int] = []
+
+    def tick() -> None:
+        while not done.wait(0.01):
+            ticks.append(1)
+
+    done = threading.Event()
+    thread = threading.Thread(target=tick)
+    thread.start()
+    Statement("SELECT pg_sleep(%(seconds)s::double precision)").rows(seconds=0.3)
+    done.set()
+    thread.join()
+    assert len(ticks) > 5
+
+
+def test_whoever_looks_on_sees_the_statements() -> None:
+    with CaptureQueriesContext(connection) as seen:
+        the_echo()
+    assert len(seen) == 1
