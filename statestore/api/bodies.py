@@ -6,7 +6,6 @@ Read by hand, because a value must reach the database as the text that was sent.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 from django.conf import settings
@@ -14,7 +13,14 @@ from django.http import HttpRequest
 
 from statestore.api import fields
 from statestore.errors import StateStoreError, TooLargeError
-from statestore.jsontext import Member, Reader, read_body, read_object, read_value
+from statestore.jsontext import (
+    Member,
+    Reader,
+    read_body,
+    read_object,
+    read_value,
+    unknown_field,
+)
 from statestore.protocol import (
     ASSET_ID_MAX,
     ATTEMPT_MAX,
@@ -62,13 +68,13 @@ class EntryInput:
 def entry_put(request: HttpRequest, scope: Scope) -> EntryInput:
     """`{"value": …}`; for tasks with `expires_at` (a time, null or "default") or `expires_in`."""
     members = _object(request, {"value", *_expiry_fields(scope)})
-    value = fields.value(members)
+    value = fields.value(members, most=settings.STATESTORE_VALUE_MAX_BYTES)
     return EntryInput(value.text, value.value, fields.expiry(members))
 
 
 def entry_patch(request: HttpRequest) -> EntryInput:
     """`{"value": …}`."""
-    value = fields.value(_object(request, {"value"}))
+    value = fields.value(_object(request, {"value"}), most=settings.STATESTORE_VALUE_MAX_BYTES)
     return EntryInput(value.text, value.value)
 
 
@@ -143,7 +149,7 @@ def batch(request: HttpRequest) -> list[Operation]:
     operations = None
     for name in reader.members(("body",)):
         if name != "operations":
-            fields.unknown(name, {"operations"}, ("body",))
+            unknown_field(name, {"operations"}, ("body",))
         operations = _operations(reader, ("body", name))
     reader.end()
     if operations is None:
@@ -153,11 +159,14 @@ def batch(request: HttpRequest) -> list[Operation]:
 
 def _operations(reader: Reader, loc: Place) -> list[Operation]:
     """Each is read and checked before the next one, and none after the last that may be."""
-    operations = []
+    operations, checked = list[Operation](), set[TaskScope]()
+    value_max = (
+        settings.STATESTORE_VALUE_MAX_BYTES
+    )  # asking a setting takes as long as reading a name
     for place in reader.elements(loc):
         if place == BATCH_MAX:
             raise InvalidInput(loc, f"a batch may have at most {BATCH_MAX} operations", "too_long")
-        operations.append(_operation(reader, (*loc, place)))
+        operations.append(_operation(reader, (*loc, place), checked, value_max))
     return operations
 
 
@@ -179,25 +188,20 @@ def _fields(op: str, *, of_asset: bool) -> frozenset[str]:
     return _OPERATION | _MORE[op] | scope | expiry
 
 
-def _known_field(loc: Place, name: str) -> None:
-    if name not in _ANY_FIELD:
-        fields.unknown(name, _ANY_FIELD, loc)
-
-
-def _operation(reader: Reader, loc: Place) -> Operation:
-    members = reader.record(loc, partial(_known_field, loc))
+def _operation(reader: Reader, loc: Place, checked: set[TaskScope], value_max: int) -> Operation:
+    members = reader.record(loc, _ANY_FIELD)
     op = members["op"].value if "op" in members else None
     if not isinstance(op, str) or op not in _MORE:
         raise InvalidInput((*loc, "op"), 'op must be "get", "set" or "delete"', "literal_error")
     fields.allow(members, _fields(op, of_asset="asset_id" in members), loc)
-    scope = _scope(members, loc)
+    scope = _scope(members, loc, checked)
     key = check_key(fields.text(members, "key", loc), where=loc)
     attempt = (
         fields.number(members, "attempt", default=0, least=1, most=ATTEMPT_MAX, loc=loc) or None
     )
     if op != "set":
         return Operation(op, scope, key, attempt, precondition=_precondition(members, loc))
-    value = fields.value(members, loc)
+    value = fields.value(members, loc, most=value_max)
     expiry = fields.expiry(members, loc) if isinstance(scope, TaskScope) else None
     precondition = _precondition(members, loc)
     # Only progress is looked into: of a long batch no other value stays in memory decoded.
@@ -214,9 +218,9 @@ def _precondition(members: Mapping[str, Member], loc: Place) -> Precondition:
     return Precondition(version=version or None)
 
 
-def _scope(members: Mapping[str, Member], loc: Place) -> Scope:
+def _scope(members: Mapping[str, Member], loc: Place, checked: set[TaskScope]) -> Scope:
     if "asset_id" not in members:
-        return fields.task_scope(members, loc)
+        return fields.task_scope(members, loc, checked)
     return AssetScope(
         fields.number(members, "asset_id", default=0, least=1, most=ASSET_ID_MAX, loc=loc)
     )

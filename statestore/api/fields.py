@@ -4,11 +4,9 @@ import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any
 
-from django.conf import settings
-
-from statestore.jsontext import Member
+from statestore.jsontext import Member, unknown_field
 from statestore.protocol import (
     MAP_INDEX_MAX,
     MAP_INDEX_NONE,
@@ -25,13 +23,7 @@ from statestore.services import Expiry
 def allow(members: Mapping[str, Member], allowed: AbstractSet[str], loc: Place) -> None:
     """Refuse a field beside those that are allowed."""
     if not members.keys() <= allowed:
-        unknown(next(name for name in members if name not in allowed), allowed, loc)
-
-
-def unknown(name: str, allowed: AbstractSet[str], loc: Place) -> NoReturn:
-    """Refuse this field."""
-    fields = ", ".join(sorted(allowed))
-    raise InvalidInput((*loc, name), f"unknown field; there may be {fields}", "extra_forbidden")
+        unknown_field(next(name for name in members if name not in allowed), allowed, loc)
 
 
 def text(members: Mapping[str, Member], name: str, loc: Place = ("body",)) -> str:
@@ -68,8 +60,8 @@ def number(
     return number
 
 
-def value(members: Mapping[str, Member], loc: Place = ("body",)) -> Member:
-    """The value of an entry, with its text: anything but null, and not too long."""
+def value(members: Mapping[str, Member], loc: Place = ("body",), *, most: int) -> Member:
+    """The value of an entry, with its text: anything but null, of at most so many bytes."""
     if "value" not in members:
         raise InvalidInput((*loc, "value"), "value is required", "missing")
     value = members["value"]
@@ -78,10 +70,10 @@ def value(members: Mapping[str, Member], loc: Place = ("body",)) -> Member:
             (*loc, "value"), "value must not be null: DELETE removes a key", "none_not_allowed"
         )
     size = len(value.text.encode())
-    if size > settings.STATESTORE_VALUE_MAX_BYTES:
+    if size > most:
         raise InvalidInput(
             (*loc, "value"),
-            f"value has {size} bytes of JSON, and may have {settings.STATESTORE_VALUE_MAX_BYTES}:"
+            f"value has {size} bytes of JSON, and may have {most}:"
             " keep large data elsewhere and store where it is",
             "value_too_large",
         )
@@ -137,10 +129,17 @@ def _expires_at(text: Any, loc: Place) -> datetime:
         raise InvalidInput(loc, years, "datetime_parsing") from None
 
 
-def task_scope(members: Mapping[str, Member], loc: Place) -> TaskScope:
-    """The task instance that the four ids name."""
+def task_scope(
+    members: Mapping[str, Member], loc: Place, checked: set[TaskScope] | None = None
+) -> TaskScope:
+    """The task instance that the four ids name; those of one body are checked once."""
     dag, run, task = (text(members, name, loc) for name in ("dag_id", "run_id", "task_id"))
     map_index = number(
         members, "map_index", default=MAP_INDEX_NONE, least=-1, most=MAP_INDEX_MAX, loc=loc
     )
-    return check_scope(TaskScope(dag, run, task, map_index), where=loc)
+    scope = TaskScope(dag, run, task, map_index)
+    if checked is None or scope not in checked:
+        check_scope(scope, where=loc)
+        if checked is not None:
+            checked.add(scope)
+    return scope

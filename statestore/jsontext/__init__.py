@@ -15,6 +15,7 @@ from statestore.jsontext.reading import (
     read_body,
     read_object,
     read_value,
+    unknown_field,
 )
 from statestore.jsontext.strict import MAX_DEPTH, MAX_DIGITS
 from statestore.jsontext.writing import dumps
@@ -31,4 +32,5 @@ __all__ = [
     "read_body",
     "read_object",
     "read_value",
+    "unknown_field",
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from statestore.errors import BatchError, NotFoundError, StateStoreError
@@ -128,11 +129,13 @@ def _overwrite_together(
 ) -> dict[int, Outcome]:
     """Overwrite the keys that no other operation names, together for each kind of scope."""
     kinds: dict[type, dict[int, Overwrite]] = {TaskScope: {}, AssetScope: {}}
+    refuse_secrets = settings.STATESTORE_REFUSE_SECRETS
     for place, operation in alone.items():
         owner = held.get(operation.scope)
         if owner is not None and operation.op == "set" and operation.precondition == ALWAYS:
-            with _refused_at(place):
-                refuse_secret(operation.scope, operation.key, operation.value)
+            if refuse_secrets:
+                with _refused_at(place):
+                    refuse_secret(operation.scope, operation.key, operation.value)
             overwrite = _overwrite(operation, owner, _numbered(writer, place))
             kinds[type(operation.scope)][place] = overwrite
     outcomes: dict[int, Outcome] = {}

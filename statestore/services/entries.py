@@ -152,6 +152,7 @@ def _set_many(
     """Overwrite keys of which all leave samples, or all versions; the rows by owner and key."""
     if not overwrites:
         return {}
+    by_default = _expiry_columns(overwrites[0].scope, None, now)
     rows = writes_of(overwrites[0].scope, overwrites[0].key).set_many.rows(
         rows=[
             {
@@ -160,7 +161,11 @@ def _set_many(
                 "value": one.value,
                 "attempt": one.attempt,
                 "sequence": one.sequence,
-                **_expiry_columns(one.scope, one.expiry, now),
+                **(
+                    by_default
+                    if one.expiry is None
+                    else _expiry_columns(one.scope, one.expiry, now)
+                ),
             }
             for one in overwrites
         ],

@@ -88,18 +88,23 @@ def _tables(columns: Mapping[str, str]) -> dict[str, str]:
 
 
 def _adapted(parameters: Mapping[str, Any], vendor: str) -> Mapping[str, Any]:
-    if vendor == "postgresql" and "rows" not in parameters:
-        return parameters
-    return {name: _parameter(value, vendor) for name, value in parameters.items()}
+    if vendor == "sqlite":
+        parameters = {name: _parameter(value) for name, value in parameters.items()}
+    if "rows" in parameters:
+        return {**parameters, "rows": _encode(parameters["rows"])}
+    return parameters
 
 
-def _parameter(value: Any, vendor: str) -> Any:
+def _parameter(value: Any) -> Any:
+    """A parameter as SQLite stores it."""
     if isinstance(value, list):
-        records = [_adapted(record, vendor) for record in value]
-        return json.dumps(records, ensure_ascii=False, default=str)
-    if isinstance(value, datetime) and vendor == "sqlite":
+        return [{name: _parameter(member) for name, member in row.items()} for row in value]
+    if isinstance(value, datetime):
         return connection.ops.adapt_datetimefield_value(value)
     return value
+
+
+_encode: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False, default=str).encode
 
 
 def read_time(value: Any) -> Any:
