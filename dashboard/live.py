@@ -1,5 +1,6 @@
 """What Live and Task show, and a cursor that stays the same while nothing on them has changed."""
 
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -15,6 +16,8 @@ from dashboard.pace import DAY, WINDOW, Chart, Pace, chart_of, pace_of, pace_of_
 from dashboard.progress import Progress, progress_of
 from statestore import queries
 from statestore.access import Principal
+from statestore.progress import sample_of
+from statestore.protocol import PROGRESS_KEY
 from statestore.queries import (
     Entry,
     LiveRow,
@@ -150,6 +153,16 @@ def _pace(task: TaskSummary, progress: Progress | None, samples: list[Sample]) -
     return pace_of(samples if running else [], unit=unit, last_write=task.last_write)
 
 
+def _up_to_now(samples: list[Sample], task: TaskSummary, entries: list[Entry]) -> list[Sample]:
+    """The samples, and after them what is reported now: there is one every 10 seconds, not of the end."""
+    for entry in entries:
+        present = sample_of(json.loads(entry.value)) if entry.key == PROGRESS_KEY else None
+        if present and samples and entry.updated_at > samples[-1].at:
+            attempt = task.attempt if entry.attempt is None else entry.attempt
+            return [*samples, Sample(entry.updated_at, attempt, *present)]
+    return samples
+
+
 def _without_secrets(task: TaskSummary) -> TaskSummary:
     return replace(task, progress=queries.HIDDEN) if task.hidden else task
 
@@ -174,7 +187,7 @@ def read_task(params: QueryDict, principal: Principal, task_instance_id: int) ->
         detail=detail,
         progress=progress,
         pace=pace,
-        chart=chart_of(samples, pace),
+        chart=chart_of(_up_to_now(samples, task, entries), pace),
         entries=task_entries(entries),
         jobs=jobs_of(entries, task.attempt),
     )

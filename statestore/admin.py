@@ -9,7 +9,9 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
+from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -36,6 +38,7 @@ from statestore.queries import HIDDEN, open_findings, principal_of_user, reached
 admin.site.site_header = "Statestore administration"
 admin.site.site_title = "Statestore"
 admin.site.index_title = "Administration"
+admin.site.enable_nav_sidebar = False  # the lists need its room
 
 VALUE_SHOWN = 40
 
@@ -142,9 +145,9 @@ class EntryAdmin(ClearingMixin, ReadOnlyAdmin):
         return format_html('<pre class="value" tabindex="0">{}</pre>', pretty(_shown(entry)))
 
     @admin.display(description="expires", empty_value="never")
-    def expires(self, entry: Entry) -> Any:
+    def expires(self, entry: Entry) -> str | None:
         """When, or never."""
-        return entry.expires_at
+        return None if entry.expires_at is None else localize(entry.expires_at)
 
 
 @admin.register(TaskInstance)
@@ -259,7 +262,8 @@ class ApiTokenAdmin(ReadOnlyAdmin):
         revoked = [row for row in queryset if services.api_token_revoke(token_id=row.pk)]
         for row in revoked:
             self.log_change(request, row, "Revoked.")
-        self.message_user(request, f"Revoked {len(revoked)} tokens.", messages.SUCCESS)
+        count = len(revoked)
+        self.message_user(request, f"Revoked {count} token{pluralize(count)}.", messages.SUCCESS)
 
 
 @admin.register(SweepRun)

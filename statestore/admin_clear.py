@@ -9,6 +9,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
 
 from statestore import services
@@ -121,7 +122,9 @@ def confirm_or_clear(
     if request.POST.get("confirmed") == "yes":
         reason = request.POST.get("reason", "")
         count = clear(Writer(principal_of_user(request.user).name, reason=reason))
-        modeladmin.message_user(request, f"Cleared {count:,} keys.", messages.SUCCESS)
+        modeladmin.message_user(
+            request, f"Cleared {count:,} key{pluralize(count)}.", messages.SUCCESS
+        )
         return None
     context = {
         **modeladmin.admin_site.each_context(request),

@@ -154,7 +154,7 @@ def test_the_admin_clears_only_where_the_right_to_clear_holds(user: User, action
         "confirmed": "yes",
     }
     answer = client_of(user).post("/admin/statestore/entry/", form, follow=True)
-    assert "Cleared 1 keys." in answer.content.decode()
+    assert "Cleared 1 key." in answer.content.decode()
     assert Entry.objects.get().task_instance.dag_id == "hr"
 
 

@@ -236,16 +236,20 @@ def digest(text: str) -> str:
 
 
 @register.simple_tag
-def relative(moment: datetime | None) -> SafeString | str:
-    """A time as `4 s ago` or `in 30 days`, with the exact one in its title."""
+def relative(moment: datetime | None, kind: str = "") -> SafeString | str:
+    """A time as `4 s ago` or `in 30 days`, with the exact one in its title.
+
+    Of the kind `ahead` is what is expected: where it should have come already, it comes now.
+    """
     if moment is None:
         return "never"
-    exact = moment.astimezone(UTC)
+    exact, seconds = moment.astimezone(UTC), (moment - datetime.now(UTC)).total_seconds()
     return format_html(
-        '<time datetime="{}" title="{} UTC" data-relative>{}</time>',
+        '<time datetime="{}" title="{} UTC" data-relative="{}">{}</time>',
         exact.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         f"{exact:%Y-%m-%d %H:%M:%S}",
-        relative_text((moment - datetime.now(UTC)).total_seconds()),
+        kind,
+        relative_text(max(seconds, 0) if kind == "ahead" else seconds),
     )
 
 

@@ -198,7 +198,8 @@ class _Listing:
             Q(pk__in=[]) if start is None else self.state & self.slow & ~after(self.columns, start)
         )
         found = TaskInstance.objects.filter(
-            Q(*(Q(**_ids(head)) for head in mapped), _connector=Q.OR)
+            Q(*(Q(**_ids(head)) for head in mapped), _connector=Q.OR),
+            map_index__gt=MAP_INDEX_NONE,
         )
         if self.ranked:
             found = found.annotate(rank=self._rank())

@@ -301,7 +301,8 @@ def entries_clear(
 
 def cleared_keys(deleted: list[tuple[Any, ...]]) -> str:
     """How many entries were deleted, and the keys that they had, for the audit."""
-    return f"{len(deleted)} keys: " + ", ".join(sorted({row[1] for row in deleted}))
+    count, keys = len(deleted), sorted({row[1] for row in deleted})
+    return f"{count} key{'' if count == 1 else 's'}: {', '.join(keys)}"
 
 
 # --- shared by the writes above ---

@@ -7,6 +7,7 @@ import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
 from django.test import Client
+from django.utils.formats import date_format
 
 from statestore.models import Entry, TaskInstance
 from statestore.protocol import NEVER_EXPIRE, TaskScope
@@ -78,6 +79,16 @@ def test_a_value_is_shown_pretty_and_cannot_be_changed(staff: ClientOf) -> None:
     assert client.post(path, {"value": "2"}).status_code == 403
     assert client.get(f"{LIST}add/").status_code == 403
     assert client.post(f"{LIST}{Entry.objects.get().pk}/delete/").status_code == 403
+
+
+def test_times_are_said_alike(clearing: Client) -> None:
+    put("config", 1)
+    entry = Entry.objects.get()
+    assert entry.expires_at is not None
+    for path in (LIST, f"{LIST}{entry.pk}/change/"):
+        html = clearing.get(path).content.decode()
+        for moment in (entry.updated_at, entry.expires_at):
+            assert date_format(moment, "DATETIME_FORMAT") in html
 
 
 def test_nothing_is_cleared_before_the_confirmation(clearing: Client) -> None:

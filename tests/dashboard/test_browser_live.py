@@ -51,6 +51,20 @@ def test_task_shows_a_write_and_keeps_open_what_was_opened(page: Page) -> None:
     expect(page.get_by_role("button", name="Copy value of new_key")).to_be_visible()
 
 
+def test_an_end_that_should_have_come_comes_now(page: Page) -> None:
+    page.goto("/")
+    page.evaluate(
+        """() => {
+          const time = document.querySelector("time[data-relative]").cloneNode();
+          time.id = "late";
+          time.dateTime = "2020-01-01T00:00:00Z";
+          time.dataset.relative = "ahead";
+          document.body.append(time);
+        }"""
+    )
+    expect(page.locator("#late")).to_have_text("now", timeout=WITHIN)
+
+
 def test_a_pause_holds_the_page_still(page: Page) -> None:
     page.goto("/")
     page.keyboard.press("p")

@@ -105,6 +105,15 @@ def test_a_mapped_task_is_one_row_with_its_states(viewing: Client) -> None:
     assert names(viewing.get("/?state=running").content.decode()).count("part") == 1
 
 
+def test_an_instance_without_a_map_index_counts_for_itself(viewing: Client) -> None:
+    for index in (-1, 0, 1):
+        put("progress", {"status": "done"}, MAPPED.at(index))
+    html = viewing.get("/").content.decode()
+    assert names(html) == [MAPPED.task_id, MAPPED.task_id]
+    assert "2 mapped" in html
+    assert "<b>2</b> of 2 indices done" in html
+
+
 def test_a_mapped_task_has_the_rate_of_its_indices(viewing: Client) -> None:
     for index in range(8):
         put("progress", {"status": "done"}, MAPPED.at(index))

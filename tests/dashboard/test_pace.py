@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dashboard.pace import Pace, chart_of, pace_of, pace_of_indices
+from dashboard.templatetags.pages import relative
 from statestore.queries import Finished, Sample
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -41,6 +42,13 @@ def test_a_steady_task_ends_when_it_says() -> None:
 )
 def test_too_little_says_nothing(samples: tuple[Sample, ...]) -> None:
     assert pace(*samples) == Pace("", "", None)
+
+
+def test_an_end_that_should_have_come_comes_now() -> None:
+    late = datetime.now(UTC) - timedelta(seconds=40)
+    assert ">now</time>" in relative(late, "ahead")
+    assert ">40 s ago</time>" in relative(late)
+    assert ">in 1 min</time>" in relative(late + timedelta(seconds=110), "ahead")
 
 
 def test_without_a_total_there_is_a_rate_and_no_eta() -> None:

@@ -1,7 +1,9 @@
 """The page of one task instance."""
 
 import json
+import re
 import shlex
+from datetime import UTC, datetime
 from urllib.parse import unquote
 
 import pytest
@@ -11,7 +13,7 @@ from django.test import Client
 
 from dashboard.snippets import curl_read, shell_read
 from statestore import services
-from statestore.models import Entry, GroupReach
+from statestore.models import Entry, GroupReach, ProgressSample
 from statestore.protocol import NEVER_EXPIRE, TaskScope
 from statestore.sdk.records import Submission, SubmissionState
 from statestore.services import Writer
@@ -42,6 +44,19 @@ def test_a_task_without_keys_says_so(viewing: Client) -> None:
     services.attempt_start(scope=SCOPE)
     html = viewing.get(f"/t/{id_of()}/").content.decode()
     assert "They were cleared or have expired" in html
+
+
+def test_the_chart_ends_with_what_is_reported_now(viewing: Client) -> None:
+    for current in (0, 40, 80):
+        put("progress", {"current": current, "total": 100})
+        Entry.objects.update(sampled_at=None)
+    assert ProgressSample.objects.count() == 3
+    Entry.objects.update(sampled_at=datetime.now(UTC))  # so the next is not due
+    put("progress", {"current": 100, "total": 100, "status": "done"})
+    (line,) = re.findall(
+        r'<polyline points="([^"]+)"', viewing.get(f"/t/{id_of()}/").content.decode()
+    )
+    assert line.split()[-1] == "600,0"
 
 
 def test_an_unknown_task_is_not_found(viewing: Client) -> None:

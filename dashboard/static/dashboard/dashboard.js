@@ -30,7 +30,8 @@
   };
   const age = () => {
     all("time[data-relative]").forEach((time) => {
-      const text = relative((Date.parse(time.dateTime) - Date.now()) / 1000);
+      const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000;
+      const text = relative(time.dataset.relative === "ahead" ? Math.max(0, seconds) : seconds);
       if (time.textContent !== text) time.textContent = text;
     });
   };
