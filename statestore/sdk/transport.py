@@ -289,7 +289,7 @@ def in_process() -> "httpx.BaseTransport":
     except ModuleNotFoundError as missing:
         raise ConfigurationError(
             f"STATESTORE_MODE=django runs the server's code here, which lacks {missing.name!r}:"
-            " pip install statestore[server], or set STATESTORE_URL to a server."
+            " install Statestore with its extra [server], or set STATESTORE_URL to a server."
         ) from None
 
     def application(environ: dict[str, Any], start_response: Any) -> Any:

@@ -108,4 +108,4 @@ def test_the_servers_own_django_is_asked_for_where_it_is_missing() -> None:
         capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
     assert ended.stdout.startswith("ConfigurationError STATESTORE_MODE=django")
-    assert "pip install statestore[server]" in ended.stdout
+    assert "install Statestore with its extra [server]" in ended.stdout
