@@ -40,11 +40,28 @@ def test_a_token_gets_what_the_options_say() -> None:
     assert ApiToken.objects.get().owner == "ann"
 
 
-@pytest.mark.parametrize("options", [["--rights", "fly"], ["--rights", ""], ["--days", "0"]])
-def test_options_that_make_no_sense_are_refused(options: list[str]) -> None:
-    with pytest.raises(CommandError):
-        run("create_api_token", "x", *options)
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["x", "--rights", "fly"], "--rights takes some of view"),
+        (["x", "--rights", ""], "--rights takes some of view"),
+        (["x", "--days", "0"], "--days must be between 1 and 36500"),
+        (["x", "--days", "99999999"], "--days must be between 1 and 36500"),
+        ([""], "name: This field cannot be blank"),
+        (["x" * 101], "name: Ensure this value has at most 100 characters"),
+        (["x", "--owner", "x" * 151], "owner: Ensure this value has at most 150 characters"),
+    ],
+)
+def test_words_that_make_no_sense_are_refused(words: list[str], told: str) -> None:
+    with pytest.raises(CommandError, match=told):
+        run("create_api_token", *words)
     assert not ApiToken.objects.exists()
+
+
+def test_a_token_for_assets_alone_reaches_no_dag() -> None:
+    secret = run("create_api_token", "watermarks", "--dags", "").strip()
+    (grant,) = principal_of_token(secret).grants
+    assert (grant.dag_patterns, grant.asset_patterns) == ((), ("*",))
 
 
 def test_the_list_shows_everything_but_the_secret() -> None:

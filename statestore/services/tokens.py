@@ -33,9 +33,13 @@ def api_token_create(
     owner: str = "",
     expires_at: datetime | None = None,
 ) -> tuple[ApiToken, str]:
-    """Create an API token; its row, and the secret that is shown this once and kept nowhere."""
+    """Create an API token; its row, and the secret that is shown this once and kept nowhere.
+
+    Raises:
+        ValidationError: the name or the owner is too long, or there is no name.
+    """
     secret = API_TOKEN + secrets.token_urlsafe(32)
-    token = ApiToken.objects.create(
+    token = ApiToken(
         name=name,
         digest=token_digest(secret),
         prefix=secret[:8],
@@ -45,6 +49,8 @@ def api_token_create(
         owner=owner,
         expires_at=expires_at,
     )
+    token.clean_fields(exclude={"dag_patterns", "asset_patterns"})  # which may be empty: none
+    token.save()
     logger.info("API token %r was created", name)
     until = "never" if expires_at is None else f"{expires_at:%Y-%m-%d %H:%M}"
     reach = f"dags {dag_patterns}; assets {asset_patterns}"

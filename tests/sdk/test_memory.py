@@ -132,3 +132,6 @@ def test_in_the_servers_own_django_no_server_is_needed(server: Server, scope: An
 
 def test_a_task_token_is_made_too(store: StateStore) -> None:
     assert store.task("dag", "run", "task").task_token().startswith("stt_")
+    assert store.task("dag", "run", "task").task_token(assets=["a"]).startswith("stt_")
+    with pytest.raises(TypeError, match=r"\['a'\]"):
+        store.task("dag", "run", "task").task_token(assets="a")

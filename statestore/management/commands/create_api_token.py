@@ -4,11 +4,14 @@ from argparse import ArgumentParser
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from statestore.access import Right, parse_rights
 from statestore.origin import at_shell
 from statestore.services import api_token_create
+
+DAYS_MAX = 36500
 
 
 class Command(BaseCommand):
@@ -41,15 +44,19 @@ class Command(BaseCommand):
             raise CommandError(
                 f"{error}: --rights takes some of {', '.join(Right)}, separated by commas"
             ) from None
-        if options["days"] is not None and options["days"] < 1:
-            raise CommandError("--days must be at least 1")
+        if options["days"] is not None and not 1 <= options["days"] <= DAYS_MAX:
+            raise CommandError(f"--days must be between 1 and {DAYS_MAX}")
         expires_at = options["days"] and datetime.now(UTC) + timedelta(days=options["days"])
-        _token, secret = api_token_create(
-            name=options["name"],
-            rights=rights,
-            dag_patterns=options["dags"],
-            asset_patterns=options["assets"],
-            owner=options["owner"],
-            expires_at=expires_at,
-        )
+        try:
+            _token, secret = api_token_create(
+                name=options["name"],
+                rights=rights,
+                dag_patterns=options["dags"],
+                asset_patterns=options["assets"],
+                owner=options["owner"],
+                expires_at=expires_at,
+            )
+        except ValidationError as error:
+            (field, (problem, *_)), *_ = error.message_dict.items()
+            raise CommandError(f"{field}: {problem}") from None
         self.stdout.write(secret)
