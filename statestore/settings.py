@@ -123,7 +123,16 @@ if _database["ENGINE"].endswith("postgresql"):
     # Bound on the server: measured as a third more writes a second. Only the statements of
     # statestore.sql are prepared, and by themselves: psycopg would drop all of a connection now and
     # then, and give one plan for all parameters to what pages ask.
+    # A host that is gone answers nothing, not even that: requests shall hear of it, and not wait for it.
+    _patience = {
+        "connect_timeout": LOCK_SECONDS,
+        "tcp_user_timeout": LOCK_SECONDS * 1000,  # milliseconds, for what was sent
+        "keepalives_idle": 2 * LOCK_SECONDS,  # seconds, for what was asked
+        "keepalives_interval": LOCK_SECONDS,
+        "keepalives_count": 2,
+    }
     _database["OPTIONS"] = {
+        **_patience,
         **_database.get("OPTIONS", {}),
         "server_side_binding": True,
         "prepare_threshold": None,

@@ -13,8 +13,9 @@ from urllib.parse import quote
 import httpx
 import psycopg
 import pytest
+from django.db import OperationalError, connections
 
-from statestore.protocol import TaskScope
+from statestore.protocol import LOCK_SECONDS, TaskScope
 from tests.api.conftest import task_path
 from tests.server import Server
 
@@ -221,3 +222,17 @@ def test_a_database_that_is_away_is_503_until_it_is_back(
         time.sleep(0.05)  # each thread of the server finds out by itself
     assert answer.json()["value"] == 1
     server.restart()  # its other threads would find out in other tests
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db
+def test_a_database_that_answers_nothing_is_away_within_seconds() -> None:
+    """As a host that lost its power or its network: no connection is refused there, none is made."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        there = {"HOST": "127.0.0.1", "PORT": silent.getsockname()[1]}
+        ours = connections["default"]
+        database = type(ours)({**ours.settings_dict, **there})
+        begin = time.monotonic()
+        with pytest.raises(OperationalError):
+            database.ensure_connection()
+        assert time.monotonic() - begin < 3 * LOCK_SECONDS

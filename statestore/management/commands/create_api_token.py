@@ -57,6 +57,8 @@ class Command(BaseCommand):
                 expires_at=expires_at,
             )
         except ValidationError as error:
-            (field, (problem, *_)), *_ = error.message_dict.items()
-            raise CommandError(f"{field}: {problem}") from None
+            problems = error.message_dict.items()
+            raise CommandError(
+                "; ".join(f"{name}: {' '.join(told)}" for name, told in problems)
+            ) from None
         self.stdout.write(secret)
