@@ -26,8 +26,9 @@ from statestore.sdk.errors import JobSystemUnreachableError, StatestoreError
 OUTPUT_BYTES: Final = 65_536
 
 _SOURCE: Final = Path(runner.__file__).read_text()
-_RECEIVE: Final = (
-    'import json, sys; request = json.load(sys.stdin); runner = {"__name__": "runner"}; '
+_RECEIVE: Final = (  # what the Python there is started with
+    'import json, sys; sys.version_info < (3, 8) and sys.exit("Python 3.8 is needed"); '
+    'request = json.load(sys.stdin); runner = {"__name__": "runner"}; '
     'exec(request["source"], runner); runner["answer"](request)'
 )
 _NO_PROGRAM: Final = {126, 127}  # a shell's exit statuses
@@ -65,7 +66,7 @@ class SshProcessJob(PollingJob):
         cwd: the folder of that host that the command runs in; by default the user's home.
         environment: variables beside those that `sshd` sets.
         python: the host's Python, 3.8 or newer.
-        ssh: the program, and options that come before ours: `["ssh", "-p", "2222", "-i", "key"]`.
+        ssh: the program, and options that come before ours: `ssh -p 2222 -i key`, or as a list.
         timeout: seconds that one request may take before the host counts as unreachable.
         options: those of every `PollingJob`.
     """
@@ -83,7 +84,7 @@ class SshProcessJob(PollingJob):
         cwd: str | os.PathLike[str] | None = None,
         environment: Mapping[str, str] | None = None,
         python: str = "python3",
-        ssh: Sequence[str] = ("ssh",),
+        ssh: str | Sequence[str] = "ssh",
         timeout: float = 30.0,
         **options: Unpack[Options],
     ) -> None:
@@ -93,7 +94,8 @@ class SshProcessJob(PollingJob):
                 f"host must be a name that ssh knows, such as user@worker7, not {host!r}"
             )
         self.command = [os.fspath(part) for part in command]
-        self.host, self.python, self.ssh, self.timeout = host, python, list(ssh), timeout
+        self.host, self.python, self.timeout = host, python, timeout
+        self.ssh = shlex.split(ssh) if isinstance(ssh, str) else list(ssh)
         self.folder = PurePosixPath(folder)
         self.cwd = os.fspath(cwd or ".")
         self.environment = dict(environment or {})
@@ -157,8 +159,9 @@ class SshProcessJob(PollingJob):
         mark = secrets.token_hex(8)  # a shell may print a greeting of its own
         request = {"action": action, "folder": str(self.folder / token), "mark": mark, **more}
         ended = self._run(json.dumps({**request, "source": _SOURCE}))
-        _, _, answer = ended.stdout.rpartition(f"\n{mark}")
-        if answer.endswith("\n"):  # it is whole
+        _, marked, rest = ended.stdout.rpartition(f"\n{mark}")
+        answer, newline, _ = rest.partition("\n")
+        if marked and newline:  # it is whole
             seen: dict[str, Any] = json.loads(answer)
             if "problem" in seen:
                 raise StatestoreError(f"{self.host}: {seen['problem']}")

@@ -150,10 +150,10 @@ def test_a_request_that_arrives_after_the_next_one_starts_nothing(
 
 
 def test_a_host_that_says_nothing_is_unreachable(rig: SshRig) -> None:
-    job = rig.job(timeout=2)
-    external_id = rig.job().submit_job(reserved("silent"))
+    job = rig.job()
+    external_id = job.submit_job(reserved("silent"))
     with rig.sshd.silent(), pytest.raises(JobSystemUnreachableError):
-        job.get_job_status(external_id, {})
+        rig.job(timeout=1).get_job_status(external_id, {})
     assert job.get_job_status(external_id, {}) == RUNNING
 
 
@@ -218,13 +218,22 @@ def test_what_another_try_would_not_mend_is_no_outage(rig: SshRig) -> None:
         "Permission denied": {"ssh": [*nobody, "-oIdentityFile=/dev/null"]},
         "Host key verification failed": {"ssh": stranger},
         "No such file or directory: '/proc/jobs": {"folder": "/proc/jobs"},
-        "is not there: install OpenSSH's client": {"ssh": ["no-such-ssh"]},
+        "is not there: install OpenSSH's client": {"ssh": "no-such-ssh"},
     }
     for message, options in wrong.items():
         with pytest.raises(StatestoreError, match=message) as raised:
             rig.job("true", **options).submit_job(reserved("wrong"))
         assert not isinstance(raised.value, JobSystemUnreachableError)
     assert rig.submissions() == []
+
+
+def test_what_a_shell_says_by_itself_is_no_answer(rig: SshRig) -> None:
+    chatty = rig.python('#!/bin/sh\necho Welcome; python3 "$@"; printf "Bye"\n')
+    job = rig.job("true", python=str(chatty))
+    assert job.get_job_result(ended(job), {}).exit_status == 0
+    silent = rig.python("#!/bin/sh\necho Welcome\n")
+    with pytest.raises(StatestoreError, match="ssh ended with 0"):
+        rig.job("true", python=str(silent)).submit_job(reserved("silent"))
 
 
 def test_a_host_cannot_be_an_option_of_ssh() -> None:
