@@ -131,6 +131,11 @@ def define_jobs(app: Celery) -> None:
         """Any job, as it was sent."""
         return pickle.loads(base64.b64decode(job))
 
+    @app.task(bind=True, base=JobTask, name="pickled-deferred", deferred=True)
+    def pickled_deferred(self: Any, job: str) -> Any:
+        """The same, with the slot free while the job runs."""
+        return pickle.loads(base64.b64decode(job))
+
     @app.task(bind=True, base=StatefulTask, name="member", ignore_result=False)
     def member(self: Any, number: int) -> int:
         """Note where one of a group stands, also when it is retried."""

@@ -11,6 +11,7 @@ from statestore.jobs.process import ProcessJob
 from statestore.protocol import TaskScope
 from statestore.sdk import StateStore, TaskContext
 from tests.brokers import broker
+from tests.engines.slurm import Slurm
 from tests.engines.yarn import Yarn
 from tests.integrations.workers import Workers
 from tests.jobs.attempts import Attempts
@@ -74,6 +75,15 @@ def task(server: Server, scope: TaskScope, tmp_path: Path) -> Attempts:
     folder = tmp_path / "attempts"
     folder.mkdir()
     return Attempts(server.url, server.token, scope, folder)
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+    """The session's Slurm."""
+    engine = Slurm(tmp_path_factory.mktemp("slurm"))
+    engine.start()
+    yield engine
+    engine.stop()
 
 
 @pytest.fixture(scope="session")

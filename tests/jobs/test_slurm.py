@@ -1,6 +1,5 @@
 """SlurmJob, on a real Slurm."""
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,6 @@ from tests.engines.slurm import Slurm
 from tests.jobs.contract import WAIT_FOR_END, EngineContract, EngineRig
 
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture(scope="session")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
-    """The session's Slurm."""
-    engine = Slurm(tmp_path_factory.mktemp("slurm"))
-    engine.start()
-    yield engine
-    engine.stop()
 
 
 class SlurmRig(EngineRig):
