@@ -1,6 +1,7 @@
 # make run     start Statestore here: web, worker, beat, a demo (PORT=8000)
 # make test    everything that a change must pass, on PostgreSQL and SQLite (ARGS="-k sweep")
 # make test-airflow   with a real Airflow 3.3 and 2.10, which are installed once, below ~/.cache
+# make test-airflow-engines   Airflow 3.3's own Spark operator beside ours, on a real Spark
 # make engines        install the external systems that tests run: apt (as root), and ~/.cache (ARGS=ray: Ray too)
 # make test-engines   every job class on its real system (ARGS="-k slurm")
 # make bench   what docs/performance.md says, measured again (ARGS="requests sdk"); needs wrk
@@ -8,7 +9,7 @@
 # make check   the part without tests: ruff, mypy, import-linter, migrations, settings
 # make format  rewrite the code as ruff likes it
 # make lock    renew requirements/*.txt from pyproject.toml
-.PHONY: run test test-airflow engines test-engines bench bench-quick check format lock install-dev install-server
+.PHONY: run test test-airflow test-airflow-engines engines test-engines bench bench-quick check format lock install-dev install-server
 
 PYTHON_IN_VENV := .venv/bin/python
 
@@ -21,6 +22,9 @@ test: check
 test-airflow: install-dev
 	@$(PYTHON_IN_VENV) -m pytest --airflow -n 2 --dist loadfile tests/integrations $(ARGS)
 
+test-airflow-engines: install-dev
+	@$(PYTHON_IN_VENV) -m pytest --airflow --engines -n 0 tests/integrations $(ARGS)
+
 bench: install-dev
 	@$(PYTHON_IN_VENV) -m tests.benchmarks $(ARGS)
 
@@ -31,7 +35,7 @@ engines: install-dev
 	@$(PYTHON_IN_VENV) -m tests.engines $(ARGS)
 
 test-engines: install-dev
-	@$(PYTHON_IN_VENV) -m pytest --engines -n 1 tests $(ARGS)
+	@$(PYTHON_IN_VENV) -m pytest --engines -n 3 --dist loadfile tests $(ARGS)
 
 # Settings that a deployment has, for the checks that only one can pass.
 DEPLOYED := STATESTORE_HTTPS=true STATESTORE_VAR_DIR=.venv/var DATABASE_URL= \

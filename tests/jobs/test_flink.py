@@ -36,7 +36,7 @@ class FlinkRig(EngineRig):
         self.flink = flink
 
     def job(self, **options: Any) -> FlinkJob:
-        options = {"poll_interval": 0.05, "timeout": 5, **options}
+        options = {"poll_interval": 0.05, "timeout": 2, **options}
         return FlinkJob(self.flink.url, self.flink.jar, arguments=[str(self.folder)], **options)
 
     def submissions(self) -> list[str]:
