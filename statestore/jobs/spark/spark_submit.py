@@ -26,6 +26,8 @@ _AWAY: Final = re.compile(
     r"|EOFException|NoHttpResponseException",
 )
 _LINES: Final = 15  # of the output: the last ones say why
+_FRAME: Final = re.compile(r"\s+(at |\.\.\. \d+ more)")
+"""A line of a stack trace that says only where."""
 
 
 class SparkSubmitError(StatestoreError):
@@ -113,7 +115,8 @@ def run(
 
 
 def _explain(command: str, status: int, output: str) -> None:
-    said = "\n".join(output.strip().splitlines()[-_LINES:])
+    lines = [line for line in output.strip().splitlines() if not _FRAME.match(line)]
+    said = "\n".join(lines[-_LINES:])
     problem = f"{command} ended with exit status {status}: {said}"
     if status in {126, 127}:
         raise StatestoreError(
