@@ -2,7 +2,7 @@
 # make test    everything that a change must pass, on PostgreSQL and SQLite (ARGS="-k sweep")
 # make test-airflow   with a real Airflow 3.3 and 2.10, which are installed once, below ~/.cache
 # make test-airflow-engines   Airflow 3.3's own Spark operator beside ours, on a real Spark
-# make engines        install the external systems that tests run: apt (as root), and ~/.cache (ARGS=ray: Ray too)
+# make engines        install the external systems that tests run: apt (as root), and ~/.cache (ARGS="kubernetes ray": those too)
 # make test-engines   every job class on its real system (ARGS="-k slurm")
 # make bench   what docs/performance.md says, measured again (ARGS="requests sdk"); needs wrk
 # make bench-quick   the same in minutes, without Airflow
@@ -66,6 +66,7 @@ lock: install-dev
 	printf '%s\n' apache-airflow==3.3.2 apache-airflow-providers-apache-spark asyncpg psycopg2-binary | $(LOCK) $(LOCK_ARGS) - -o requirements/airflow-3.3.txt
 	echo "apache-airflow==2.10.5" | $(COMPILE) --python-platform linux $(LOCK_ARGS) - -o requirements/airflow-2.10.txt
 	echo "apache-flink-libraries==2.3.0" | $(ENGINE) $(LOCK_ARGS) - -o requirements/engines-flink.txt
+	echo "kubernetes==37.0.1" | $(ENGINE) $(LOCK_ARGS) -c requirements/dev.txt - -o requirements/engines-kubernetes.txt
 	echo "moto[batch,server]==5.2.5 boto3" | tr ' ' '\n' | $(ENGINE) $(LOCK_ARGS) - -o requirements/engines-moto.txt
 	echo "ray[default]==2.60.0" | $(ENGINE) $(LOCK_ARGS) - -o requirements/engines-ray.txt
 	echo "pyspark==4.3.0" | $(ENGINE) $(LOCK_ARGS) - -o requirements/engines-spark.txt

@@ -1,6 +1,7 @@
 """Installs what the engines need: `make engines`. What cannot be installed is told, and left out.
 
-`make engines ARGS=ray` installs Ray too, which is large.
+`make engines ARGS=ray` installs Ray too, which is large; `ARGS=kubernetes` builds Kubernetes, which takes
+minutes.
 """
 
 import os
@@ -9,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.engines import wheels
+from tests.engines import kubernetes_build, wheels
 from tests.engines.slurm import PATH as SLURM_PATH
 from tests.engines.slurm import PROGRAMS as SLURM_PROGRAMS
 from tests.engines.ssh import PATH as SSH_PATH
@@ -24,6 +25,9 @@ DEBIAN = {
 NO_SSHD = Path("/etc/ssh/sshd_not_to_be_run")
 """While it is there, Debian starts no server."""
 
+FURTHER = {"kubernetes": kubernetes_build.install}
+"""What an engine needs beside its Python packages."""
+
 
 def main(on_demand: list[str]) -> int:
     """Install; how many parts could not be."""
@@ -36,6 +40,7 @@ def main(on_demand: list[str]) -> int:
         for package in packages.split()
     ]
     problems = [*_apt(lacking), *filter(None, map(wheels.install, [*wheels.ENGINES, *on_demand]))]
+    problems += filter(None, (FURTHER[engine]() for engine in on_demand if engine in FURTHER))
     for problem in problems:
         print(f"MISSING {problem}")  # noqa: T201 - what a command tells
     return min(len(problems), 1)

@@ -18,8 +18,8 @@ from tests.missing import missing
 from tests.server import ROOT
 
 ENGINES = ("flink", "moto", "spark")
-ON_DEMAND = ("ray",)
-"""Large ones, which `make engines ARGS=ray` installs beside the others."""
+ON_DEMAND = ("kubernetes", "ray")
+"""Those that `make engines ARGS=ray` installs beside the others."""
 
 
 def python_of(engine: str) -> Path:
