@@ -1,5 +1,6 @@
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from statestore.jobs.process import ProcessJob
 from statestore.protocol import TaskScope
 from statestore.sdk import StateStore, TaskContext
 from tests.brokers import broker
+from tests.engines.kubernetes import Kubernetes
 from tests.engines.slurm import Slurm
 from tests.engines.yarn import Yarn
 from tests.integrations.workers import Workers
@@ -95,3 +97,17 @@ def yarn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yarn]:
         yield engine
     finally:
         engine.stop()
+
+
+@pytest.fixture(scope="session")
+def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubernetes]:
+    """The session's cluster."""
+    engine = Kubernetes(tmp_path_factory.mktemp("kubernetes"))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(sys, "path", [*sys.path, str(engine.packages)])  # for attempts
+        monkeypatch.setenv("PYTHONPATH", str(engine.packages))  # for Celery's workers
+        try:
+            engine.start()
+            yield engine
+        finally:
+            engine.stop()
