@@ -27,6 +27,16 @@ public class Wait {
 SMALL = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 
+def make_jar(jar: Path) -> None:
+    """Compile the driver."""
+    folder = jar.parent
+    source = folder / "Wait.java"
+    source.write_text(WAIT)
+    subprocess.run(["javac", "-d", folder, source], check=True, timeout=60)
+    command = ["jar", "--create", "--file", str(jar), "-C", str(folder), "Wait.class"]
+    subprocess.run(command, check=True, timeout=60)
+
+
 class Spark:
     """A cluster below `folder`. Its master keeps the running drivers over a restart, no others."""
 
@@ -58,11 +68,7 @@ class Spark:
 
     def start(self) -> None:
         """Start it on free ports."""
-        source = self.folder / "Wait.java"
-        source.write_text(WAIT)
-        subprocess.run(["javac", "-d", self.folder, source], check=True, timeout=60)
-        jar = ["jar", "--create", "--file", str(self.jar), "-C", str(self.folder), "Wait.class"]
-        subprocess.run(jar, check=True, timeout=60)
+        make_jar(self.jar)
         self._master.start(lambda: self.shown().get("status") == "ALIVE")
         self._worker.start(lambda: self.shown().get("aliveworkers"))
 

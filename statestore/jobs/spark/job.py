@@ -20,8 +20,8 @@ class SparkSubmitJob(PollingJob):
 
     Args:
         application: what to run, in the words of `spark-submit`.
-        master: where: `spark://…` or `yarn`, as `spark-submit` takes it; or a `Standalone` or `Yarn`, which
-            says more.
+        master: where: `spark://…`, `yarn` or `k8s://…`, as `spark-submit` takes it; or a `Standalone`, `Yarn`
+            or `Kubernetes`, which says more.
         options: those of every `PollingJob`.
     """
 
@@ -64,4 +64,8 @@ def _cluster_of(master: str) -> Cluster:
         return Standalone(master=master)
     if master == "yarn":
         return Yarn()
-    raise ValueError(f"{master!r} names no cluster that is known here: spark://…, or yarn")
+    if master.startswith("k8s://"):
+        from statestore.jobs.spark.kubernetes import Kubernetes  # noqa: PLC0415 - needs its extra
+
+        return Kubernetes(master=master)
+    raise ValueError(f"{master!r} names no cluster that is known here: spark://…, yarn or k8s://…")

@@ -1,0 +1,162 @@
+"""SparkSubmitJob on a real Kubernetes, by a real spark-submit."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from statestore.jobs.spark import Application, SparkSubmitJob
+from statestore.sdk import JobFailedError, StatestoreError, Submission, SubmissionState
+from tests.engines.kubernetes import Kubernetes
+from tests.engines.spark import SMALL, make_jar
+from tests.engines.wheels import packages_of
+from tests.jobs.attempts import Attempts, until
+from tests.jobs.contract import EngineContract
+from tests.jobs.kubernetes_rigs import KubernetesRig
+
+pytestmark = pytest.mark.engine
+
+CONTEXT = {"submission": Submission("ss-by-hand-1", 1, SubmissionState.RESERVED)}
+
+ENTRYPOINT = """\
+shift  # the word "driver"
+exec {home}/bin/spark-submit --deploy-mode client \
+    --conf "spark.driver.bindAddress=$SPARK_DRIVER_BIND_ADDRESS" "$@"
+"""
+"""As Spark's own image has it."""
+
+
+@pytest.fixture(scope="session")
+def spark_image(kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An image `spark`, with a jar in it."""
+    home = packages_of("spark") / "pyspark"
+    jar = tmp_path_factory.mktemp("spark") / "wait.jar"
+    make_jar(jar)
+    kubernetes.add_image("spark", ENTRYPOINT.format(home=home))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("SPARK_SUBMIT_OPTS", SMALL)
+        yield jar
+
+
+class SparkRig(KubernetesRig):
+    """Its only pods are drivers."""
+
+    role, resource, path = "statestore-spark", "pods", "/api/v1"
+
+    def __init__(self, folder: Path, kubernetes: Kubernetes, jar: Path) -> None:
+        super().__init__(folder, kubernetes)
+        self.jar = jar
+
+    @property
+    def cluster(self) -> Any:
+        from statestore.jobs.spark.kubernetes import Kubernetes as Cluster
+
+        return Cluster(
+            master=f"k8s://{self.kubernetes.url}",
+            namespace=self.namespace,
+            kubeconfig=str(self.kubernetes.user),
+            spark_submit=str(packages_of("spark") / "pyspark/bin/spark-submit"),
+            timeout=3,
+        )
+
+    def job(self, **options: Any) -> SparkSubmitJob:
+        application = Application(
+            application=f"local://{self.jar}",
+            application_args=[str(self.folder)],
+            main_class="Wait",
+            driver_memory="64m",
+            driver_java_options=SMALL,
+            conf={"spark.kubernetes.container.image": "spark"},
+        )
+        return SparkSubmitJob(
+            application, master=self.cluster, **{"poll_interval": 0.05, **options}
+        )
+
+    def has_ended(self, status: dict[str, Any]) -> bool:
+        return status["phase"] in {"Succeeded", "Failed"}
+
+    def pod(self, driver: str) -> dict[str, Any]:
+        """The driver's pod."""
+        namespace, name, _ = driver.split("/")
+        return self.kubernetes.get(f"/api/v1/namespaces/{namespace}/pods/{name}")
+
+    def delete(self, driver: str) -> None:
+        """As a person does with `kubectl delete`."""
+        namespace, name, _ = driver.split("/")
+        assert self.kubernetes.delete(f"/api/v1/namespaces/{namespace}/pods/{name}")
+
+
+@pytest.fixture
+def rig(kubernetes: Kubernetes, spark_image: Path, tmp_path: Path) -> Iterator[SparkRig]:
+    rig = SparkRig(tmp_path, kubernetes, spark_image)
+    yield rig
+    rig.end()
+
+
+class TestSparkOnKubernetes(EngineContract):
+    """The contract."""
+
+
+def test_the_driver_is_named_and_labelled_by_the_token(rig: SparkRig) -> None:
+    driver = rig.job().submit_job(CONTEXT)
+    metadata = rig.pod(driver)["metadata"]
+    assert metadata["name"] == "wait-ss-by-hand-1-driver"
+    assert metadata["labels"]["statestore-submission"] == "ss-by-hand-1"
+    assert driver == f"{rig.namespace}/wait-ss-by-hand-1-driver/{metadata['uid']}"
+    assert rig.job().submit_job(CONTEXT) == driver
+    assert rig.submissions() == [driver]
+
+
+def test_a_driver_whose_name_somebody_else_has_taken_is_not_submitted(rig: SparkRig) -> None:
+    spec = {"containers": [{"name": "main", "image": "nowhere"}]}
+    pod = {"metadata": {"name": "wait-ss-by-hand-1-driver"}, "spec": spec}
+    rig.kubernetes.create(f"/api/v1/namespaces/{rig.namespace}/pods", pod)
+    with pytest.raises(StatestoreError, match="already exists"):
+        rig.job().submit_job(CONTEXT)
+
+
+def test_a_failure_says_why(rig: SparkRig) -> None:
+    rig.end(3)
+    job = rig.job()
+    driver = job.submit_job(CONTEXT)
+    with pytest.raises(JobFailedError, match="exit status 3"):
+        job.poll_until_complete(driver, {})
+
+
+def test_a_driver_that_somebody_deletes_is_waited_for_and_is_no_success(
+    rig: SparkRig, task: Attempts
+) -> None:
+    """It passes through the phase Failed before it is gone, and is `Deleting` all that time."""
+    attempt = task.start(rig.job())
+    task.has_come_to("after get_job_status", 3)
+    (driver,) = rig.running()
+    rig.delete(driver)
+    outcome = attempt.outcome()
+    assert outcome.error == "JobFailedError", outcome
+    assert "ended as 'Gone'" in outcome.message
+    rig.end()
+    outcome = task.run(rig.job())
+    assert outcome.error is None, outcome
+    assert len(rig.submissions()) == 2
+
+
+def test_a_driver_that_is_gone_after_its_success_is_a_success(
+    rig: SparkRig, task: Attempts
+) -> None:
+    rig.end()
+    first = task.run(rig.job())
+    (driver,) = rig.submissions()
+    rig.delete(driver)
+    until(lambda: rig.cluster.status(driver) == "Gone")
+    assert task.run(rig.job()) == first
+    assert rig.submissions() == [driver]
+
+
+def test_another_pod_of_its_name_is_not_taken_for_it(rig: SparkRig) -> None:
+    driver = rig.job().submit_job(CONTEXT)
+    namespace, name, _ = driver.split("/")
+    other = f"{namespace}/{name}/00000000-0000-0000-0000-000000000000"
+    assert rig.cluster.status(other) == "Gone"
+    rig.cluster.cancel(other)
+    assert rig.cluster.status(driver) in rig.cluster.active
