@@ -178,6 +178,7 @@ def test_a_job_is_read_from_a_file(rig: JobRig, tmp_path: Path) -> None:
         metadata: {generateName: Daily_Report-, labels: {team: sales}}
         spec:
           template:
+            metadata:
             spec:
               containers: [{name: main, image: shell, args: ["-c", "exit 0"]}]
         """

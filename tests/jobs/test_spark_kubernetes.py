@@ -10,7 +10,7 @@ from statestore.jobs.spark import Application, SparkSubmitJob
 from statestore.sdk import JobFailedError, StatestoreError, Submission, SubmissionState
 from tests.engines.kubernetes import Kubernetes
 from tests.engines.spark import SMALL, make_jar
-from tests.engines.wheels import packages_of
+from tests.engines.wheels import packages_of, python_of
 from tests.jobs.attempts import Attempts, until
 from tests.jobs.contract import EngineContract
 from tests.jobs.kubernetes_rigs import KubernetesRig
@@ -106,6 +106,26 @@ def test_the_driver_is_named_and_labelled_by_the_token(rig: SparkRig) -> None:
     assert driver == f"{rig.namespace}/wait-ss-by-hand-1-driver/{metadata['uid']}"
     assert rig.job().submit_job(CONTEXT) == driver
     assert rig.submissions() == [driver]
+
+
+def test_a_python_application_runs_in_its_pod_with_its_variables(
+    rig: SparkRig, tmp_path: Path
+) -> None:
+    (tmp_path / "app.py").write_text(
+        "import os, sys\nprint(os.environ['DAY'], *sys.argv[1:])\nsys.exit(4)\n"
+    )
+    application = Application(
+        application=f"local://{tmp_path}/app.py",
+        application_args=["--rows", "7"],
+        driver_memory="256m",
+        env_vars={"DAY": "2026-11-20", "PYSPARK_PYTHON": str(python_of("spark"))},
+        conf={"spark.kubernetes.container.image": "spark"},
+    )
+    job = SparkSubmitJob(application, master=rig.cluster, poll_interval=0.1)
+    driver = job.submit_job(CONTEXT)
+    assert rig.pod(driver)["metadata"]["name"] == "app-py-ss-by-hand-1-driver"
+    with pytest.raises(JobFailedError, match=r"(?s)exit status \d+.*2026-11-20 --rows 7"):
+        job.poll_until_complete(driver, {})
 
 
 def test_a_driver_whose_name_somebody_else_has_taken_is_not_submitted(rig: SparkRig) -> None:

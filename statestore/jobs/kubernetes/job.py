@@ -71,7 +71,7 @@ class KubernetesJob(PollingJob):
     ) -> None:
         super().__init__(**options)
         self.manifest = _checked(manifest if isinstance(manifest, Mapping) else _read(manifest))
-        self.namespace = namespace or self.manifest.get("metadata", {}).get("namespace")
+        self.namespace = namespace or (self.manifest.get("metadata") or {}).get("namespace")
         file = None if kubeconfig is None else os.fspath(kubeconfig)
         self.api = Api(kubeconfig=file, context=cluster_context, timeout=timeout)
 
@@ -188,12 +188,13 @@ class KubernetesJob(PollingJob):
     def _described(self, token: str) -> Json:
         """The Job with its name, namespace and labels."""
         job: Json = {"apiVersion": "batch/v1", "kind": "Job", **copy.deepcopy(self.manifest)}
-        metadata = job.setdefault("metadata", {})
+        metadata = job["metadata"] = job.get("metadata") or {}
         prefix = metadata.get("name") or metadata.pop("generateName", "")
         metadata |= {"name": pods.name_of(prefix, token), "namespace": self._namespace()}
         template = job["spec"]["template"]
         template["spec"].setdefault("restartPolicy", "Never")
-        for labelled in (metadata, template.setdefault("metadata", {})):
+        template["metadata"] = template.get("metadata") or {}
+        for labelled in (metadata, template["metadata"]):
             labelled["labels"] = {**(labelled.get("labels") or {}), pods.LABEL: token}
         return job
 
