@@ -43,6 +43,7 @@ class SparkRig(KubernetesRig):
     """Its only pods are drivers."""
 
     role, resource, path = "statestore-spark", "pods", "/api/v1"
+    kill_within = 10.0
 
     def __init__(self, folder: Path, kubernetes: Kubernetes, jar: Path) -> None:
         super().__init__(folder, kubernetes)

@@ -1,6 +1,8 @@
 """Kubernetes: `spark-submit` makes the driver's pod, whose name is made from the token and taken once."""
 
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from statestore.jobs.kubernetes import pods
@@ -18,7 +20,8 @@ class Kubernetes:
     """The cluster of `master`, which is `k8s://https://HOST:PORT` as Spark itself is given it.
 
     `spark-submit` and we log in as `kubectl` does. The image is the application's property
-    `spark.kubernetes.container.image`.
+    `spark.kubernetes.container.image`. `principal`, `keytab`, `proxy_user` and `properties_file` are
+    options of `spark-submit` of these names.
     """
 
     active = frozenset({"Pending", "Running", "Unknown", pods.DELETING})
@@ -32,10 +35,15 @@ class Kubernetes:
     """The path of a kubeconfig; by default KUBECONFIG, `~/.kube/config`, and in a pod its service account."""
     cluster_context: str | None = None
     """The context of the kubeconfig; by default its current one."""
-    spark_submit: str = "spark-submit"
-    """The path of the command."""
-    submit_timeout: float = 300.0
-    """Seconds that it may take."""
+    principal: str | None = None
+    keytab: str | None = None
+    proxy_user: str | None = None
+    properties_file: str | None = None
+    spark_submit: str | os.PathLike[str] = "spark-submit"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables for `spark-submit`, beside those of the worker."""
+    submit_timeout: float = 120.0
+    """Seconds that `spark-submit` may take, uploads included; then it is killed."""
     timeout: float = 30.0
     """Seconds without an answer after which the API server counts as unreachable."""
 
@@ -104,9 +112,20 @@ class Kubernetes:
         for variable, value in application.env_vars.items():
             own[f"spark.kubernetes.driverEnv.{variable}"] = value
         line = spark_submit.command_line(
-            application, token, master=self.master, command=self.spark_submit, conf=own
+            application,
+            token,
+            master=self.master,
+            command=os.fspath(self.spark_submit),
+            options={
+                "principal": self.principal,
+                "keytab": self.keytab,
+                "proxy_user": self.proxy_user,
+                "properties_file": self.properties_file,
+            },
+            conf=own,
         )
-        environment = {"KUBECONFIG": self.kubeconfig} if self.kubeconfig else {}
+        login = {"KUBECONFIG": self.kubeconfig} if self.kubeconfig else {}
+        environment = {**self.environment, **login}
         spark_submit.run(line, timeout=self.submit_timeout, environment=environment)
 
     def _namespace(self, application: Application) -> str:
