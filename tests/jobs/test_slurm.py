@@ -23,11 +23,11 @@ class SlurmRig(EngineRig):
         self.slurm, self.name = slurm, folder.name
         (folder / "job.sh").write_text(f"#!/bin/sh\n{WAIT_FOR_END}\n".replace("$0", str(folder)))
 
-    def job(self, **options: Any) -> SlurmJob:
+    def job(self, *, cpus: int = 1, **options: Any) -> SlurmJob:
         return SlurmJob(
             self.folder / "job.sh",
             job_name=self.name,
-            sbatch={"output": f"{self.folder}/output-%j"},
+            sbatch={"output": f"{self.folder}/output-%j", "cpus-per-task": cpus},
             conf=self.slurm.environment["SLURM_CONF"],
             timeout=3,
             **{"poll_interval": 0.05, **options},
