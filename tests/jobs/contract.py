@@ -260,7 +260,7 @@ class EngineContract(JobContract):
         assert outcome.error is None, outcome
         assert len(rig.submissions()) == 1
 
-    @pytest.mark.timeout(300 + 30 * KILLS)
+    @pytest.mark.timeout(300 + 120 * KILLS)
     def test_a_celery_worker_killed_at_random_moments_submits_each_job_once(
         self, rig: EngineRig, workers: Workers
     ) -> None:
