@@ -33,6 +33,7 @@ FOUND_BY_TOKEN: Final = "found_by_token"  # noqa: S105 - the name of an event
 UNKNOWN: Final = "unknown"
 
 _ALARMING: Final = {TERMINAL_RESUBMIT, UNKNOWN}
+_ON_UNKNOWN: Final = {"resubmit", "fail"}
 
 event_counts: Counter[str] = Counter()
 """How often each decision was taken in this process."""
@@ -58,6 +59,12 @@ class ResumableJob:
     """How long after a reservation its job may still appear in the system. Younger ones may be of an
     attempt that is submitting at this moment: so `find_job` is asked again until then, before another
     job is submitted. 0 where the system itself takes a token once."""
+
+    def __init__(self, *args: Any, durable: bool | None = None, **options: Any) -> None:
+        """`durable` for this job alone, as Airflow's mixin takes it; the rest is for the class behind."""
+        super().__init__(*args, **options)
+        if durable is not None:
+            self.durable = durable
 
     # --- what a subclass says ---
 
@@ -129,6 +136,11 @@ class ResumableJob:
     def _execute(
         self, context: Context, *, poll: str = "poll_until_complete", deferred: bool = False
     ) -> Steps[Any]:
+        if self.on_unknown not in _ON_UNKNOWN:
+            raise InvalidValueError(
+                f'{type(self).__name__}.on_unknown must be "resubmit" or "fail", not {self.on_unknown!r}',
+                ("on_unknown",),
+            )
         store = _durable_store(context) if self.durable else None
         if store is None:
             context["submission"] = first_submission()

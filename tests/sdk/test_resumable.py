@@ -13,6 +13,7 @@ import pytest
 from statestore.protocol import TaskScope
 from statestore.sdk import (
     ConcurrentSubmissionError,
+    InvalidValueError,
     JobFailedError,
     ResumableJobMixin,
     StaleAttemptError,
@@ -143,7 +144,8 @@ class Fixed(ResumableJobMixin):
 
     poll_interval = 0
 
-    def __init__(self, external_id: Any) -> None:
+    def __init__(self, external_id: Any, **options: Any) -> None:
+        super().__init__(**options)
         self.external_id, self.submitted, self.asked = external_id, 0, []  # type: ignore[var-annotated]
 
     def submit_job(self, context: Any) -> Any:
@@ -203,17 +205,29 @@ def test_the_id_never_expires_while_the_job_runs_and_ages_once_it_has_ended(
         assert entry.expires_at - entry.updated_at == timedelta(days=30)
 
 
+def test_what_to_do_where_nobody_knows_is_one_of_two_words(
+    attempt: Attempt, system: JobSystem
+) -> None:
+    job = CautiousJob(system)
+    job.on_unknown = "Fail"
+    with pytest.raises(InvalidValueError, match='"resubmit" or "fail", not \'Fail\''):
+        job.execute_resumable(attempt())
+    assert system.submissions == []
+
+
 # --- without a store ---
 
 
 def test_a_job_that_is_not_durable_leaves_the_store_alone(attempt: Attempt) -> None:
-    job = Fixed("id")
-    job.durable = False
+    by_attribute, by_argument = Fixed("id"), Fixed("id", durable=False)
+    by_attribute.durable = False
     context = attempt()
-    for _ in range(2):
-        assert job.execute_resumable(context) == "id"
-    assert job.submitted == 2
+    for job in (by_attribute, by_argument):
+        for _ in range(2):
+            assert job.execute_resumable(context) == "id"
+        assert job.submitted == 2
     assert list(context.task_store.items()) == []
+    assert Fixed("id").durable
 
 
 def test_without_a_store_a_warning_says_that_recovery_is_off_and_the_job_runs(

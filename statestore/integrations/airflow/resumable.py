@@ -1,9 +1,27 @@
 """External jobs of an Airflow operator: submitted once, whatever becomes of the workers."""
 
-from typing import Any
+import importlib
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from statestore.integrations.airflow.tasks import task_store_for
 from statestore.sdk import resumable
+from statestore.sdk.deciding import ResumableJob
+
+Init = TypeVar("Init", bound=Callable[..., None])
+
+
+def _operators_init(init: Init) -> Init:
+    """As Airflow wants the `__init__` of an operator's classes: with what `default_args` say, and known
+    to `partial()`. An operator that has none of its own gets this one.
+    """
+    for module in ("airflow.sdk.bases.operator", "airflow.models.baseoperator"):
+        try:
+            made: Init = importlib.import_module(module).BaseOperatorMeta._apply_defaults(init)
+        except (ImportError, AttributeError):  # an older Airflow, or none
+            continue
+        return made
+    return init
 
 
 class ResumableJobMixin(resumable.ResumableJobMixin):
@@ -18,13 +36,18 @@ class ResumableJobMixin(resumable.ResumableJobMixin):
         def is_job_active(self, status): ...
         def is_job_succeeded(self, status): ...
 
-    Only before the operator's class is its `on_kill` the one that Airflow calls. It has no `__init__`,
-    with which Airflow 2 would not take the class for an operator: `durable` and the other options are
-    attributes of the class.
+    Only before the operator's class is its `on_kill` the one that Airflow calls, and `durable` an argument
+    of the operator, as in Airflow; the other options are attributes of the class.
     """
 
     statestore_conn_id: str | None = None
     """A connection of Airflow's, as for `task_store_for`."""
+
+    @_operators_init
+    def __init__(self, *, durable: bool | None = None, **options: Any) -> None:
+        if not hasattr(super(ResumableJob, self), "execute"):
+            options.clear()  # the operator's class stands before, and has had them
+        super().__init__(durable=durable, **options)
 
     def execute_resumable(self, context: resumable.Context) -> Any:
         """As the SDK's, with the task's keys at `context["task_store"]`.
