@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from statestore.sdk.errors import (
     InvalidValueError,
     StaleAttemptError,
     StatestoreError,
+    TooLargeError,
 )
 
 DONE: Final = 0
@@ -42,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.command(arguments))
     except StaleAttemptError as error:
         return complain(error, STALE)
-    except InvalidValueError as error:
+    except (InvalidValueError, TooLargeError) as error:
         return complain(error, USAGE)
     except StatestoreError as error:
         return complain(error, REFUSED)
@@ -228,7 +230,11 @@ def _plain(number: float | None) -> float | int | None:
 
 
 def _watch(arguments: argparse.Namespace) -> int:
+    import signal  # noqa: PLC0415 - only here
+
     store, seen = _context(arguments).task_store, None
+    # As process 1 of a container it would not be ended by this one otherwise.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         while True:
             entry = store.entry(arguments.key)
@@ -236,9 +242,26 @@ def _watch(arguments: argparse.Namespace) -> int:
             if entry is not None and (entry.version, entry.updated_at) != seen:
                 seen = (entry.version, entry.updated_at)
                 _show(entry.value)
-            time.sleep(arguments.interval)
+            if _nobody_reads_for(arguments.interval):
+                return DONE
     except KeyboardInterrupt:
         return DONE
+
+
+def _nobody_reads_for(seconds: float) -> bool:
+    """Wait so long; whether the output's reader has gone meanwhile: a pipe tells it only who writes."""
+    import select  # noqa: PLC0415 - only here
+
+    poll = select.poll()
+    with suppress(AttributeError, OSError, ValueError):  # the output is closed, or no file
+        poll.register(sys.stdout.fileno(), 0)
+    end = time.monotonic() + seconds
+    if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(seconds * 1000)):
+        return True
+    time.sleep(
+        max(0.0, end - time.monotonic())
+    )  # a device that cannot be waited for answers at once
+    return False
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ def test_a_missing_key_ends_with_1_or_prints_the_default(cli: Cli) -> None:
         ["set", "key", "1", "--retention", "99999999999999999"],
         ["set", "key", "1", "--retention", "9999999999"],
         ["set", "key", "1", "--retention", "-1"],
+        ["set", "key", f'"{"x" * 66000}"'],
         ["watch", "--interval", "-1"],
         ["watch", "--interval", "nan"],
         ["watch", "--interval", "1e300"],
@@ -155,6 +157,45 @@ def test_watch_prints_each_change(
         assert watching.stdout.readline() in (b'"again"\n', b'"and again"\n')
         watching.send_signal(signal.SIGINT)
         assert watching.wait(20) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_watch_as_process_1_ends_when_it_is_asked_to(
+    task_store: TaskStore, environment: dict[str, str], number: signal.Signals
+) -> None:
+    """The kernel gives process 1 no default action for a signal."""
+    task_store.set("key", 1)
+    ignoring = [sys.executable, "-c", IGNORE, *COMMAND]
+    with subprocess.Popen(
+        [*ignoring, "watch", "key"], env=environment, stdout=subprocess.PIPE
+    ) as watching:
+        assert watching.stdout is not None
+        assert watching.stdout.readline() == b"1\n"
+        watching.send_signal(number)
+        assert watching.wait(20) == 0
+
+
+IGNORE = """
+import os, signal, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_watch_ends_when_its_reader_has_gone_though_nothing_changes(
+    task_store: TaskStore, environment: dict[str, str]
+) -> None:
+    task_store.set("key", 1)
+    command = f"{' '.join(COMMAND)} watch key --interval 0.2 | head -1"
+    ended = subprocess.run(
+        ["sh", "-c", command],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert (ended.stdout, ended.stderr) == ("1\n", "")
 
 
 def test_version(cli: Cli) -> None:
