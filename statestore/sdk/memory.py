@@ -4,7 +4,6 @@ Answers the SDK's own requests as the server does: versions, preconditions, atte
 no rights, and all of it is gone with the process.
 """
 
-import asyncio
 import json
 import threading
 import time
@@ -97,6 +96,8 @@ class MemoryTransport:
     async def asend(self, request: Request, *, retry_seconds: float | None = None) -> Answer:
         """The same; what waits does so in a thread."""
         if request.waits:
+            import asyncio  # noqa: PLC0415 - who awaits this has it already, and others need not
+
             return await asyncio.to_thread(self.send, request)
         return self.send(request)
 

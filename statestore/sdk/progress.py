@@ -1,6 +1,5 @@
 """Progress of a task: cheap to call, written at most once a second, the last state always."""
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -114,6 +113,8 @@ class Progress:
 
     async def aclose(self, status: str | None = None) -> None:
         """As `close`."""
+        import asyncio  # noqa: PLC0415 - who awaits this has it already, and others need not
+
         if self._end(status):
             if self._sender is not None and self._sender.is_alive():
                 await asyncio.to_thread(self._sender.join)

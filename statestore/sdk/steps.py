@@ -4,7 +4,6 @@ A generator yields `Step`s and is sent their results; `drive` makes the calls, `
 So a rule is written once, and neither kind of worker has a copy that could fall behind.
 """
 
-import asyncio
 import inspect
 import time
 from collections.abc import Callable, Generator
@@ -70,6 +69,8 @@ async def adrive(steps: Steps[T], *, threads: bool = False) -> T:
 
     `threads`: a method without such a twin may block, and is called in a thread.
     """
+    import asyncio  # noqa: PLC0415 - who awaits this has it already, and others need not
+
     try:
         step = next(steps)
         while True:
@@ -89,6 +90,8 @@ async def adrive(steps: Steps[T], *, threads: bool = False) -> T:
 
 
 async def _acall(step: Step, threads: bool) -> Any:
+    import asyncio  # noqa: PLC0415 - see above
+
     twin = getattr(step.target, f"a{step.method}", None)
     method = twin or getattr(step.target, step.method)
     if threads and twin is None and not inspect.iscoroutinefunction(method):

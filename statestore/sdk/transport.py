@@ -1,6 +1,5 @@
 """Sends requests over HTTP, through restarts of the server: one thin sender for threads, one for asyncio."""
 
-import asyncio
 import importlib
 import itertools
 import os
@@ -19,6 +18,7 @@ from statestore.sdk.requests import Request
 from statestore.sdk.tries import RETRIED, Failure, Tries, retry_after
 
 if TYPE_CHECKING:
+    import asyncio
     import ssl
 
     import httpx
@@ -108,6 +108,8 @@ class HttpTransport:
 
     async def asend(self, request: Request, *, retry_seconds: float | None = None) -> Answer:
         """Send it, again and again where that helps."""
+        import asyncio  # noqa: PLC0415 - who awaits this has it already, and others need not
+
         if self._http is not None:  # one that has no twin for asyncio
             return await asyncio.to_thread(self.send, request, retry_seconds=retry_seconds)
         tries, request = self._tries(request, retry_seconds), self._numbers.on(request)
@@ -221,6 +223,8 @@ class HttpTransport:
         return client
 
     def _async_client(self) -> "tuple[httpx.AsyncClient, asyncio.Semaphore]":
+        import asyncio  # noqa: PLC0415 - see above
+
         loop = asyncio.get_running_loop()
         if loop not in self._async_clients:
             # A client holds its loop, so that one which nobody closed would never be let go.
@@ -243,6 +247,8 @@ class HttpTransport:
 
     async def aclose(self) -> None:
         """Close the connections of this event loop."""
+        import asyncio  # noqa: PLC0415 - see above
+
         client, _ = self._async_clients.pop(asyncio.get_running_loop(), (None, None))
         if client is not None:
             await client.aclose()
