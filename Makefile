@@ -1,6 +1,6 @@
 # make run     start Statestore here: web, worker, beat, a demo (PORT=8000)
 # make test    everything that a change must pass, on PostgreSQL and SQLite (ARGS="-k sweep")
-# make test-airflow   with a real Airflow 3.3 and 2.10, which are installed once, below ~/.cache
+# make test-airflow   with a real Airflow 3.3 and 2.10, and Prefect, which are installed once, below ~/.cache
 # make test-airflow-engines   Airflow 3.3's own Spark operator beside ours, on a real Spark
 # make engines        install the external systems that tests run: apt (as root), and ~/.cache (ARGS="kubernetes ray": those too)
 # make test-engines   every job class on its real system (ARGS="-k slurm")
@@ -69,6 +69,7 @@ lock: install-dev
 	echo "kubernetes==37.0.1" | $(ENGINE) $(LOCK_ARGS) -c requirements/dev.txt - -o requirements/engines-kubernetes.txt
 	echo "moto[batch,server]==5.2.5 boto3" | tr ' ' '\n' | $(ENGINE) $(LOCK_ARGS) - -o requirements/engines-moto.txt
 	echo "ray[default]==2.60.0" | $(ENGINE) $(LOCK_ARGS) - -o requirements/engines-ray.txt
+	echo "prefect==3.9.1" | $(LOCK) $(LOCK_ARGS) - -o requirements/prefect-3.txt
 	echo "pyspark==4.3.0" | $(ENGINE) $(LOCK_ARGS) - -o requirements/engines-spark.txt
 
 install-dev:

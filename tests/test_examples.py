@@ -148,7 +148,8 @@ def test_the_celery_tasks_go_on_and_run_their_jobs(
 
 def test_every_program_is_in_the_guide() -> None:
     guide = "".join(
-        (ROOT / "docs" / f"{name}.md").read_text() for name in ("workers", "airflow", "jobs")
+        (ROOT / "docs" / f"{name}.md").read_text()
+        for name in ("workers", "airflow", "jobs", "prefect")
     )
     for path in [*EXAMPLES.iterdir(), *EXAMPLES.glob("airflow?/*")]:
         if path.is_file() and path.name != "__init__.py":

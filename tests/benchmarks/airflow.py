@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.benchmarks.servers import WORKERS, database, serving
-from tests.integrations.airflow_environment import installed_airflow
+from tests.integrations.kept_environment import kept_environment
 from tests.ports import free_port
 
 _DAG = """
@@ -27,8 +27,11 @@ _LEFT_OUT = ("STATESTORE_", "AIRFLOW_", "DJANGO_", "DATABASE_", "PYTHONPATH")
 @contextlib.contextmanager
 def airflow(postgresql_url: str, tasks: int) -> Iterator[tuple[str, str]]:
     """Its URL, and a token that may do anything; the run `run` of its DAG `bench` has these tasks."""
-    python = installed_airflow("3.3")
-    with tempfile.TemporaryDirectory() as name, database(postgresql_url) as url:
+    with (
+        kept_environment("airflow-3.3") as python,
+        tempfile.TemporaryDirectory() as name,
+        database(postgresql_url) as url,
+    ):
         home = Path(name)
         environment = _environment(home, url.partition("://")[2], python)
 

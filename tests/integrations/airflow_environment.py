@@ -1,17 +1,11 @@
-"""Real Airflows for tests: each in a virtual environment of its own, which is made once and kept.
-
-They are kept below STATESTORE_TEST_CACHE, by default ~/.cache/statestore-tests.
-"""
+"""Real Airflows for tests, each in an environment of its own."""
 
 import contextlib
-import fcntl
-import hashlib
 import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,13 +13,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from statestore.jobs import process_runner
-from tests.missing import missing
-from tests.server import ROOT, Server
-from tests.wheel import build_wheel
+from tests.integrations.kept_environment import install_wheel, kept_environment
+from tests.server import Server
 
 RUNNER = Path(__file__).with_name("airflow_runner.py")
-TOO_NEW = {"2.10": (3, 13), "3.3": (3, 15)}
-"""The first Python that the version does not run on."""
+OPERATORS = Path(__file__).with_name("airflow_operators.py")
 
 
 @dataclass(frozen=True)
@@ -88,6 +80,16 @@ class Airflow:
         done: dict[str, Any] = json.loads(shown.splitlines()[-1])
         return done
 
+    def takes_durable_as_its_own_mixin_does(self) -> None:
+        """See which operators are durable."""
+        made = json.loads(self.command(OPERATORS).splitlines()[-1])
+        assert {task for task, durable in made.items() if durable} == {
+            "plain",
+            "after_all",
+            "behind",
+        }
+        assert len(made) == 8
+
     def kills(self, dag: str, **variables: str) -> None:
         """Run a DAG whose operator `report` waits for its job, send SIGTERM, and see the job end."""
         words = [str(self.python), str(RUNNER), f"{dag}:waits"]
@@ -124,62 +126,10 @@ def _until(condition: Callable[[], bool], log: IO[str]) -> None:
 @contextlib.contextmanager
 def airflow(version: str, server: Server, folder: Path) -> Iterator[Airflow]:
     """An Airflow of this version with this project's wheel, for one test run at a time."""
-    with _locked(version) as python:
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
-        wheel = build_wheel(folder / "wheel")
-        subprocess.run([*pip, "--force-reinstall", wheel], check=True, timeout=60)
+    with kept_environment(f"airflow-{version}") as python:
+        install_wheel(python, folder)
         home = folder / "airflow"
         home.mkdir()
         made = Airflow(python, home, server)
         made.command("-m", "airflow", "db", "migrate")
         yield made
-
-
-def installed_airflow(version: str) -> Path:
-    """The Python of this version's environment, without this project's wheel."""
-    with _locked(version) as python:
-        return python
-
-
-@contextlib.contextmanager
-def _locked(version: str) -> Iterator[Path]:
-    kept = _environment_folder(version)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with kept.with_name(f"{kept.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield _installed(version, kept)
-
-
-def _environment_folder(version: str) -> Path:
-    cache = os.environ.get("STATESTORE_TEST_CACHE") or Path.home() / ".cache" / "statestore-tests"
-    content = _requirements(version).read_bytes() + _python_for(version).encode()
-    return Path(cache) / f"airflow-{version}-{hashlib.sha256(content).hexdigest()[:12]}"
-
-
-def _installed(version: str, folder: Path) -> Path:
-    python, stamp = folder / "bin" / "python", folder / "installed"
-    if not stamp.exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([_python_for(version), "-m", "venv", folder], check=True, timeout=120)
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
-        requirements = ["--requirement", str(_requirements(version))]
-        done = subprocess.run(
-            [*pip, *requirements], capture_output=True, text=True, check=False, timeout=900
-        )
-        if done.returncode != 0:
-            missing(f"Airflow {version}", f"pip could not install it: {done.stderr[-500:]}")
-        stamp.touch()
-    return python
-
-
-def _python_for(version: str) -> str:
-    if sys.version_info < TOO_NEW[version]:
-        return sys.executable
-    found = shutil.which("python3.12") or shutil.which("python3.11")
-    return found or missing(
-        f"Airflow {version}", "it runs on Python 3.11 and 3.12 alone: install one of them"
-    )
-
-
-def _requirements(version: str) -> Path:
-    return ROOT / "requirements" / f"airflow-{version}.txt"

@@ -39,5 +39,9 @@ def test_a_dag_goes_on_after_a_failure_and_starts_its_job_once(airflow2: Airflow
     assert submission["state"] == "finished"
 
 
+def test_an_operator_takes_durable_as_an_argument(airflow2: Airflow) -> None:
+    airflow2.takes_durable_as_its_own_mixin_does()
+
+
 def test_a_task_that_is_killed_cancels_its_job(airflow2: Airflow) -> None:
     airflow2.kills(f"{airflow2.dags}/sales.py:sales")

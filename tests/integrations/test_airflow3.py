@@ -106,6 +106,10 @@ def test_our_example_goes_on_after_a_failure_and_starts_its_job_once(
     assert submission.value["token"] == token
 
 
+def test_an_operator_takes_durable_as_an_argument(airflow3: Airflow) -> None:
+    airflow3.takes_durable_as_its_own_mixin_does()
+
+
 def test_a_task_that_is_killed_cancels_its_job(airflow3: Airflow) -> None:
     airflow3.kills(f"{airflow3.dags}/sales.py:sales", **SETTINGS["[state_store] backend"])
 
