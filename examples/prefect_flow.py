@@ -10,7 +10,7 @@ from prefect import flow, task
 from prefect.runtime import flow_run
 
 from statestore.jobs.process import ProcessJob
-from statestore.sdk import StateStore, TaskContext
+from statestore.sdk import Context, StateStore, TaskContext
 
 FOLDER = os.environ.get("EXAMPLE_FOLDER", "var/jobs")
 COMMAND = [sys.executable, "-c", "print('report')"]
@@ -38,9 +38,9 @@ def ingest(pages: int) -> int:
 class Report(ProcessJob):
     """A program outside Prefect, started once whatever becomes of the task's process."""
 
-    def get_job_status(self, external_id: str, context: TaskContext) -> str:
+    def get_job_status(self, external_id: str, context: Context) -> str:
         """Look at it; the first try stops here."""
-        if STOP_AFTER and context.attempt == 1:
+        if STOP_AFTER and context["task_store"].attempt == 1:
             raise RuntimeError("stopped, for trying it out")
         return super().get_job_status(external_id, context)
 

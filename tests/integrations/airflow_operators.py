@@ -3,26 +3,20 @@
 The last line is JSON: whether each is durable, by its task.
 """
 
-import importlib
 import json
 from datetime import UTC, datetime
 from typing import Any
 
 from statestore.integrations.airflow import ResumableJobMixin
 
-
-def airflow(name: str, since_3: str, in_2: str) -> Any:
-    """A class of Airflow's."""
-    try:
-        return getattr(importlib.import_module(since_3), name)
-    except ImportError:
-        return getattr(importlib.import_module(in_2), name)
+try:
+    from airflow.sdk import DAG, BaseOperator
+except ImportError:  # Airflow 2
+    from airflow import DAG
+    from airflow.models.baseoperator import BaseOperator
 
 
-BaseOperator = airflow("BaseOperator", "airflow.sdk", "airflow.models.baseoperator")
-
-
-class Plain(ResumableJobMixin, BaseOperator):  # type: ignore[misc]  # whichever Airflow this is
+class Plain(ResumableJobMixin, BaseOperator):  # type: ignore[misc]  # Airflow is not installed here
     """Without an `__init__` of its own."""
 
 
@@ -46,10 +40,8 @@ class Behind(BaseOperator, ResumableJobMixin):  # type: ignore[misc]  # see abov
 
 def main() -> dict[str, Any]:
     """Make one of each."""
-    with airflow("DAG", "airflow.sdk", "airflow")(
-        "operators", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None
-    ):
-        made = [
+    with DAG("operators", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None):
+        made: list[Any] = [
             Plain(task_id="plain"),
             Plain(task_id="argument", durable=False),
             Plain(task_id="default_args", default_args={"durable": False}),

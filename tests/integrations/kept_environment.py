@@ -35,12 +35,13 @@ def install_wheel(python: Path, folder: Path) -> None:
     """Install this project there, from the wheel that is built in the folder."""
     pip = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
     wheel = build_wheel(folder / "wheel")
-    subprocess.run([*pip, "--force-reinstall", wheel], check=True, timeout=60)
+    subprocess.run([*pip, "--force-reinstall", wheel], check=True, timeout=300)
 
 
 def _folder(name: str) -> Path:
     cache = os.environ.get("STATESTORE_TEST_CACHE") or Path.home() / ".cache" / "statestore-tests"
-    content = _requirements(name).read_bytes() + _python_for(name).encode()
+    python = Path(_python_for(name)).resolve()  # one environment for all clones
+    content = _requirements(name).read_bytes() + str(python).encode()
     return Path(cache) / f"{name}-{hashlib.sha256(content).hexdigest()[:12]}"
 
 

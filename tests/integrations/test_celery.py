@@ -53,6 +53,25 @@ def test_a_task_whose_worker_was_killed_is_redelivered_and_resumes(workers: Work
         assert task.task_store.get("last_page") == 5
 
 
+@pytest.mark.parametrize("workers", ["rabbitmq"], indirect=True)
+@pytest.mark.parametrize("patient", [True, False])
+def test_a_worker_that_is_shut_down_keeps_the_checkpoint(workers: Workers, patient: bool) -> None:
+    """A first SIGTERM lets the task end; SIGQUIT does not wait, and the next worker goes on."""
+    worker = workers.start()
+    workers.send("count", 5, str(workers.folder))
+    wait_for(workers.folder / "in-the-middle")
+    worker.send_signal(signal.SIGTERM)
+    if not patient:
+        worker.send_signal(signal.SIGQUIT)
+        worker.wait(40)
+        workers.start()
+    (workers.folder / "go").touch()
+    expected = [line.replace("attempt 2", "attempt 1") for line in RESUMED] if patient else RESUMED
+    assert workers.notes(6) == expected
+    if patient:
+        assert worker.wait(40) == 0
+
+
 def test_a_retry_keeps_its_scope_and_counts_as_an_attempt(workers: Workers) -> None:
     workers.start()
     scope = workers.send("flaky", str(workers.folder))

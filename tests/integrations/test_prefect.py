@@ -22,6 +22,7 @@ def test_a_flow_goes_on_after_a_failure_and_starts_its_job_once(
         "HOME": str(tmp_path),
         "PREFECT_HOME": str(tmp_path / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "200",
         "DO_NOT_TRACK": "1",
         "EXAMPLE_FOLDER": str(tmp_path / "jobs"),
         "STATESTORE_URL": server.url,

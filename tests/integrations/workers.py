@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,7 +51,8 @@ class Workers:
 
     def kill(self, worker: subprocess.Popen[bytes]) -> None:
         """End a worker and its processes as a power cut would."""
-        os.killpg(worker.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended by itself
+            os.killpg(worker.pid, signal.SIGKILL)
         worker.wait()
         self.running.remove(worker)
 

@@ -44,10 +44,12 @@ class ResumableJobMixin(resumable.ResumableJobMixin):
     """A connection of Airflow's, as for `task_store_for`."""
 
     @_operators_init
-    def __init__(self, *, durable: bool | None = None, **options: Any) -> None:
+    def __init__(self, *args: Any, durable: bool | None = None, **options: Any) -> None:
         if not hasattr(super(ResumableJob, self), "execute"):
             options.clear()  # the operator's class stands before, and has had them
-        super().__init__(durable=durable, **options)
+        super().__init__(*args, **options)
+        if durable is not None:
+            self.durable = durable
 
     def execute_resumable(self, context: resumable.Context) -> Any:
         """As the SDK's, with the task's keys at `context["task_store"]`.
