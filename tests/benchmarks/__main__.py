@@ -4,7 +4,17 @@ import importlib
 import sys
 import time
 
-ALL = ("requests", "batch", "sdk", "viewers", "sweeps", "processes")
+ALL = (
+    "requests",
+    "embedded",
+    "batch",
+    "sdk",
+    "viewers",
+    "sweeps",
+    "hotkeys",
+    "growth",
+    "processes",
+)
 
 
 def main(words: list[str]) -> None:

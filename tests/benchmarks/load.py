@@ -42,6 +42,8 @@ class Target:
     """Asked for in turn."""
     method: str = "GET"
     body: str | None = None
+    cookie: str = ""
+    """A browser's session, instead of the token."""
 
 
 @dataclass
@@ -110,7 +112,10 @@ def _sender(target: Target, folder: Path) -> Callable[[int, float], dict[str, fl
     script, paths = folder / "script.lua", folder / "paths"
     script.write_text(_SCRIPT % {"method": target.method, "body": body})
     paths.write_text("\n".join(target.paths))
-    headers = [f"Authorization: Bearer {target.token}", "Content-Type: application/json"]
+    known = f"Authorization: Bearer {target.token}"
+    if target.cookie:
+        known = f"Cookie: {target.cookie}"
+    headers = [known, "Content-Type: application/json"]
     words = [word for header in headers for word in ("-H", header)]
 
     def send(connections: int, seconds: float) -> dict[str, float]:

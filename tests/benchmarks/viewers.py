@@ -40,7 +40,7 @@ def main(quick: bool = False) -> None:
     seconds, rounds = (4.0, 3) if quick else (8.0, 5)
     with postgresql() as database, statestore(database) as server:
         target = entry_target("statestore", server, "progress", "PUT")
-        cookie = _log_in(server)
+        cookie = log_in(server)
         measure([target], connections=8, seconds=1, rounds=1)
         for name, page in _pages(server, cookie).items():
             alone, watched = [], []
@@ -60,7 +60,7 @@ def _rate(target: Target, seconds: float) -> float:
     return measure([target], connections=8, seconds=seconds, rounds=1)["statestore"].rate
 
 
-def _log_in(server: Server) -> str:
+def log_in(server: Server) -> str:
     """A session of a user who may see everything; its cookie."""
     make = (
         "from django.contrib.auth.models import User;"

@@ -1,0 +1,24 @@
+"""SQLite beside PostgreSQL: PUT of one key at 8 connections, and 32 writers for a minute."""
+
+from tests.benchmarks.load import measure
+from tests.benchmarks.requests import entry_target
+from tests.benchmarks.servers import statestore
+from tests.postgresql import postgresql
+
+
+def main(quick: bool = False) -> None:
+    """Measure, and print."""
+    seconds, rounds = (2.0, 3) if quick else (4.0, 5)
+    with (
+        postgresql() as database,
+        statestore(database) as on_postgresql,
+        statestore("sqlite:") as on_sqlite,
+    ):
+        servers = {"PostgreSQL": on_postgresql, "SQLite": on_sqlite}
+        targets = [entry_target(name, one, "progress", "PUT") for name, one in servers.items()]
+        found = measure(targets, connections=8, seconds=seconds, rounds=rounds)
+        for name, series in found.items():
+            print(f"{name:11} {series}")  # noqa: T201
+        print(f"ratio       {found['SQLite'].rate / found['PostgreSQL'].rate:.2f}")  # noqa: T201
+        many = measure(targets[1:], connections=32, seconds=10 if quick else 60, rounds=1)
+        print(f"32 writers  {many['SQLite']}", flush=True)  # noqa: T201
