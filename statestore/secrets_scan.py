@@ -36,6 +36,11 @@ def secrets_in(key: str, value: Any) -> list[Secret]:
     return sorted(found, key=lambda secret: (secret.place, secret.rule))
 
 
+def names_a_secret(key: str) -> bool:
+    """Whether what stands under this key is a secret by its name alone."""
+    return bool(_kind(f" {key}") or _many(f" {key}"))
+
+
 @dataclass(frozen=True, slots=True)
 class _Leaf:
     """A string or a whole number of a value."""
@@ -131,6 +136,7 @@ _REFERENCE: Final = re.compile(
 )
 _OWN_TOKEN: Final = re.compile(r"\b(?:sst|stt|stu)_[A-Za-z0-9_-]{20,}")
 _EXAMPLES: Final = ("example.com", "example.net", "example.org")
+_HOST: Final = re.compile(r"://[^\s/]*@([\w.-]+)")
 
 
 _COUNT: Final = re.compile(r"[\d\s.,]+")
@@ -180,10 +186,11 @@ def _words(name: str) -> str:
 
 
 def _harmless(plugin: Any, text: str) -> bool:
-    """URLs of documentation are no secrets."""
-    return plugin.secret_type.startswith("Basic Auth") and any(
-        example in text.lower() for example in _EXAMPLES
-    )
+    """URLs of documentation are no secrets, where all that name a user are such."""
+    if not plugin.secret_type.startswith("Basic Auth"):
+        return False
+    hosts = [found[1].lower() for found in _HOST.finditer(text)]
+    return bool(hosts) and all(host.endswith(_EXAMPLES) for host in hosts)
 
 
 @cache

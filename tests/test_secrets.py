@@ -34,6 +34,7 @@ def jwt() -> str:
         ("AKIA" + "Q3EXAMPLE7KEYA12", "AWS Access Key"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA1234567890\n", "Private Key"),
         ("postgresql://app:s3cretpw@db.internal/app", "Basic Auth Credentials"),
+        ("https://app:s3cretpw@db.internal/?as=example.com", "Basic Auth Credentials"),
         ("ghp_" + "a1B2" * 9, "GitHub Token"),
         ("sst_" + "a" * 43, "Statestore token"),
         (jwt(), "JSON Web Token"),
