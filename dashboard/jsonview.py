@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 from statestore.jsonpretty import pieces
 
 INLINE_MAX: Final = 80  # characters that still fit on one line
+CHIP_MAX: Final = 16  # characters
 OPEN_MAX: Final = 900  # longer values are folded
 
 _CLASS = {"key": "jk", "string": "js", "number": "jn", "literal": "jl", "mark": "jp"}
@@ -45,6 +46,15 @@ def json_view(text: str) -> JsonView:
 def clipped(text: str, limit: int) -> str:
     """The first characters, with a mark where that is not all."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def chip_text(text: str) -> str:
+    """The beginning of a value for a list: short ones in full, a string without its quotes, of arrays
+    and objects nothing."""
+    if text.startswith(("{", "[")):
+        return ""
+    plain = text.removeprefix('"').removesuffix('"')
+    return plain if len(plain) <= CHIP_MAX else f"{plain[: CHIP_MAX - 1]}…"
 
 
 def kind_of(text: str) -> str:

@@ -8,11 +8,12 @@ from typing import Final
 
 from django.http import QueryDict
 
-from dashboard.filters import filter_of, order_of, position_of
+from dashboard.activity import Event, activity_of
+from dashboard.filters import filter_of, key_of, order_of, position_of
 from dashboard.jobs import Job, jobs_of
-from dashboard.jsonview import JsonView, json_view
+from dashboard.jsonview import JsonView, chip_text, json_view
 from dashboard.meter import meter
-from dashboard.pace import DAY, WINDOW, Chart, Pace, chart_of, pace_of, pace_of_indices
+from dashboard.pace import DAY, WINDOW, Chart, Pace, began_of, chart_of, pace_of, pace_of_indices
 from dashboard.progress import Progress, progress_of
 from statestore import queries
 from statestore.access import Principal
@@ -22,6 +23,7 @@ from statestore.queries import (
     Entry,
     LiveRow,
     Sample,
+    Section,
     StateCounts,
     StoreFigures,
     TaskDetail,
@@ -30,9 +32,19 @@ from statestore.queries import (
     TaskState,
     TaskSummary,
 )
+from statestore.secrets_scan import names_a_secret
 
 ROWS: Final = 50
 _MOVING: Final = {TaskState.RUNNING, TaskState.STALLED}  # what has a pace
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A key beside the progress, with the beginning of its value."""
+
+    key: str
+    value: str
+    hidden: bool  # something in it looks like a secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,7 @@ class Row:
     """A row of Live: a task instance with its progress, or a mapped task."""
 
     task: TaskSummary
+    keys: list[Chip]
     progress: Progress | None
     pace: Pace
     mapped: StateCounts | None = None
@@ -50,6 +63,7 @@ class TaskTable:
     """A page of rows, in the order that was asked for."""
 
     urgent: list[Row]
+    running: list[Row]
     rows: list[Row]
     order: TaskOrder
     position: str
@@ -59,7 +73,7 @@ class TaskTable:
     @property
     def size(self) -> int:
         """How many rows there are on the page."""
-        return len(self.urgent) + len(self.rows)
+        return len(self.urgent) + len(self.running) + len(self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +98,11 @@ class TaskEntry:
     entry: Entry
     view: JsonView
 
+    @property
+    def hidden(self) -> bool:
+        """Whether the value is hidden, because something in it looks like a secret."""
+        return self.entry.value == queries.HIDDEN
+
 
 @dataclass(frozen=True, slots=True)
 class TaskPage:
@@ -94,9 +113,14 @@ class TaskPage:
     progress: Progress | None
     pace: Pace
     chart: Chart | None
+    started: datetime | None
+    """When the newest attempt began, as far as its samples tell."""
     entries: list[TaskEntry]
+    key: str
+    """With what the keys begin that are shown."""
     jobs: list[Job]
     """Its external jobs."""
+    activity: list[Event]
 
 
 def read_live(params: QueryDict, principal: Principal) -> LivePage:
@@ -119,12 +143,16 @@ def read_table(where: TaskFilter, params: QueryDict, principal: Principal) -> Ta
     found = queries.live_rows(
         where=where, principal=principal, order=order, limit=ROWS, position=position
     )
-    apart = order is TaskOrder.ATTENTION
-    samples = _samples([row.task for row in found.rows if row.mapped is None], WINDOW)
-    rows = [(row.urgent, _row(row, samples)) for row in found.rows]
+    tasks = [row.task for row in found.rows if row.mapped is None]
+    samples = _samples(tasks, WINDOW)
+    rows: dict[Section, list[Row]] = {section: [] for section in Section}
+    for row in found.rows:
+        section = row.section if order is TaskOrder.ATTENTION else Section.OTHERS
+        rows[section].append(_row(row, samples))
     return TaskTable(
-        urgent=[row for urgent, row in rows if apart and urgent],
-        rows=[row for urgent, row in rows if not (apart and urgent)],
+        urgent=rows[Section.URGENT],
+        running=rows[Section.RUNNING],
+        rows=rows[Section.OTHERS],
         order=order,
         position=position,
         next_after=found.next_after,
@@ -137,8 +165,20 @@ def _row(row: LiveRow, samples: dict[int, list[Sample]]) -> Row:
     progress = progress_of(task.progress)
     if row.mapped is not None:
         left = row.mapped.running + row.mapped.stalled + row.mapped.none
-        return Row(task, progress, pace_of_indices(row.finished, left=left), row.mapped)
-    return Row(task, progress, _pace(task, progress, samples.get(task.id, [])))
+        pace = pace_of_indices(row.finished, left=left)
+        return Row(task, [], progress, pace, row.mapped)
+    pace = _pace(task, progress, samples.get(task.id, []))
+    return Row(task, _chips(task), progress, pace)
+
+
+def _chips(task: TaskSummary) -> list[Chip]:
+    """The keys beside the progress; what a key's name makes a secret, no list shows, scanned or not."""
+    chips = []
+    for key, value in zip(task.other_keys, task.other_values, strict=True):
+        hidden = value == queries.HIDDEN
+        shown = "" if hidden or names_a_secret(key) else chip_text(value)
+        chips.append(Chip(key, shown, hidden))
+    return chips
 
 
 def _samples(tasks: list[TaskSummary], since: timedelta) -> dict[int, list[Sample]]:
@@ -150,7 +190,10 @@ def _pace(task: TaskSummary, progress: Progress | None, samples: list[Sample]) -
     """What has ended has no pace."""
     running = task.state in _MOVING
     unit = "" if progress is None else progress.unit
-    return pace_of(samples if running else [], unit=unit, last_write=task.last_write)
+    stalled = task.state is TaskState.STALLED
+    return pace_of(
+        samples if running else [], unit=unit, last_write=task.last_write, stalled=stalled
+    )
 
 
 def _up_to_now(samples: list[Sample], task: TaskSummary, entries: list[Entry]) -> list[Sample]:
@@ -168,28 +211,32 @@ def _without_secrets(task: TaskSummary) -> TaskSummary:
 
 
 def read_task(params: QueryDict, principal: Principal, task_instance_id: int) -> TaskPage:
-    """The page of one task instance; `?after_key=` begins further down its keys.
+    """The page of one task instance; `?after_key=` begins further down its keys,
+    `?key=` leaves those whose keys begin so.
 
     Raises:
         NotFoundError: there is none with this number that the principal reaches.
     """
-    after_key = params.get("after_key", "").replace("\0", "")
-    detail = queries.task_detail(task_instance_id, principal, after_key=after_key)
-    hidden = queries.hidden_keys([task_instance_id])
-    task = _without_secrets(detail.summary)
-    entries = [queries.masked(entry, task_instance_id, hidden) for entry in detail.entries]
-    detail = replace(detail, summary=task, entries=entries)
+    after_key, key = params.get("after_key", "").replace("\0", ""), key_of(params)
+    detail = queries.task_detail(task_instance_id, principal, after_key=after_key, key=key)
+    task, entries = _without_secrets(detail.summary), detail.entries
+    detail = replace(detail, summary=task)
     samples = queries.samples_of([task.id], since=datetime.now(UTC) - DAY).get(task.id, [])
     progress = progress_of(task.progress)
     pace = _pace(task, progress, samples)
+    activity = activity_of(task.id, task.scope, entries, detail.suspects, progress)
     return TaskPage(
-        cursor=cursor_of(detail, pace),
+        cursor=cursor_of(detail, pace, activity),
         detail=detail,
         progress=progress,
         pace=pace,
         chart=chart_of(_up_to_now(samples, task, entries), pace),
+        started=began_of(samples, task.attempt)
+        or (None if task.attempt > 1 else detail.created_at),
         entries=task_entries(entries),
+        key=key,
         jobs=jobs_of(entries, task.attempt),
+        activity=activity,
     )
 
 

@@ -12,7 +12,7 @@ from itertools import groupby, pairwise
 from statistics import median
 from typing import Final
 
-from dashboard.progress import number_text
+from dashboard.progress import number_text, short_number
 from statestore.queries import Finished, Sample
 
 WINDOW: Final = timedelta(minutes=10)
@@ -23,6 +23,7 @@ GAPS: Final = 3
 POINTS_MAX: Final = 300
 ETA_MAX: Final = timedelta(days=3650)
 WIDTH, HEIGHT = 600, 140  # of a chart
+PARTS: Final = 4  # of its scales
 SPARK_WIDTH, SPARK_HEIGHT = 100, 24
 
 _UNITS: Final = ((1, "s"), (60, "min"), (3600, "h"))
@@ -51,20 +52,31 @@ class Chart:
     """What was done over the time, 600 by 140, with the projection of the present rate."""
 
     lines: list[str]
+    areas: list[str]
     marks: list[Mark]
     projection: str
+    now: float
+    """Where the last sample is."""
     start: datetime
+    last: datetime
     end: datetime
+    scale: list[str]
+    """What the horizontal lines stand for, from the top."""
+    clock: list[datetime]
+    """The times below it, at equal distances."""
 
 
 def pace_of(
-    samples: list[Sample], *, unit: str, last_write: datetime | None, now: datetime | None = None
-) -> Pace:
-    """The pace in samples that are in their order."""
+    samples: list[Sample], *, unit: str, last_write: datetime | None, stalled: bool = False,
+    now: datetime | None = None,
+) -> Pace:  # fmt: skip
+    """The pace in samples that are in their order; that of a task that has stalled is zero."""
     now = now or datetime.now(UTC)
     recent = _of_this_attempt([sample for sample in samples if sample.at >= now - WINDOW])
     if len(recent) < LEAST or _seconds(recent[0], recent[-1]) < SPAN_LEAST:
         return Pace("", "", None)
+    if stalled:
+        return Pace(_rate(0, unit), _spark(recent, silent_until=now), None)
     per_second = (recent[-1].done - recent[0].done) / _seconds(recent[0], recent[-1])
     return Pace(_rate(per_second, unit), _spark(recent), _eta(recent, per_second, last_write, now))
 
@@ -100,16 +112,27 @@ def chart_of(samples: list[Sample], pace: Pace) -> Chart | None:
         return round(x, 1), round(HEIGHT - HEIGHT * min(max(done / most, 0), 1), 1)
 
     attempts = [list(part) for _, part in groupby(samples, key=lambda sample: sample.attempt)]
+    drawn = [[place(s.at, s.done) for s in _thinned(part)] for part in attempts]
     return Chart(
-        lines=[_points(place(s.at, s.done) for s in _thinned(part)) for part in attempts],
+        lines=[_points(line) for line in drawn],
+        areas=[_points([(line[0][0], HEIGHT), *line, (line[-1][0], HEIGHT)]) for line in drawn],
         marks=[
             Mark(place(part[0].at, 0)[0], part[0].attempt, number_text(part[0].done))
             for part in attempts[1:]
         ],
         projection=_projection(samples[-1], pace, end, place),
+        now=place(samples[-1].at, 0)[0],
         start=start,
+        last=samples[-1].at,
         end=end,
+        scale=[short_number(most * part / PARTS) for part in range(PARTS, -1, -1)],
+        clock=[start + (end - start) * part / PARTS for part in range(PARTS + 1)],
     )
+
+
+def began_of(samples: list[Sample], attempt: int) -> datetime | None:
+    """When an attempt first reported."""
+    return next((sample.at for sample in samples if sample.attempt == attempt), None)
 
 
 def _projection(last: Sample, pace: Pace, end: datetime, place: object) -> str:
@@ -144,14 +167,18 @@ def _eta(
 
 def _rate(per_second: float, unit: str) -> str:
     length, word = next((u for u in _UNITS if abs(per_second) * u[0] >= 1), _UNITS[-1])
+    if not per_second:
+        length, word = _UNITS[0]
     number = per_second * length
     shown = number_text(round(number) if number >= 10 else round(number, 1))
     return f"{shown} {unit}/{word}" if unit else f"{shown}/{word}"
 
 
-def _spark(samples: list[Sample]) -> str:
-    """The rate between each two samples, the highest at the top."""
+def _spark(samples: list[Sample], silent_until: datetime | None = None) -> str:
+    """The rate between each two samples, the highest at the top; then none, where all is silent."""
     rates = [(b.at, (b.done - a.done) / (_seconds(a, b) or 1)) for a, b in pairwise(samples)]
+    if silent_until is not None:
+        rates += [(rates[-1][0], 0.0), (silent_until, 0.0)]
     most = max(rate for _, rate in rates) or 1
     start, span = rates[0][0], (rates[-1][0] - rates[0][0]).total_seconds() or 1
     return _points(

@@ -63,6 +63,14 @@ def number_text(number: Number) -> str:
     return f"{number:,.4f}".rstrip("0").rstrip(".")
 
 
+def short_number(number: float) -> str:
+    """The number for a scale: `0.25`, `750`, `12.5k`, `2.4M`."""
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if size <= abs(number) < 1000 * size:
+            return f"{number / size:.3g}{letter}"
+    return f"{number:.3g}" if abs(number) < 1000 else number_text(number)
+
+
 def _percent(
     value: dict[str, Any], current: Number | None, total: Number | None
 ) -> tuple[int | None, str]:

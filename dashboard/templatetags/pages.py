@@ -19,11 +19,14 @@ from django.utils.safestring import SafeString, mark_safe
 from dashboard.filters import word_of
 from dashboard.jsonview import size_text
 from dashboard.nav import ON_A_PHONE, places_of
+from dashboard.pace import Chart
 from statestore.access import Principal, Right
 from statestore.protocol import TaskScope
 from statestore.queries import COUNTED, Amount, MapIndex, StateCounts, TaskState, TaskSummary
 
 register = template.Library()
+
+SECONDS_SHOWN: Final = timedelta(minutes=10)
 
 _UNITS: Final = ((86_400, "day"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -215,6 +218,28 @@ def sort_link(context: Context, word: str, order: str) -> SafeString:
 def thousands(number: int) -> str:
     """`12,000`."""
     return f"{number:,}"
+
+
+@register.filter
+def tip(points: str) -> str:
+    """The end of a polyline, as one that is a dot."""
+    last = points.rpartition(" ")[2]
+    return f"{last} {last}"
+
+
+@register.simple_tag
+def eta(moment: datetime) -> SafeString:
+    """`in 4 min`, and below it the time of day."""
+    exact = moment.astimezone(UTC)
+    day = exact.date() - datetime.now(UTC).date()
+    clock = f"{exact:%H:%M}" if not day else f"{exact:%b %-d, %H:%M}"
+    return format_html("<b>{}</b><small>≈ {}</small>", relative(moment, "ahead"), clock)
+
+
+@register.simple_tag
+def clock(moment: datetime, chart: Chart) -> str:
+    """The time of day below a chart, to the second where it is a short one."""
+    return f"{moment.astimezone(UTC):{'%H:%M:%S' if chart.end - chart.start < SECONDS_SHOWN else '%H:%M'}}"
 
 
 @register.filter

@@ -1,5 +1,6 @@
 """Reads: frozen snapshots, never lazy querysets; an expired entry is in none. Split by subject."""
 
+from statestore.queries.activity import Deed, deeds_of, versions_of
 from statestore.queries.asset_pages import (
     AssetDetail,
     AssetRows,
@@ -51,7 +52,14 @@ from statestore.queries.history import (
     samples_of,
 )
 from statestore.queries.keyset import begins
-from statestore.queries.listing import Finished, LiveRow, LiveRows, TaskOrder, live_rows
+from statestore.queries.listing import (
+    Finished,
+    LiveRow,
+    LiveRows,
+    Section,
+    TaskOrder,
+    live_rows,
+)
 from statestore.queries.live import (
     StateCounts,
     TaskFilter,
@@ -59,6 +67,7 @@ from statestore.queries.live import (
     newest_task,
     task_instance_counts,
 )
+from statestore.queries.lookers import Account, account_of, accounts, rights_mark, sessions_alive
 from statestore.queries.patterns import reached
 from statestore.queries.retention import (
     SWEEPS_MISSED,
@@ -82,6 +91,7 @@ from statestore.queries.search import WORDS_MAX, TaskQuery, TaskSearch, task_sea
 from statestore.queries.secrets import (
     HIDDEN,
     Finding,
+    Suspect,
     any_secret,
     findings,
     hidden_keys,
@@ -105,6 +115,7 @@ __all__ = [
     "NO_ENTRIES",
     "SWEEPS_MISSED",
     "WORDS_MAX",
+    "Account",
     "Amount",
     "Asset",
     "AssetDetail",
@@ -115,6 +126,7 @@ __all__ = [
     "AuditEntry",
     "AuditFilter",
     "AuditPage",
+    "Deed",
     "Entry",
     "EntryPage",
     "ExpiredEntry",
@@ -128,8 +140,10 @@ __all__ = [
     "RunPage",
     "RunSummary",
     "Sample",
+    "Section",
     "StateCounts",
     "StoreFigures",
+    "Suspect",
     "Sweep",
     "TaskDetail",
     "TaskFilter",
@@ -140,6 +154,8 @@ __all__ = [
     "TaskSummary",
     "TokenInfo",
     "Version",
+    "account_of",
+    "accounts",
     "any_secret",
     "api_tokens",
     "api_tokens_called",
@@ -152,6 +168,7 @@ __all__ = [
     "audit_rows",
     "begins",
     "counts",
+    "deeds_of",
     "delivery_counts",
     "entries_get",
     "entry_get",
@@ -177,12 +194,14 @@ __all__ = [
     "readiness",
     "require_asset",
     "retention_figures",
+    "rights_mark",
     "run_detail",
     "run_page",
     "run_strips",
     "samples_of",
     "secret_count",
     "sees_everything",
+    "sessions_alive",
     "sign_task_token",
     "sign_user_token",
     "task_detail",
@@ -191,5 +210,6 @@ __all__ = [
     "task_scope",
     "task_search",
     "token_digest",
+    "versions_of",
     "writes",
 ]

@@ -32,6 +32,14 @@ class TaskOrder(enum.StrEnum):
     NAME = "name"
 
 
+class Section(enum.StrEnum):
+    """The parts of a list by attention, in their order."""
+
+    URGENT = "urgent"
+    RUNNING = "running"
+    OTHERS = "others"
+
+
 _NEWEST: Final = ("-active_at", "-id")
 _COLUMNS: Final = {
     TaskOrder.ATTENTION: _NEWEST,
@@ -39,6 +47,7 @@ _COLUMNS: Final = {
     TaskOrder.OLDEST: ("active_at", "id"),
     TaskOrder.NAME: ("dag_id", "run_id", "task_id", "map_index"),
 }
+_SECTIONS: Final = {1: Section.RUNNING, 0: Section.OTHERS}  # by rank; failed and stalled are urgent
 _BATCHES: Final = (80, 300)  # task instances read at once, so that mapped ones make enough rows
 _RANKED: Final = 400  # rows of each rank that are sorted for a page
 
@@ -60,7 +69,7 @@ class LiveRow:
     """A task instance, or all map indices of a task behind the one that stands for them."""
 
     task: TaskSummary
-    urgent: bool
+    section: Section
     mapped: StateCounts | None = None
     finished: Finished | None = None
 
@@ -102,7 +111,8 @@ class _Listing:
         self.base = TaskInstance.objects.filter(reached(principal), indexed_part(where))
         self.ranked = where.state is None and order is TaskOrder.ATTENTION
         failed, stalled = in_tab(TaskState.FAILED, self.now), in_state(TaskState.STALLED, self.now)
-        self.ranks = {2: failed, 1: stalled, 0: ~(failed | stalled)}
+        running = in_state(TaskState.RUNNING, self.now)
+        self.ranks = {3: failed, 2: stalled, 1: running, 0: ~(failed | stalled | running)}
         if self.ranked:
             self.columns = ("-rank", *self.columns)
             self.base = self.base.annotate(rank=self._rank())
@@ -112,7 +122,7 @@ class _Listing:
         self.base = self.base.filter(self.state)
 
     def _rank(self) -> Case:
-        return Case(*(When(self.ranks[rank], then=rank) for rank in (2, 1)), default=0)
+        return Case(*(When(self.ranks[rank], then=rank) for rank in (3, 2, 1)), default=0)
 
     def heads(
         self, start: Values | None, limit: int
@@ -177,14 +187,14 @@ class _Listing:
         groups = self._groups(heads, start)
         kept = [head for head in heads if groups.get(_group(head), StateCounts())]
         rows = []
-        for head, task in zip(kept, summaries(kept), strict=True):
+        for head, task in zip(kept, summaries(kept, values=True), strict=True):
             mapped = groups.get(_group(head))
             several = mapped if mapped and mapped.total > 1 else None
-            urgent = getattr(head, "rank", 0) > 0
-            calm = self.ranked and not urgent
+            section = _SECTIONS.get(getattr(head, "rank", 0), Section.URGENT)
+            calm = self.ranked and section is not Section.URGENT
             shown = replace(task, state=mapped.state) if mapped and calm else task
             finished = self.finished.get(_group(head)) if several else None
-            rows.append(LiveRow(shown, urgent, several, finished))
+            rows.append(LiveRow(shown, section, several, finished))
         return rows
 
     def _groups(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from statestore.access import Principal
 from statestore.models import Asset, AssetEntry, SecretFinding, TaskInstance
@@ -29,6 +29,15 @@ class Finding:
     rules: list[str]
     found_at: datetime
     dismissed_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A key whose value is hidden, because something in it looks like a secret."""
+
+    key: str
+    rule: str
+    found_at: datetime
 
 
 def findings(principal: Principal, *, dismissed: bool = False, limit: int = 100) -> list[Finding]:
@@ -77,10 +86,17 @@ def masked(entry: Entry, owner_id: int, hidden: set[tuple[int, str]]) -> Entry:
 
 def open_findings(entry_id: Any, owner_id: Any, *, of_asset: bool = False) -> Exists:
     """A condition of queries: something in the entry that these columns name looks like a secret."""
-    return Exists(
-        SecretFinding.objects.filter(
-            of_asset=of_asset, owner_id=owner_id, entry_id=entry_id, dismissed_at=None
-        )
+    return Exists(_open(entry_id, owner_id, of_asset=of_asset))
+
+
+def first_finding(entry_id: Any, owner_id: Any, field: str) -> Subquery:
+    """A field of what was first found in the entry of a task instance that these columns name."""
+    return Subquery(_open(entry_id, owner_id, of_asset=False).order_by("pk").values(field)[:1])
+
+
+def _open(entry_id: Any, owner_id: Any, *, of_asset: bool) -> QuerySet[SecretFinding]:
+    return SecretFinding.objects.filter(
+        of_asset=of_asset, owner_id=owner_id, entry_id=entry_id, dismissed_at=None
     )
 
 

@@ -1,10 +1,11 @@
 """Task instances as people look at them: what each last reported, and when."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Count, Exists, Max, Min, OuterRef, Q, Subquery
+from django.db.models import Case, Count, Exists, Max, Min, OuterRef, Q, Subquery, Value, When
+from django.db.models.functions import Left
 
 from statestore.access import Principal
 from statestore.errors import NotFoundError
@@ -12,7 +13,9 @@ from statestore.models import Entry as EntryRow
 from statestore.models import SecretFinding, TaskInstance
 from statestore.protocol import MAP_INDEX_NONE, PROGRESS_KEY, TaskScope
 from statestore.queries.entries import Entry
+from statestore.queries.keyset import begins
 from statestore.queries.patterns import reached
+from statestore.queries.secrets import HIDDEN, Suspect, first_finding, open_findings
 from statestore.queries.states import TaskState, state_of
 
 
@@ -29,6 +32,8 @@ class TaskSummary:
     key_count: int
     other_keys: list[str]  # the first few that are not progress
     last_write: datetime | None
+    other_values: list[str] = field(default_factory=list)
+    """The beginnings of their JSON texts, for a list that shows them; HIDDEN for possible secrets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,9 @@ class TaskDetail:
     summary: TaskSummary
     created_at: datetime
     entries: list[Entry]
+    """Without what looks like a secret."""
+    suspects: list[Suspect]
+    """Those whose values are hidden for it."""
     siblings: Siblings | None
     """None where the task is not mapped."""
     next_key: str
@@ -64,20 +72,30 @@ def task_keys(task_instance_id: int) -> list[str]:
     return list(rows.order_by("key").values_list("key", flat=True))
 
 
-def task_detail(task_instance_id: int, principal: Principal, *, after_key: str = "") -> TaskDetail:
-    """One task instance, by the number in its page's URL, with its first entries after a key.
+def task_detail(
+    task_instance_id: int, principal: Principal, *, after_key: str = "", key: str = ""
+) -> TaskDetail:
+    """One task instance, by the number in its page's URL, with its first entries after a key, or of
+    those whose keys begin so.
 
     Raises:
         NotFoundError: there is none with this number that the principal reaches.
     """
     row = _reached_row(task_instance_id, principal)
-    entries = EntryRow.objects.filter(
-        unexpired(datetime.now(UTC)), task_instance=row, key__gt=after_key
+    entries: Any = EntryRow.objects.filter(
+        unexpired(datetime.now(UTC)),
+        begins("key", key) if key else Q(),
+        task_instance=row,
+        key__gt=after_key,
+    )
+    owner = OuterRef("pk"), OuterRef("task_instance_id")
+    rows = entries.annotate(
+        rule=first_finding(*owner, "rule"), found_at=first_finding(*owner, "found_at")
     ).order_by("key")[: KEYS_SHOWN + 1]
     snapshots = [
         Entry(
             e.key,
-            e.value,
+            HIDDEN if e.rule else e.value,
             e.version,
             e.created_at,
             e.updated_at,
@@ -86,11 +104,14 @@ def task_detail(task_instance_id: int, principal: Principal, *, after_key: str =
             e.writer_task,
             e.attempt,
         )
-        for e in entries
+        for e in rows
     ]
+    suspects = [Suspect(e.key, e.rule, e.found_at) for e in rows if e.rule]
     (summary,) = summaries([row])
     next_key = snapshots[KEYS_SHOWN - 1].key if len(snapshots) > KEYS_SHOWN else ""
-    return TaskDetail(summary, row.created_at, snapshots[:KEYS_SHOWN], _siblings(row), next_key)
+    return TaskDetail(
+        summary, row.created_at, snapshots[:KEYS_SHOWN], suspects, _siblings(row), next_key
+    )
 
 
 def task_scope(task_instance_id: int, principal: Principal) -> TaskScope:
@@ -134,9 +155,10 @@ def unexpired(now: datetime) -> Q:
 
 
 OTHER_KEYS_SHOWN = 3
+VALUE_SHOWN = 40  # characters
 
 
-def summaries(rows: list[TaskInstance]) -> list[TaskSummary]:
+def summaries(rows: list[TaskInstance], *, values: bool = False) -> list[TaskSummary]:
     """What Live and the search show of task instances, in one query: of each a few look-ups, so that
     one with very many keys costs little more than others."""
     if not rows:
@@ -148,21 +170,29 @@ def summaries(rows: list[TaskInstance]) -> list[TaskSummary]:
     secret = SecretFinding.objects.filter(
         of_asset=False, owner_id=OuterRef("pk"), key=PROGRESS_KEY, dismissed_at=None
     )
+    secret_in_it = open_findings(OuterRef("pk"), OuterRef("task_instance_id"))
+    value = Case(When(secret_in_it, then=Value(HIDDEN)), default=Left("value", VALUE_SHOWN))
+    shown: list[Any] = ["key", value] if values else ["key"]
     found = TaskInstance.objects.filter(pk__in=[row.pk for row in rows]).values_list(
         "pk",
         Subquery(together.annotate(keys=Count("pk")).values("keys")),
         Subquery(together.annotate(last=Max("updated_at")).values("last")),
         Subquery(progress.values("value")[:1]),
         Exists(secret),
-        *(Subquery(others.values("key")[n : n + 1]) for n in range(OTHER_KEYS_SHOWN)),
+        *(
+            Subquery(others.values_list(what)[n : n + 1])
+            for what in shown
+            for n in range(OTHER_KEYS_SHOWN)
+        ),
     )
-    figures = {pk: values for pk, *values in found}
+    figures = {pk: found for pk, *found in found}
     nothing = [None] * (4 + OTHER_KEYS_SHOWN)
     return [_summary(row, figures.get(row.pk, nothing), now) for row in rows]
 
 
 def _summary(row: TaskInstance, figures: list[Any], now: datetime) -> TaskSummary:
     count, last_write, progress, hidden, *others = figures
+    keys, values = others[:OTHER_KEYS_SHOWN], others[OTHER_KEYS_SHOWN:]
     return TaskSummary(
         id=row.pk,
         scope=row.scope,
@@ -171,6 +201,7 @@ def _summary(row: TaskInstance, figures: list[Any], now: datetime) -> TaskSummar
         progress=progress,
         hidden=bool(hidden),
         key_count=count or 0,
-        other_keys=[key for key in others if key is not None],
+        other_keys=[key for key in keys if key is not None],
         last_write=last_write,
+        other_values=[value for value in values if value is not None],
     )

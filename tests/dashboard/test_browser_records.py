@@ -91,7 +91,7 @@ def test_a_version_is_restored_from_its_page(page: Page) -> None:
 
 def test_a_secret_is_hidden_revealed_and_cleared(page: Page) -> None:
     page.goto(f"/t/{id_of()}/")
-    expect(page.get_by_text("hidden: possible secret")).to_be_visible()
+    expect(page.get_by_text("Hidden: looks like a secret.")).to_be_visible()
     page.get_by_role("link", name="Possible secret in 1 key").click()
     row = page.get_by_role("row").filter(has_text="settings")
     expect(row).to_contain_text("name of a secret at /db/password")

@@ -188,3 +188,27 @@ def test_markup_in_names_and_values_is_text(viewing: Client) -> None:
     put("progress", EVIL, SCOPE)
     for path in ("/", f"/t/{id_of(evil)}/", f"/t/{id_of(SCOPE)}/", f"/?q={EVIL}"):
         assert "<script>alert" not in viewing.get(path).content.decode()
+
+
+def test_running_tasks_stand_before_those_that_have_ended(viewing: Client) -> None:
+    for task, status in (("running", "running"), ("failed", "failed"), ("done", "done")):
+        put("progress", {"status": status}, TaskScope("sales", "run-1", task))
+    table = viewing.get("/").context["page"].table
+    names = [[row.task.scope.task_id for row in part] for part in
+             (table.urgent, table.running, table.rows)]  # fmt: skip
+    assert names == [["failed"], ["running"], ["done"]]
+
+
+def test_other_keys_are_shown_with_short_values_and_never_with_secrets(viewing: Client) -> None:
+    put("progress", {"current": 1})
+    put("a", {"host": "x"})
+    put("last_page", 381)
+    put("db_password", "hunter2hunter2")
+    html = viewing.get("/").content.decode()
+    assert "last_page <b>381</b>" in html
+    assert "hunter2" not in html
+    services.scan_secrets()
+    watcher.forget()
+    html = viewing.get("/").content.decode()
+    assert "hunter2" not in html
+    assert "possible secret: " in html

@@ -73,7 +73,7 @@ def test_a_task_that_began_over_counts_from_there() -> None:
 
 def test_a_task_that_stands_still_never_ends() -> None:
     found = pace(at(20, 5), at(10, 5), at(0, 5))
-    assert (found.rate, found.eta) == ("0 rows/h", None)
+    assert (found.rate, found.eta) == ("0 rows/s", None)
 
 
 @pytest.mark.parametrize(

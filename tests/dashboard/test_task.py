@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
@@ -186,3 +187,32 @@ def test_the_curl_command_survives_any_name() -> None:
     path, _, query = words[-1].partition("?")
     assert unquote(path).endswith("/dags/it's/dagRuns/a/b c/taskInstances/$(x)/state-store/k&'\"?")
     assert query == "map_index=3"
+
+
+def test_it_tells_what_happened_lately(viewing: Client) -> None:
+    put("progress", {"current": 3, "total": 9, "unit": "rows"})
+    for number in (116, 117, 118):
+        put("last_page", number)
+    put("api_key", "hunter2hunter2")
+    services.scan_secrets()
+    services.entry_delete(scope=SCOPE, key="progress", writer=Writer("user vera", reason="x"))
+    put("gone", 1)
+    services.entries_clear(scope=replace(SCOPE, task_id="other"), writer=Writer("user vera"))
+    services.run_clear(dag_id="nothing", run_id="run-1", writer=Writer("user vera"))
+    page = viewing.get(f"/t/{id_of()}/")
+    told = {event.what: event.detail for event in page.context["page"].activity}
+    assert told["last_page changed"] in {"117 → 118", "116 → 117"}
+    assert told["gone written"] == "1"
+    assert told["api_key written"] == ""
+    assert "Possible secret found in api_key" in told
+    assert told["Cleared a key: user vera"] == "progress"
+    assert "hunter2" not in page.content.decode()
+    assert not any("all keys" in what or "run" in what for what in told)
+
+
+def test_its_keys_are_found_by_their_beginnings(viewing: Client) -> None:
+    for key in ("part_1", "part_2", "last_page"):
+        put(key, 1)
+    shown = viewing.get(f"/t/{id_of()}/", {"key": "part"}).context["page"].entries
+    assert [item.entry.key for item in shown] == ["part_1", "part_2"]
+    assert "No key begins with x" in viewing.get(f"/t/{id_of()}/?key=x").content.decode()

@@ -1,0 +1,49 @@
+"""What happened to a task instance lately: changed values, what was done by hand, what was found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.db.models import OuterRef, Q, Subquery
+from django.db.models.functions import Left
+
+from statestore.models import AuditEntry, EntryVersion
+from statestore.models import Entry as EntryRow
+from statestore.protocol import TaskScope
+from statestore.queries.history import Version
+
+_TEXT_SHOWN: Final = 200  # characters of a value
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What somebody did by hand to a task instance, or to its run."""
+
+    at: datetime
+    who: str
+    action: str
+    key: str
+    detail: str
+
+
+def versions_of(task_instance_id: int, keys: Sequence[str]) -> dict[str, list[Version]]:
+    """What these keys of a task instance have been, newest first: the beginnings of the values."""
+    entries = EntryRow.objects.filter(task_instance=task_instance_id, key__in=keys)
+    key = EntryRow.objects.filter(pk=OuterRef("entry_id")).values("key")
+    rows: Any = EntryVersion.objects.filter(entry_id__in=entries.values("pk"))
+    found: dict[str, list[Version]] = {}
+    for name, *values in rows.order_by("-version").values_list(
+        Subquery(key), "version", Left("value", _TEXT_SHOWN), "at", "writer", "attempt"
+    ):
+        found.setdefault(name, []).append(Version(*values))
+    return found
+
+
+def deeds_of(scope: TaskScope, *, limit: int) -> list[Deed]:
+    """What was done by hand to a task instance and its run, newest first."""
+    rows = AuditEntry.objects.filter(dag_id=scope.dag_id, run_id=scope.run_id).filter(
+        Q(task_id="") | Q(task_id=scope.task_id, map_index__in={scope.map_index, -1})
+    )
+    newest = rows.order_by("-at", "-pk")[:limit]
+    return [Deed(*row) for row in newest.values_list("at", "who", "action", "key", "detail")]
