@@ -2,20 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_safe
 
-from dashboard.lookers import known_principal, principal_of
+from dashboard.lookers import principal_of
+from dashboard.polls import NOTHING_NEW, Fragment, packed_for, polled
 from dashboard.rights import needs, needs_in_place
 from dashboard.watch import Page, watcher
 from statestore.access import Principal, Right
 from statestore.errors import NotFoundError
-
-NOTHING_NEW: Final = 204
 
 Reader = Callable[..., Page]
 View = Callable[..., HttpResponseBase]
@@ -50,30 +49,24 @@ class _Views:
         return render(request, f"dashboard/{self.name}.html", self._context(request, ids))
 
     def fragment(self, request: HttpRequest, /, **ids: Any) -> HttpResponseBase:
-        """What of it changes; most polls need neither session nor database."""
-        principal, cursor = known_principal(request), request.GET.get("cursor")
-        if cursor and principal is not None and principal.has(Right.VIEW):
-            key = self._key(request, principal, ids)
-            if watcher.cursor(key) == cursor:
-                return HttpResponse(status=NOTHING_NEW)
-            if html := watcher.shown(key, _look(request, principal)):
-                return HttpResponse(html)
+        """What of it changes."""
         return needs_in_place(Right.VIEW)(self._changed)(request, **ids)
 
     def _changed(self, request: HttpRequest, /, **ids: Any) -> HttpResponse:
         context = self._context(request, ids)
         page, principal = context["page"], context["principal"]
+        key, look = self._key(request, principal, ids), _look(request, principal)
+        polled(request, principal, key, look)
         if page.cursor == request.GET.get("cursor"):
             return HttpResponse(status=NOTHING_NEW)
         template = f"dashboard/_{self.name}.html"
         if self.personal:
             return render(request, template, context)
-        key, look = self._key(request, principal, ids), _look(request, principal)
-        return HttpResponse(
-            watcher.draw(
-                key, page, look, lambda: render_to_string(template, context, request).encode()
-            )
-        )
+
+        def draw() -> Fragment:
+            return Fragment.of(render_to_string(template, context, request))
+
+        return packed_for(request, watcher.draw(key, page, look, draw), HttpResponse())
 
     def _context(self, request: HttpRequest, ids: dict[str, Any]) -> dict[str, Any]:
         principal, params = principal_of(request), request.GET

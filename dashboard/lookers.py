@@ -1,17 +1,33 @@
 """Who looks on, from memory: a page that asks every second whether it has changed needs no database."""
 
 import time
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.http import HttpRequest
 
+from dashboard.watch import ASKED, watcher
+from statestore import queries
 from statestore.access import Principal
 from statestore.queries import principal_of_user
 
-_known: dict[str, tuple[Principal, float]] = {}
+
+@dataclass(slots=True)
+class _Looker:
+    """Somebody who was looked up, or found to be who they were, at a time of the monotonic clock."""
+
+    principal: Principal
+    account: queries.Account
+    looked_up: float
+    seen: float
+    asked: float
+
+
+_known: dict[str, _Looker] = {}
 _KNOWN_MAX: Final = 10_000
+LOOK_UP_AGAIN: Final = 60.0  # seconds
 
 
 def principal_of(request: HttpRequest) -> Principal:
@@ -20,19 +36,24 @@ def principal_of(request: HttpRequest) -> Principal:
     Raises:
         NotAuthenticatedError: nobody is logged in.
     """
+    began = getattr(request, "began", time.monotonic())
     principal = principal_of_user(request.user)
     session = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
     if session:
         if len(_known) >= _KNOWN_MAX:
             _known.clear()
-        _known[session] = (principal, time.monotonic() + settings.STATESTORE_TOKEN_CACHE_SECONDS)
+        account = queries.account_of(request.user)
+        _known[session] = _Looker(principal, account, began, began, began)
     return principal
 
 
-def known_principal(request: HttpRequest) -> Principal | None:
-    """Whoever this session belonged to a few seconds ago, as for tokens; None: look them up."""
-    known = _known.get(request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""))
-    return known[0] if known and known[1] > time.monotonic() else None
+def is_known(request: HttpRequest, principal: Principal) -> bool:
+    """Whether this session belonged to this principal a few seconds ago; False: look them up."""
+    looker = _known.get(request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""))
+    if looker is None or looker.principal != principal:
+        return False
+    looker.asked = time.monotonic()
+    return looker.asked - looker.seen < settings.STATESTORE_TOKEN_CACHE_SECONDS
 
 
 def forget_lookers(**_: Any) -> None:
@@ -42,3 +63,37 @@ def forget_lookers(**_: Any) -> None:
 
 user_logged_in.connect(forget_lookers)
 user_logged_out.connect(forget_lookers)
+
+
+class _Check:
+    """Looks after all who look on at once, so that a thousand cost no more queries than one.
+
+    Who was looked up since the last check, or was found unchanged by it, is as they were if neither
+    their session and account nor anybody's rights have changed from that check to this one. A right
+    that came and went between the two would not show, so that each is looked up again in a minute.
+    """
+
+    def __init__(self) -> None:
+        self.began = 0.0
+        self.rights: object = None
+
+    def __call__(self) -> None:
+        before, now = self.began, time.monotonic()
+        if now - before < settings.STATESTORE_TOKEN_CACHE_SECONDS / 2:
+            return
+        here = {s: k for s, k in list(_known.items()) if now - k.asked < ASKED}
+        if not here:
+            return
+        rights = queries.rights_mark()
+        same, self.rights, self.began = rights == self.rights, rights, now
+        alive = queries.sessions_alive(list(here))
+        accounts = queries.accounts({known.account.pk for known in here.values()})
+        for session, known in here.items():
+            is_one = session in alive and accounts.get(known.account.pk) == known.account
+            if is_one and same and known.seen >= before and now - known.looked_up < LOOK_UP_AGAIN:
+                known.seen = now
+            elif known.seen < now:  # nobody has looked them up meanwhile
+                _known.pop(session, None)
+
+
+watcher.beside.append(_Check())

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from django.db import DatabaseError, close_old_connections, connection
 
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 TICK: Final = 0.3  # seconds between two looks at the store, at least
 SLOWEST: Final = 1.0  # seconds between them where pages take long to read and draw
-SHARE: Final = 0.05  # of a processor that goes into reading what keeps changing
+SHARE: Final = 0.02  # of a processor that goes into reading what keeps changing
 ASKED: Final = 10.0  # seconds for which a page is read that nobody asks for
 AGES: Final = 5.0  # seconds after which a page is read even though nothing was written: time passes
 FRESH: Final = 0.4  # seconds for which a page is good that the watcher does not renew
@@ -37,14 +37,15 @@ class Page(Protocol):
 
 
 P = TypeVar("P", bound=Page)
+L = TypeVar("L")
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawn:
+class Drawn:
     """A state of a page and how it looks: one object, so that none is kept under another state."""
 
     page: Page
-    shown: dict[Hashable, bytes] = field(default_factory=dict)
+    shown: dict[Hashable, Any] = field(default_factory=dict)
     """How it looks, for each of those whom it is shown differently."""
 
 
@@ -54,19 +55,19 @@ class _Watched:
 
     read: Callable[[], Page]
     asked: float
-    drawn: _Drawn | None = None
+    drawn: Drawn | None = None
     good_until: float = 0.0
     read_at: float = 0.0
     looked_at: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
     drawing: threading.Lock = field(default_factory=threading.Lock)
 
-    def renew(self) -> _Drawn:
+    def renew(self) -> Drawn:
         """Read it now."""
         began = time.monotonic()
         page = self.read()
         old = self.drawn
-        self.drawn = _Drawn(page, old.shown if old and old.page.cursor == page.cursor else {})
+        self.drawn = Drawn(page, old.shown if old and old.page.cursor == page.cursor else {})
         self.read_at = began
         self.good_until = began + FRESH
         return self.drawn
@@ -83,6 +84,8 @@ class Watcher:
         self._moved = True
         self._wake = threading.Event()
         self.in_background = True
+        self.beside: list[Callable[[], None]] = []
+        """What else is looked after while somebody looks on."""
 
     def page(self, key: Hashable, read: Callable[[], P]) -> P:
         """The page, from memory while that is good; else it is read, by one who asks for all."""
@@ -95,17 +98,25 @@ class Watcher:
                     drawn = watched.renew()
         return drawn.page  # type: ignore[return-value]  # read by a function that says so
 
-    def cursor(self, key: Hashable) -> str | None:
-        """The cursor of a page that is in memory and good; None: it must be read."""
-        drawn = self._good(key)
-        return None if drawn is None else drawn.page.cursor
+    def good(self, key: Hashable) -> Drawn | None:
+        """A page that somebody polls, and how it has been drawn; None: nobody looked at it lately.
 
-    def shown(self, key: Hashable, look: Hashable) -> bytes | None:
-        """How a page that is in memory and good has been drawn for such a look."""
-        drawn = self._good(key)
-        return None if drawn is None else drawn.shown.get(look)
+        One that is too old is read by one of those who poll; the others see it as it was meanwhile.
+        """
+        watched, now = self._watched.get(key), time.monotonic()
+        if watched is None or watched.drawn is None:
+            return None
+        watched.asked = now
+        if watched.good_until < now and watched.lock.acquire(blocking=False):
+            try:
+                watched.renew()
+            except (DatabaseError, NotFoundError):
+                return None  # the poll goes the whole way, and is told
+            finally:
+                watched.lock.release()
+        return watched.drawn
 
-    def draw(self, key: Hashable, page: Page, look: Hashable, draw: Callable[[], bytes]) -> bytes:
+    def draw(self, key: Hashable, page: Page, look: Hashable, draw: Callable[[], L]) -> L:
         """How this page looks; of many who ask for it at once, one draws it."""
         watched = self._watched.get(key)
         drawn = None if watched is None else watched.drawn
@@ -114,7 +125,7 @@ class Watcher:
         with watched.drawing:
             if look not in drawn.shown:
                 drawn.shown[look] = draw()
-            return drawn.shown[look]
+            return drawn.shown[look]  # type: ignore[no-any-return]  # what it was drawn as
 
     def forget(self) -> None:
         """Read everything again at its next use."""
@@ -129,14 +140,6 @@ class Watcher:
         if thread is not None:
             thread.join()
         self._wake.clear()
-
-    def _good(self, key: Hashable) -> _Drawn | None:
-        """What is in memory of a page, and good: somebody has asked for it."""
-        watched, now = self._watched.get(key), time.monotonic()
-        if watched is None or watched.drawn is None or watched.good_until < now:
-            return None
-        watched.asked = now
-        return watched.drawn
 
     def _looked_at(self, key: Hashable, read: Callable[[], Page]) -> _Watched:
         now = time.monotonic()
@@ -156,6 +159,8 @@ class Watcher:
                 began, worked = time.monotonic(), time.thread_time()
                 try:
                     self._look()
+                    for look_after in self.beside:
+                        look_after()
                 except DatabaseError as error:  # pages are read by who asks until it is back
                     logger.warning("the watcher cannot read the store: %s", error)
                     close_old_connections()

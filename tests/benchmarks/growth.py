@@ -13,7 +13,7 @@ from statestore.protocol import TaskScope
 from tests.benchmarks.load import Series, Target, measure
 from tests.benchmarks.requests import BODY
 from tests.benchmarks.servers import statestore
-from tests.benchmarks.viewers import log_in
+from tests.benchmarks.viewers import sessions
 from tests.postgresql import postgresql
 from tests.server import Server
 
@@ -46,7 +46,7 @@ def main(quick: bool = False) -> None:
         cookies = {}
         for count, server in servers.items():
             _fill(server, count)
-            cookies[count] = log_in(server)
+            cookies[count] = sessions(server, 1)[0]
         megabytes = _size(servers[large]) / large / KEYS  # of a million entries
         print(  # noqa: T201
             f"{SMALL * KEYS:,} and {large * KEYS:,} entries; a million with their task instances"

@@ -100,17 +100,17 @@ def test_it_asks_less_often_while_all_is_quiet(page: Page) -> None:
 
     page.add_init_script(SKIPPING)
     page.goto("/")
-    waits_for(1000)
-    for quiet, wait in ((31_000, 1250), (62_000, 1500)):
+    waits_for(700)
+    for quiet, wait in ((31_000, 1000), (62_000, 1500)):
         page.evaluate(f"window.skip = {quiet}")
         waits_for(wait)
     page.keyboard.press("Shift")
-    waits_for(1000)
+    waits_for(700)
     page.evaluate("window.skip = 200_000")
     waits_for(1500)
     put("progress", {"current": 42, "total": 100})
     expect(page.locator(f"#t-{id_of()}")).to_contain_text("42 %", timeout=WITHIN)
-    waits_for(1000)
+    waits_for(700)
 
 
 def test_a_lost_connection_is_told_and_the_values_stay(page: Page, complaints: list[str]) -> None:

@@ -1,4 +1,4 @@
-// Owns the live mode: asks once a second while things move, less often when all is quiet, morphs what changed, says when it cannot.
+// Owns the live mode: asks every 0.7 s while things move, less often when all is quiet, morphs what changed, says when it cannot.
 (() => {
   const region = document.getElementById("live");
   const pill = document.getElementById("live-pill");
@@ -6,7 +6,7 @@
   if (!region || !window.htmx) return;
 
   // Even when all is quiet a write is seen within two seconds: its reader needs some of them too.
-  const EVERY = 1000, SLOWER = 1250, SLOWEST = 1500, QUIET = 30000;
+  const EVERY = 700, SLOWER = 1000, SLOWEST = 1500, QUIET = 30000;
   const RETRY = 2000, MARK = 2000, SPEAK = 10000;
   const { age, reveal, relative, say } = window.statestore;
   let paused = false, ended = false, lost = false, asking = false, timer = 0;

@@ -1,0 +1,165 @@
+"""Polls that are answered from memory: whose they are, and how long that is believed."""
+
+import gzip
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.contrib.sessions.models import Session
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from dashboard import lookers, watch
+from statestore.models import GroupReach
+from tests.dashboard.data import id_of, put
+
+CACHE = 5  # STATESTORE_TOKEN_CACHE_SECONDS
+
+
+class Clock:
+    """The time that lookers are told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Seconds."""
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Stands still unless a test moves it; pages stay good."""
+    clock = Clock()
+    for module in ("dashboard.lookers", "dashboard.polls"):
+        monkeypatch.setattr(f"{module}.time.monotonic", clock)
+    monkeypatch.setattr(watch, "FRESH", 3600)
+    return clock
+
+
+@pytest.fixture
+def poll(viewing: Client, clock: Clock) -> Callable[[], int]:
+    """A poll of Live that finds nothing new: its status."""
+    put("progress", {"current": 1})
+    cursor = viewing.get("/").context["page"].cursor
+    return lambda: viewing.get("/fragments/live/", {"cursor": cursor}).status_code
+
+
+def pass_time(clock: Clock, check: Callable[[], None], seconds: float) -> None:
+    """As the watcher does: look after all who look on, again and again."""
+    until = clock.now + seconds
+    while clock.now < until:
+        clock.now += 1
+        check()
+
+
+def test_who_is_unchanged_is_not_looked_up_again(
+    poll: Callable[[], int], clock: Clock, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    check = lookers._Check()
+    check()
+    assert poll() == 204  # the whole way: nobody was known before the first check
+    for _ in range(5):
+        pass_time(clock, check, CACHE)
+        with django_assert_num_queries(0):
+            assert poll() == 204
+    pass_time(clock, check, lookers.LOOK_UP_AGAIN)
+    assert poll() == 204
+
+
+def _loses_the_right(user: User) -> None:
+    user.user_permissions.clear()
+
+
+def _is_locked(user: User) -> None:
+    User.objects.filter(pk=user.pk).update(is_active=False)
+
+
+def _gets_a_password(user: User) -> None:
+    user.set_password("another-long-one")
+    user.save()
+
+
+def _session_ends(user: User) -> None:
+    Session.objects.all().delete()
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        (_loses_the_right, 403),
+        (_is_locked, 401),
+        (_gets_a_password, 401),
+        (_session_ends, 401),
+    ],
+)
+def test_a_change_ends_the_polls_in_seconds(
+    poll: Callable[[], int],
+    clock: Clock,
+    viewer: User,
+    change: Callable[[User], None],
+    status: int,
+) -> None:
+    check = lookers._Check()
+    check()
+    assert poll() == 204
+    pass_time(clock, check, CACHE)
+    change(viewer)
+    pass_time(clock, check, CACHE)
+    assert poll() == status
+
+
+def test_what_a_group_reaches_is_believed_for_seconds(
+    viewing: Client, clock: Clock, viewer: User
+) -> None:
+    group = Group.objects.create(name="sales")
+    group.permissions.add(Permission.objects.get(codename="view_entry"))
+    GroupReach.objects.create(group=group, dag_patterns="sales*", asset_patterns="")
+    viewer.user_permissions.clear()
+    viewer.groups.add(group)
+    put("progress", {"current": 1})
+    check = lookers._Check()
+    check()
+
+    def shows_it() -> bool:
+        return f"t-{id_of()}" in viewing.get("/fragments/live/", {"cursor": "old"}).content.decode()
+
+    assert shows_it()
+    GroupReach.objects.update(dag_patterns="hr*")
+    pass_time(clock, check, CACHE)
+    assert not shows_it()
+
+
+def test_without_a_watcher_everybody_is_looked_up_again(
+    poll: Callable[[], int], clock: Clock, viewer: User
+) -> None:
+    assert poll() == 204
+    viewer.user_permissions.clear()
+    assert poll() == 204
+    clock.now += CACHE + 1
+    assert poll() == 403
+
+
+def test_an_answer_is_compressed_for_who_takes_it_so(viewing: Client, clock: Clock) -> None:
+    put("progress", {"current": 1})
+    for _ in range(2):  # the whole way, and from memory
+        plain = viewing.get("/fragments/live/", {"cursor": "old"})
+        packed = viewing.get("/fragments/live/?cursor=old", headers={"Accept-Encoding": "gzip"})
+        assert "Content-Encoding" not in plain
+        assert packed["Content-Encoding"] == "gzip"
+        assert gzip.decompress(packed.content) == plain.content
+        for answer in (plain, packed):
+            assert int(answer["Content-Length"]) == len(answer.content)
+            assert "Accept-Encoding" in answer["Vary"]
+            assert "script-src 'self'" in answer["Content-Security-Policy"]
+            assert answer["X-Frame-Options"] == "DENY"
+
+
+def test_nobody_gets_what_another_is_shown(viewing: Client, clock: Clock) -> None:
+    put("progress", {"current": 1})
+    assert viewing.get("/fragments/live/", {"cursor": "old"}).status_code == 200
+    assert Client().get("/fragments/live/", {"cursor": "old"}).status_code == 401
+    powerless = User.objects.create_user("nobody")
+    other = Client()
+    other.force_login(powerless)
+    assert other.get("/fragments/live/", {"cursor": "old"}).status_code == 403
