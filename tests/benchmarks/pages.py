@@ -6,8 +6,9 @@ site so many times (20), through the whole of Django and without a network, and 
 server's time, its queries, the most rows that one of them reads, and tables of more than 10,000 rows
 of which one reads more than half from end to end. `--keep` names a database that is filled once, and stays.
 
-The time is that of the answer, less what this process and its database backend have waited for a core
-while other programs had it (Linux tells); beside it the 95th percentile of the whole time.
+The time is what this thread and its database backend have computed for the answer (Linux tells): one
+waits while the other computes, so it is how long the answer takes where no other program wants the core.
+Beside it stands the 95th percentile of the whole time, with those waits.
 """
 
 import argparse
@@ -37,7 +38,7 @@ class Cost:
 
     median: float
     p95: float
-    """Seconds, without the wait for a core."""
+    """Seconds on a core."""
     p95_waiting: float
     queries: int
     rows: int
@@ -150,30 +151,30 @@ def measure(user: str, path: str, times: int) -> Cost:
 
 
 def _asked_anew(ask: Any, path: str) -> tuple[float, float]:
-    """Seconds of an answer: without the wait for a core, and all."""
+    """Seconds of an answer: on a core, and all."""
     from dashboard.watch import watcher
 
     watcher.in_background = False
     watcher.forget()
-    waited, began = _waited(), time.perf_counter()
+    computed, began = _computed(), time.perf_counter()
     status = ask(path)
     took = time.perf_counter() - began
     if status != 200:
         raise RuntimeError(f"{path} answered {status}")
-    return took - (_waited() - waited), took
+    return _computed() - computed, took
 
 
-def _waited() -> float:
-    """Seconds that this thread and its backend have stood in line for a core."""
+def _computed() -> float:
+    """Seconds that this thread and its backend have been on a core."""
     from django.db import connection
 
     backend = connection.connection.info.backend_pid if connection.connection else 0
-    return sum(_seconds_in_line(Path("/proc") / name) for name in ("thread-self", str(backend)))
+    return sum(_seconds_on_core(Path("/proc") / name) for name in ("thread-self", str(backend)))
 
 
-def _seconds_in_line(process: Path) -> float:
+def _seconds_on_core(process: Path) -> float:
     try:
-        return int((process / "schedstat").read_text().split()[1]) / 1e9
+        return int((process / "schedstat").read_text().split()[0]) / 1e9
     except (OSError, IndexError):  # another system, or a database elsewhere
         return 0.0
 
