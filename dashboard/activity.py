@@ -1,6 +1,6 @@
 """What happened to a task lately, as a feed: values that changed, what people did, what was found."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice, zip_longest
@@ -10,8 +10,8 @@ from dashboard.audit import WORDS
 from dashboard.jsonview import clipped
 from dashboard.progress import Progress
 from statestore import queries
-from statestore.protocol import PROGRESS_KEY, TaskScope
-from statestore.queries import Deed, Entry, Suspect, Version
+from statestore.protocol import PROGRESS_KEY
+from statestore.queries import Deed, Entry, Suspect, TaskDetail, Version
 from statestore.services import Action
 
 SHOWN: Final = 8
@@ -30,26 +30,21 @@ class Event:
     detail: str
 
 
-def activity_of(
-    task_instance_id: int,
-    scope: TaskScope,
-    entries: Sequence[Entry],
-    suspects: Sequence[Suspect],
-    progress: Progress | None,
-) -> list[Event]:
-    """The newest events of a task with these entries."""
-    hidden = {suspect.key for suspect in suspects}
-    newest = sorted(entries, key=lambda entry: entry.updated_at, reverse=True)[:SHOWN]
-    others = [entry for entry in newest if entry.key != PROGRESS_KEY]
-    versions = queries.versions_of(task_instance_id, [entry.key for entry in others])
-    events = [*map(_found, suspects)]
-    events += map(_done, queries.deeds_of(scope, limit=SHOWN))
+def activity_of(detail: TaskDetail, progress: Progress | None) -> list[Event]:
+    """The newest events of a task, as far as the entries of its page tell."""
+    hidden = {suspect.key for suspect in detail.suspects}
+    newest = sorted(detail.entries, key=lambda entry: entry.updated_at, reverse=True)[:SHOWN]
+    ids = [detail.entry_ids[entry.key] for entry in newest if entry.key != PROGRESS_KEY]
+    versions = queries.versions_of(ids)
+    events = [*map(_found, detail.suspects)]
+    events += map(_done, queries.deeds_of(detail.summary.scope, limit=SHOWN))
     for entry in newest:
         if entry.key == PROGRESS_KEY:
             events.append(_reported(entry, progress))
-        else:
-            kept = [v for v in versions.get(entry.key, []) if v.at >= entry.created_at]
-            events += islice(_changes(entry.key, kept, hidden=entry.key in hidden), OF_ONE_KEY)
+            continue
+        known = versions.get(detail.entry_ids[entry.key], [])
+        kept = [version for version in known if version.at >= entry.created_at]
+        events += islice(_changes(entry.key, kept, hidden=entry.key in hidden), OF_ONE_KEY)
     return sorted(events, key=lambda event: event.at, reverse=True)[:SHOWN]
 
 

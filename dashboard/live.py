@@ -224,7 +224,7 @@ def read_task(params: QueryDict, principal: Principal, task_instance_id: int) ->
     samples = queries.samples_of([task.id], since=datetime.now(UTC) - DAY).get(task.id, [])
     progress = progress_of(task.progress)
     pace = _pace(task, progress, samples)
-    activity = activity_of(task.id, task.scope, entries, detail.suspects, progress)
+    activity = activity_of(detail, progress)
     return TaskPage(
         cursor=cursor_of(detail, pace, activity),
         detail=detail,

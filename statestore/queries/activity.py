@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import Q
 from django.db.models.functions import Left
 
 from statestore.models import AuditEntry, EntryVersion
-from statestore.models import Entry as EntryRow
 from statestore.protocol import TaskScope
 from statestore.queries.history import Version
 
@@ -27,16 +26,14 @@ class Deed:
     detail: str
 
 
-def versions_of(task_instance_id: int, keys: Sequence[str]) -> dict[str, list[Version]]:
-    """What these keys of a task instance have been, newest first: the beginnings of the values."""
-    entries = EntryRow.objects.filter(task_instance=task_instance_id, key__in=keys)
-    key = EntryRow.objects.filter(pk=OuterRef("entry_id")).values("key")
-    rows: Any = EntryVersion.objects.filter(entry_id__in=entries.values("pk"))
-    found: dict[str, list[Version]] = {}
-    for name, *values in rows.order_by("-version").values_list(
-        Subquery(key), "version", Left("value", _TEXT_SHOWN), "at", "writer", "attempt"
+def versions_of(entry_ids: Sequence[int]) -> dict[int, list[Version]]:
+    """What these entries of a task instance have been, newest first: the beginnings of the values."""
+    found: dict[int, list[Version]] = {}
+    rows: Any = EntryVersion.objects.filter(entry_id__in=list(entry_ids)).order_by("-version")
+    for entry_id, *values in rows.values_list(
+        "entry_id", "version", Left("value", _TEXT_SHOWN), "at", "writer", "attempt"
     ):
-        found.setdefault(name, []).append(Version(*values))
+        found.setdefault(entry_id, []).append(Version(*values))
     return found
 
 

@@ -23,7 +23,7 @@ from statestore.queries.states import TaskState, in_tab
 from statestore.queries.tasks import TaskSummary, summaries, unexpired
 
 _LOOKED_AT: Final = 2_000  # rows that a condition without an index may look at for one page
-_LOOKED_AT_KEYS: Final = 1_000  # the same, where it must look for a key of each row
+_LOOKED_AT_KEYS: Final = 600  # the same, where it must look for a key of each row
 _COUNTED: Final = (TaskState.RUNNING, TaskState.STALLED, TaskState.FAILED, TaskState.DONE)
 
 

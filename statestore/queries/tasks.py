@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Case, Count, Exists, Max, Min, OuterRef, Q, Subquery, Value, When
+from django.db.models import Case, Count, Exists, Max, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Left
 
 from statestore.access import Principal
@@ -55,6 +55,8 @@ class TaskDetail:
     created_at: datetime
     entries: list[Entry]
     """Without what looks like a secret."""
+    entry_ids: dict[str, int]
+    """Their numbers, by key."""
     suspects: list[Suspect]
     """Those whose values are hidden for it."""
     siblings: Siblings | None
@@ -107,10 +109,11 @@ def task_detail(
         for e in rows
     ]
     suspects = [Suspect(e.key, e.rule, e.found_at) for e in rows if e.rule]
+    ids = {e.key: e.pk for e in rows}
     (summary,) = summaries([row])
     next_key = snapshots[KEYS_SHOWN - 1].key if len(snapshots) > KEYS_SHOWN else ""
     return TaskDetail(
-        summary, row.created_at, snapshots[:KEYS_SHOWN], suspects, _siblings(row), next_key
+        summary, row.created_at, snapshots[:KEYS_SHOWN], ids, suspects, _siblings(row), next_key
     )
 
 
@@ -136,17 +139,19 @@ def _siblings(row: TaskInstance) -> Siblings | None:
     others = TaskInstance.objects.filter(
         dag_id=row.dag_id, run_id=row.run_id, task_id=row.task_id, map_index__gte=0
     )
-    found = others.aggregate(
-        total=Count("pk"),
-        before=Count("pk", filter=Q(map_index__lt=row.map_index)),
-        previous=Max("map_index", filter=Q(map_index__lt=row.map_index)),
-        next=Min("map_index", filter=Q(map_index__gt=row.map_index)),
+    smaller = others.filter(map_index__lt=row.map_index)
+    larger = others.filter(map_index__gt=row.map_index)
+    together: Any = (of.order_by().values("task_id") for of in (others, smaller))
+    total, before = (of.annotate(count=Count("pk")).values("count") for of in together)
+    found = TaskInstance.objects.filter(pk=row.pk).values_list(
+        Subquery(total),
+        Subquery(before),
+        Subquery(smaller.order_by("-map_index").values("pk")[:1]),
+        Subquery(larger.order_by("map_index").values("pk")[:1]),
     )
-    beside = [index for index in (found["previous"], found["next"]) if index is not None]
-    ids = dict(others.filter(map_index__in=beside).values_list("map_index", "pk"))
-    return Siblings(
-        found["before"] + 1, found["total"], ids.get(found["previous"]), ids.get(found["next"])
-    )
+    for count, place, previous_id, next_id in found:
+        return Siblings((place or 0) + 1, count, previous_id, next_id)
+    return None
 
 
 def unexpired(now: datetime) -> Q:

@@ -27,6 +27,7 @@ def asset_id(viewer: User) -> int:
         put("progress", {"current": number}, TaskScope("sales", f"run-{number % 20}", f"t{number}"))
     for index, status in enumerate(["done", "failed", "running", "running"] * 3):
         put("progress", {"status": status, "current": index}, MAPPED.at(index))
+    put("part", 1, MAPPED.at(1))
     put("progress", {"current": 1})
     put("config", {"password": "correct horse battery"})
     put("config", {"password": "another horse battery"})
