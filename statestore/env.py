@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-HOST: Final = re.compile(r"\*|\.?[^\s:/?#@\[\]]+|\[[0-9A-Fa-f:.]+\]")
+HOST: Final = re.compile(r"\*|\.?[^\s*:/?#@\[\]]+|\[[0-9A-Fa-f:.]+\]")
 ORIGIN: Final = re.compile(r"https?://([^\s:/?#@\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
 
 
@@ -44,6 +44,7 @@ class Environment:
     def level(self, name: str, default: str) -> str:
         """A level of logging."""
         text = self.text(name, default).upper()
+        text = "WARNING" if text == "WARN" else text
         if text not in LEVELS:
             self._wrong(
                 "E008",

@@ -101,8 +101,11 @@ def test_the_task_instance_and_its_attempts_stay(scope: TaskScope) -> None:
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-def test_what_a_writer_holds_is_left_and_the_rest_goes(scope: TaskScope) -> None:
+def test_what_a_writer_holds_is_left_and_the_rest_goes(
+    scope: TaskScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The sweep waits for nobody, and does not end its work at the first batch with a held one."""
+    monkeypatch.setattr("statestore.services.sweep.BATCHES_AT_ONCE", 1)
     for number in range(6):
         put(scope.at(number), "progress", "{}", expiry=timedelta(microseconds=1))
     expire(scope.at(0), "progress", ago=timedelta(days=1))  # in every batch, for it is the oldest

@@ -3,6 +3,7 @@
 Read by hand, because a value must reach the database as the text that was sent.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from statestore.protocol import (
     BATCH_MAX,
     PROGRESS_KEY,
     TOKEN_ASSETS_MAX,
+    TOKEN_ASSETS_MAX_BYTES,
     VERSION_MAX,
     AssetScope,
     ErrorCode,
@@ -138,6 +140,9 @@ def _asset_names(members: Mapping[str, Member]) -> frozenset[str] | None:
         raise InvalidInput(loc, "assets must be an array of names", "list_type")
     if len(names) > TOKEN_ASSETS_MAX:
         most = f"assets may have at most {TOKEN_ASSETS_MAX} names"
+        raise InvalidInput(loc, most, "too_long")
+    if len(json.dumps(names)) > TOKEN_ASSETS_MAX_BYTES:
+        most = f"assets may have at most {TOKEN_ASSETS_MAX_BYTES} bytes of JSON in ASCII"
         raise InvalidInput(loc, most, "too_long")
     return frozenset(check_asset_text(name, (*loc, place)) for place, name in enumerate(names))
 

@@ -114,8 +114,11 @@ def warn_without_broker() -> None:
     """Say that nothing is swept while the broker is away; state is kept and served without it."""
     from statestore.celery import app  # noqa: PLC0415 - needs Django set up
 
+    url = str(app.conf.broker_url)
+    patience = {"socket_connect_timeout": 5, "socket_timeout": 5}  # Redis knows none by itself
+    options = {"transport_options": patience} if url.startswith(("redis:", "rediss:")) else {}
     try:
-        with app.connection_for_write() as connection:
+        with app.connection_for_write(**options) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0)
     except (OperationalError, OSError) as error:
         line = " ".join(str(error).split())

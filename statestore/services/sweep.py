@@ -40,7 +40,7 @@ def sweep_expired(*, seconds: float = 50.0, batch: int = SWEEP_BATCH) -> SweepRu
     while more and time.monotonic() - clock < seconds:
         found, gone = _expired(BATCHES_AT_ONCE * batch), 0
         for start in range(0, len(found), batch):
-            if time.monotonic() - clock < seconds:
+            if not start or time.monotonic() - clock < seconds:  # one in any case, or it never ends
                 gone += _sweep_batch(found[start : start + batch])
         deleted += gone
         more = gone > 0 and len(found) == BATCHES_AT_ONCE * batch

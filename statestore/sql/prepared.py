@@ -20,6 +20,12 @@ from psycopg.pq.abc import PGconn, PGresult
 _PARAMETER: Final = re.compile(r"%\((\w+)\)s")
 _SUCCEEDED: Final = {pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK}
 _IDLE: Final = pq.TransactionStatus.IDLE
+# What was prepared fits no longer: a migration has changed a table, or somebody has dropped it.
+_OUTDATED: Final = (
+    psycopg.errors.FeatureNotSupported,
+    psycopg.errors.DuplicatePreparedStatement,
+    psycopg.errors.InvalidSqlStatementName,
+)
 _numbers = itertools.count()  # of the statements
 
 # The statements that each connection has prepared.
@@ -45,19 +51,21 @@ _DUMP: Final[dict[type, Callable[[Any], bytes | None]]] = {
 
 
 def _dumped(value: Any) -> bytes | None:
-    kind = type(value)
-    if kind not in _DUMP:
-        kind = next(base for base in kind.__mro__ if base in _DUMP)
-    return _DUMP[kind](value)
+    dump = _DUMP.get(type(value))
+    if dump is None:
+        raise TypeError(f"no statement takes a {type(value).__name__}")
+    return dump(value)
 
 
-# By the number that PostgreSQL has for a type; every other one is read as text.
+# By the number that PostgreSQL has for a type: those that the statements return.
 _LOAD: Final[dict[int, Callable[[bytes], Any]]] = {
     16: lambda text: text == b"t",
     20: int,
     21: int,
     23: int,
+    25: bytes.decode,
     701: float,
+    1043: bytes.decode,
     1184: lambda text: datetime.fromisoformat(text.decode()),
 }
 
@@ -81,7 +89,7 @@ class Prepared:
         loads = self._loads
         if loads is None:
             types = map(result.ftype, range(result.nfields))
-            self._loads = loads = [_LOAD.get(number, bytes.decode) for number in types]
+            self._loads = loads = [_LOAD[number] for number in types]
         value, columns = result.get_value, list(enumerate(loads))
         return [
             tuple(
@@ -101,7 +109,7 @@ class Prepared:
         with database.wrap_database_errors:
             connection: psycopg.Connection = database.connection
             libpq = connection.pgconn
-            values = [_dumped(value) for value in map(parameters.get, self._parameters)]
+            values = [_dumped(value) for value in map(parameters.__getitem__, self._parameters)]
             if not connection.autocommit and libpq.transaction_status == _IDLE:
                 _require(libpq, libpq.exec_(b"BEGIN"))
             self._prepare(connection)
@@ -127,6 +135,8 @@ def _require(libpq: PGconn, result: PGresult) -> PGresult:
     if result.status in _SUCCEEDED:
         return result
     error = psycopg.errors.error_from_result(result)
+    if isinstance(error, _OUTDATED):
+        libpq.finish()  # the next request connects anew, and prepares anew
     if libpq.status == pq.ConnStatus.BAD and not isinstance(error, psycopg.OperationalError):
         raise psycopg.OperationalError(str(error))
     raise error
