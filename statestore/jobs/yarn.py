@@ -2,7 +2,7 @@
 
 The ResourceManager gives the application's id before anything is submitted. The id is stored first, and
 an id that was submitted already is accepted and changes nothing: so no crash, and no attempt however
-late, can make a second application.
+late, can make a second application for as long as the ResourceManager knows the first one.
 """
 
 import os
@@ -53,7 +53,9 @@ class YarnJob(PollingJob):
 
     Args:
         command: starts the ApplicationMaster, in a folder with the local resources. It has to register, and
-            to say how it ends; a command that only exits counts as failed.
+            to say how it ends; a command that only exits counts as failed. YARN writes it as it is into
+            `exec /bin/bash -c "…"`: it stands inside double quotes, so `"`, `$`, backslash and backtick
+            need a backslash of their own, and `{{NAME}}` is a variable of the container.
         name: to show.
         resource_manager: the addresses of the ResourceManagers' web services, with commas; by default
             those of the `yarn-site.xml` that YARN_CONF_DIR or HADOOP_CONF_DIR names.

@@ -1,5 +1,6 @@
 """SparkSubmitJob on YARN: real spark-submit, real Spark drivers in Spark's own ApplicationMaster."""
 
+import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -17,14 +18,16 @@ from tests.engines.yarn import QUICK, SPARK_SETTINGS, Yarn
 from tests.jobs.attempts import until
 from tests.jobs.contract import EngineContract, EngineRig
 from tests.jobs.reserving import ReservingContract
+from tests.jobs.test_spark_yarn_words import NASTY
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
 PYTHON = """\
-import pathlib, sys, time
+import json, pathlib, sys, time
 from pyspark import SparkContext
 folder = pathlib.Path(sys.argv[1])
 with SparkContext() as spark:
+    (folder / "arguments").write_text(json.dumps(sys.argv[2:]))
     (folder / "master").write_text(spark.master)
     while not (folder / "end").exists():
         time.sleep(0.05)
@@ -179,7 +182,7 @@ def test_a_python_application_runs_on_the_cluster_by_rest(
     (tmp_path / "app.py").write_text(PYTHON)
     application = Application(
         application=str(tmp_path / "app.py"),
-        application_args=[str(tmp_path)],
+        application_args=[str(tmp_path), *NASTY],
         name=str(tmp_path),
         conf=SPARK_SETTINGS,
         driver_memory="512m",
@@ -194,6 +197,7 @@ def test_a_python_application_runs_on_the_cluster_by_rest(
     )
     driver = job.submit_job(reserved("ss-rest-1"))
     until((tmp_path / "master").exists)
+    assert json.loads((tmp_path / "arguments").read_text()) == NASTY
     shown = rig.yarn.applications()[driver]
     assert (shown["queue"], shown["applicationTags"]) == ("etl", "ss-rest-1")
     rig.end()

@@ -1,12 +1,13 @@
 """Spark on a YARN cluster without `spark-submit`: its ApplicationMaster is submitted by REST.
 
-So the application's id is stored before it is submitted, and no second application can be. Nothing is
-uploaded: Spark has to be installed on all nodes, and the application is where they can read it.
+So the application's id is stored before it is submitted, and no second application can be for as long as
+the ResourceManager knows the first one. Nothing is uploaded: Spark has to be installed on all nodes, and
+the application is where they can read it.
 """
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Unpack
 from urllib.parse import urlsplit
 
@@ -35,6 +36,9 @@ _OPENED: Final = (
     "java.security.jgss/sun.security.krb5",
 )
 """The packages that Spark opens for itself on newer Java."""
+_MARKERS: Final = re.compile(r"(?<={)(?={)|(?<=})(?=})|(?<=<)(?=LOG_DIR>|CPS>)")
+"""Within what YARN would replace; in the options for Java it may (`-Xlog:gc:<LOG_DIR>/gc.log`)."""
+_NOTHING: Final = "''"  # to the shell, within single quotes
 _MIB: Final = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024**2}
 _LEAST_OVERHEAD: Final = 384  # MiB beside the heap, or a tenth of it, as spark-submit has it
 
@@ -120,18 +124,17 @@ class SparkYarnJob(YarnJob):
         java = ["-server", f"-Xmx{heap}m", "-XX:+IgnoreUnrecognizedVMOptions"]
         java += [f"--add-opens={package}=ALL-UNNAMED" for package in _OPENED]
         java += shlex.split(properties.get("spark.driver.extraJavaOptions", ""))
-        java += [f"-D{name}={value}" for name, value in properties.items()]
-        spark = ["--class", self.application.main_class or _PYTHON_MAIN]
+        spark = [f"-D{name}={value}" for name, value in properties.items()]
+        spark += ["-Djava.io.tmpdir=./tmp", _MASTER]
+        spark += ["--class", self.application.main_class or _PYTHON_MAIN]
         if self.application.is_python:
             spark += ["--primary-py-file", self._file_name()]
         else:
             spark += ["--jar", self.application.application]
         for argument in self.application.application_args:
             spark += ["--arg", argument]
-        words = [*java, "-Djava.io.tmpdir=./tmp", _MASTER, *spark]
-        return (
-            f"{{{{JAVA_HOME}}}}/bin/java {shlex.join(words)} 1><LOG_DIR>/stdout 2><LOG_DIR>/stderr"
-        )
+        words = f"{_quoted(java)} {_MARKERS.sub(_NOTHING, _quoted(spark))}"
+        return f"{{{{JAVA_HOME}}}}/bin/java {words} 1><LOG_DIR>/stdout 2><LOG_DIR>/stderr"
 
     def _environment(self, user: str | None) -> dict[str, str]:
         places = ["{{PWD}}", f"{self.spark_home}/jars/*", "{{HADOOP_CONF_DIR}}"]
@@ -160,6 +163,11 @@ class SparkYarnJob(YarnJob):
     def _file_name(self) -> str:
         on_all = urlsplit(self.application.application).scheme == "local"
         return self._path() if on_all else self._path().rpartition("/")[2]
+
+
+def _quoted(words: Iterable[str]) -> str:
+    """Words for the shell that YARN starts, and for the one that reads `bash -c "…"` before it."""
+    return re.sub(r'([\\$"`])', r"\\\1", shlex.join(words))
 
 
 def _mebibytes(text: str) -> int:

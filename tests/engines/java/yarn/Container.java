@@ -41,7 +41,7 @@ class Container {
         environment(application, folder).forEach((name, value) -> script.append("export ").append(name)
                 .append("=\"").append(value.replaceAll("([\"`])", "\\\\$1")).append("\"\n"));
         String commands = String.join(" ", context.getCommands());
-        script.append("( ").append(expanded(commands, folder)).append("\n)\n");
+        script.append("( exec /bin/bash -c \"").append(expanded(commands, folder)).append("\" )\n");
         script.append("echo $? > exit.part; mv exit.part exit\n");
         Files.writeString(folder.resolve("launch.sh"), script);
         new ProcessBuilder("setsid", "bash", "launch.sh").directory(folder.toFile())
@@ -95,7 +95,7 @@ class Container {
 
     private static String expanded(String text, Path folder) {
         return text.replace("<LOG_DIR>", folder.toString()).replace("<CPS>", ":")
-                .replaceAll("\\{\\{(\\w+)}}", "\\$$1");
+                .replace("{{", "$").replace("}}", "");
     }
 
     private static void writeTokens(ByteBuffer given, Token<AMRMTokenIdentifier> own, Path file)
