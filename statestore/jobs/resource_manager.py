@@ -43,11 +43,11 @@ class ResourceManager:
 
     def submit(self, context: Mapping[str, Any]) -> None:
         """Submit an application; an id that is known already is accepted, and changes nothing."""
-        self._ask("POST", "/apps", json=context)
+        self._ask("POST", "/apps", at=self._active(), json=context)
 
     def application(self, application_id: str) -> Mapping[str, Any] | None:
         """What is known about an application; None: nothing."""
-        answer = self._ask("GET", f"/apps/{application_id}", allowed=_UNKNOWN)
+        answer = self._ask_for("GET", f"/apps/{application_id}")
         if answer.status_code in _UNKNOWN:
             return None
         app: Mapping[str, Any] = read_json(answer)["app"]
@@ -55,7 +55,11 @@ class ResourceManager:
 
     def tagged(self, tag: str) -> list[str]:
         """The ids of all applications with a tag, in the order in which the ids were given."""
-        apps = read_json(self._ask("GET", "/apps", params={"applicationTags": tag})).get("apps")
+        return self._tagged(tag) or self._tagged(tag, at=self._active())
+
+    def _tagged(self, tag: str, *, at: str | None = None) -> list[str]:
+        answer = self._ask("GET", "/apps", at=at, params={"applicationTags": tag})
+        apps = read_json(answer).get("apps")
         found = [app["id"] for app in (apps or {}).get("app", []) if tag in _tags(app)]
         return sorted(found, key=_order)
 
@@ -71,15 +75,46 @@ class ResourceManager:
 
     def kill(self, application_id: str) -> None:
         """Have an application end; one that has ended, or is unknown, is left as it is."""
-        path = f"/apps/{application_id}/state"
-        self._ask("PUT", path, json={"state": "KILLED"}, allowed=_UNKNOWN)
+        self._ask_for("PUT", f"/apps/{application_id}/state", json={"state": "KILLED"})
 
-    def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """The answer of the one that is active. A request that reaches two of them does no harm."""
+    def _active(self) -> str:
+        """The address of the one that is active.
+
+        Others know no applications. So does one that has just been started: its web services answer
+        before it has recovered its applications, and do not say so.
+        """
+        others = []
+        for address in self._addresses():
+            try:
+                info = read_json(self._ask("GET", "/info", at=address))["clusterInfo"]
+            except JobSystemUnreachableError as problem:
+                others.append(str(problem))
+                continue
+            if info["haState"] == "ACTIVE":
+                return address
+            others.append(f"{address} is {info['haState']}")
+        raise NotSentError(f"No ResourceManager is active: {'; '.join(others)}")
+
+    def _ask_for(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """The answer about an application; that it is unknown is taken from the active one alone."""
+        answer = self._ask(method, path, allowed=_UNKNOWN, **options)
+        if answer.status_code in _UNKNOWN:
+            answer = self._ask(method, path, at=self._active(), allowed=_UNKNOWN, **options)
+        return answer
+
+    def _addresses(self) -> list[str]:
+        known = self.addresses or resource_managers(self.conf_dir)
+        return [address.strip() for address in known.split(",")]
+
+    def _ask(
+        self, method: str, path: str, *, at: str | None = None, **options: Any
+    ) -> httpx.Response:
+        """The answer of the first one that gives one, or of the one at that address. A request that
+        reaches two of them does no harm."""
         away, sent = [], False
         params = {**options.pop("params", {}), **({"user.name": self.user} if self.user else {})}
-        for address in (self.addresses or resource_managers(self.conf_dir)).split(","):
-            url = f"{_with_scheme(address.strip())}/ws/v1/cluster{path}"
+        for address in [at] if at else self._addresses():
+            url = f"{_with_scheme(address)}/ws/v1/cluster{path}"
             try:
                 answer = rest.call(
                     method,

@@ -6,6 +6,7 @@ No package has a ResourceManager. The jars of the pyspark package have its proto
 
 import json
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,7 +94,7 @@ class Yarn:
 
     def start(self) -> None:
         """Start it on free ports, and its standby."""
-        self._manager.start(self._answers)
+        self._manager.start(lambda: self._ha_state() == "ACTIVE")
         self._standby.start(lambda: True)
 
     def stop(self) -> None:
@@ -102,7 +103,8 @@ class Yarn:
         self._manager.stop()
 
     def restart(self) -> None:
-        """Kill it, and start it again; the ApplicationMasters go on."""
+        """Kill it, and start it again; the ApplicationMasters go on. It answers at once, as a real one
+        does, and knows its applications a moment later."""
         with self.away():
             pass
 
@@ -116,7 +118,9 @@ class Yarn:
             self._manager.start(self._answers)
 
     def applications(self) -> dict[str, dict[str, Any]]:
-        """All applications that it knows, by their ids."""
+        """All applications that it knows, by their ids; waits until it has recovered them."""
+        while self._ha_state() == "INITIALIZING":
+            time.sleep(0.05)
         apps = self._get("/ws/v1/cluster/apps")["apps"]
         return {app["id"]: app for app in apps["app"]} if apps else {}
 
@@ -134,7 +138,10 @@ class Yarn:
             return dict(json.load(answer))
 
     def _answers(self) -> bool:
+        return self._ha_state() is not None
+
+    def _ha_state(self) -> Any:
         try:
-            return bool(self._get("/ws/v1/cluster/info"))
+            return self._get("/ws/v1/cluster/info")["clusterInfo"]["haState"]
         except OSError:
-            return False
+            return None

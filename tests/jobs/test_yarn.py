@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from statestore.jobs.polling import NotSentError
 from statestore.jobs.resource_manager import ACTIVE
 from statestore.jobs.yarn import LocalResource, YarnJob
 from statestore.sdk import Submission, SubmissionState
@@ -63,10 +64,10 @@ def rig(yarn: Yarn, tmp_path: Path) -> Iterator[YarnRig]:
     rig.end()
 
 
-def reserved(application_id: str | None) -> dict[str, Any]:
+def reserved(application_id: str | None, token: str = "ss-reserved-1") -> dict[str, Any]:
     """The context of an attempt that has reserved the id."""
     state = SubmissionState.RESERVED
-    return {"submission": Submission("ss-reserved-1", 1, state, external_id=application_id)}
+    return {"submission": Submission(token, 1, state, external_id=application_id)}
 
 
 class TestYarnJob(ReservingContract):
@@ -100,6 +101,38 @@ def test_what_yarn_says_is_the_progress_and_the_message(rig: YarnRig) -> None:
     assert status == "FAILED"  # which is its finalStatus: its state is FINISHED
     assert rig.yarn.applications()[application]["state"] == "FINISHED"
     assert status.message == "exit status 3"
+
+
+def test_a_resource_manager_that_has_not_recovered_yet_does_not_know_that_there_is_none(
+    rig: YarnRig,
+) -> None:
+    job = rig.job()
+    application = job.reserve_job({})
+    context = reserved(application, "ss-recovered-1")
+    job.submit_job(context)
+    until(lambda: job.get_job_status(application, {}) == "RUNNING")
+    asked = {
+        "find": lambda: job.find_job("ss-recovered-1", context) == application,
+        "search": lambda: job.resource_manager.tagged("ss-recovered-1") == [application],
+        "status": lambda: job.get_job_status(application, {}) in ACTIVE,
+        "submit": lambda: job.submit_job(context) == application,
+    }
+    rig.restart()
+    not_yet = []
+    for name in [*asked, *asked]:
+        try:
+            assert asked[name](), name
+        except NotSentError as problem:
+            not_yet.append(str(problem))
+    assert f"{rig.yarn.url} is INITIALIZING" in not_yet[0]
+    until(rig.running)
+    assert all(ask() for ask in asked.values())
+    rig.restart()
+    with pytest.raises(NotSentError, match="is INITIALIZING"):
+        job.cancel_job(application, {})
+    assert rig.running() == [application]
+    job.cancel_job(application, {})
+    assert (rig.running(), rig.submissions()) == ([], [application])
 
 
 def test_a_command_that_says_nothing_to_yarn_fails_also_where_it_ends_well(rig: YarnRig) -> None:

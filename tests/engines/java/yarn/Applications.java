@@ -23,6 +23,7 @@ class Applications {
     private final Secrets secrets;
     private final AtomicInteger last = new AtomicInteger();
     private final Map<String, Application> known = new ConcurrentSkipListMap<>();
+    private volatile boolean recovered;
 
     Applications(Path folder, Secrets secrets) {
         this.folder = folder.resolve("applications");
@@ -42,6 +43,12 @@ class Applications {
                 }
             }
         }
+        recovered = true;
+    }
+
+    /** Until then it knows none, although it answers; as a real one does it says so only when asked. */
+    String haState() {
+        return recovered ? "ACTIVE" : "INITIALIZING";
     }
 
     ApplicationId next() {

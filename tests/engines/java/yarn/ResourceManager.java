@@ -16,6 +16,8 @@ import org.apache.hadoop.yarn.ipc.YarnRPC;
  * address of the REST API of the active one.
  */
 public class ResourceManager {
+    private static final long RECOVERY_MILLIS = 700;
+
     public static void main(String[] args) throws Exception {
         Path folder = Path.of(args[0]);
         if (args.length > 4) {
@@ -24,6 +26,8 @@ public class ResourceManager {
         }
         Secrets secrets = new Secrets(folder.resolve("secret"));
         Applications applications = new Applications(folder, secrets);
+        new Rest(applications, null).listen(port(args[3]));
+        Thread.sleep(RECOVERY_MILLIS);
         applications.recover();
         Configuration conf = new YarnConfiguration();
         YarnRPC rpc = YarnRPC.create(conf);
@@ -31,7 +35,6 @@ public class ResourceManager {
         rpc.getServer(ApplicationClientProtocol.class, clients.proxy(), port(args[1]), conf, null, 4).start();
         MasterService masters = new MasterService(applications);
         rpc.getServer(ApplicationMasterProtocol.class, masters, port(args[2]), conf, secrets, 4).start();
-        new Rest(applications, null).listen(port(args[3]));
         Runtime.getRuntime().addShutdownHook(new Thread(applications::killContainers));
         applications.watch();
     }

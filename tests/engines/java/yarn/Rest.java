@@ -43,7 +43,9 @@ class Rest {
     private void handle(HttpExchange exchange) throws IOException {
         byte[] body = exchange.getRequestBody().readAllBytes();
         try {
-            if (active != null) {
+            if (active != null && exchange.getRequestURI().getPath().equals(CLUSTER + "/info")) {
+                send(exchange, 200, JSON.createObjectNode().set("clusterInfo", info("STANDBY")));
+            } else if (active != null) {
                 exchange.getResponseHeaders().set("Location", active + exchange.getRequestURI());
                 send(exchange, 307, "This is standby RM. The redirect url is: " + active);
             } else {
@@ -63,7 +65,7 @@ class Rest {
         String id = asked.replaceFirst(".*/apps/([^/]+).*", "$1");
         Application application = applications.get(id);
         if (asked.equals("GET " + CLUSTER + "/info")) {
-            send(exchange, 200, JSON.createObjectNode().set("clusterInfo", info()));
+            send(exchange, 200, JSON.createObjectNode().set("clusterInfo", info(applications.haState())));
         } else if (asked.equals("POST " + CLUSTER + "/apps/new-application")) {
             send(exchange, 200, JSON.createObjectNode().put("application-id", applications.next().toString()));
         } else if (asked.equals("POST " + CLUSTER + "/apps")) {
@@ -92,9 +94,8 @@ class Rest {
         }
     }
 
-    private ObjectNode info() {
-        ObjectNode info = JSON.createObjectNode().put("id", applications.clusterTimestamp);
-        return info.put("startedOn", applications.clusterTimestamp).put("state", "STARTED").put("haState", "ACTIVE");
+    private static ObjectNode info(String haState) {
+        return JSON.createObjectNode().put("state", "STARTED").put("haState", haState);
     }
 
     private ObjectNode list(Map<String, String> wanted) {
