@@ -103,8 +103,8 @@ def _target(server: Server, count: int, method: str, path: str, credentials: str
     scopes = map(_scope, range(0, count, count // ASKED))
     paths = [path.format(*_numbers(scope)) for scope in scopes]
     token = credentials.removeprefix("Bearer ")
-    body = BODY if method == "PUT" else None
-    return Target(str(count), server.url, token, paths, method, body)
+    bodies = [BODY] if method == "PUT" else []
+    return Target(str(count), server.url, token, paths, method, bodies)
 
 
 def _numbers(scope: TaskScope) -> Iterator[str]:

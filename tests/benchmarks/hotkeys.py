@@ -23,18 +23,13 @@ def main(quick: bool = False) -> None:
     wanted = 200_000 if quick else 1_000_000
     with postgresql() as database, statestore(database) as server:
         bodies = [_body(start) for start in range(0, KEYS, BATCH)]
-        targets = [
-            Target(
-                str(place), server.url, server.token, ["/api/v2/state-store/batch"], "POST", body
-            )
-            for place, body in enumerate(bodies)
-        ]
+        path = "/api/v2/state-store/batch"
+        batches = Target("batches", server.url, server.token, [path], "POST", bodies)
         with psycopg.connect(server.environment["DATABASE_URL"], autocommit=True) as connection:
             least: tuple[int, int] | None = None
             most, written, began = (0, 0), 0, time.monotonic()
             while written < wanted:
-                for target in targets:
-                    measure([target], connections=CONNECTIONS, seconds=1, rounds=1)
+                measure([batches], connections=CONNECTIONS, seconds=4, rounds=1)
                 connection.execute("SELECT pg_stat_force_next_flush()")
                 written, hot = _row(connection, _UPDATES)
                 size = _row(connection, _SIZE)

@@ -11,15 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _SCRIPT = """
-local requests = {}
+local paths, bodies = {}, {}
 local count = 0
 function init(args)
-    for line in io.lines(args[1]) do requests[#requests + 1] = line end
-    count = tonumber(args[2])
+    for line in io.lines(args[1]) do paths[#paths + 1] = line end
+    for line in io.lines(args[2]) do bodies[#bodies + 1] = line end
 end
 function request()
-    count = count %% #requests + 1
-    return wrk.format("%(method)s", requests[count], nil, %(body)s)
+    count = count + 1
+    local body = bodies[count %% math.max(#bodies, 1) + 1]
+    return wrk.format("%(method)s", paths[count %% #paths + 1], nil, body)
 end
 function done(summary, latency, requests)
     local errors = summary.errors
@@ -41,7 +42,8 @@ class Target:
     paths: Sequence[str]
     """Asked for in turn."""
     method: str = "GET"
-    body: str | None = None
+    bodies: Sequence[str] = ()
+    """Sent in turn."""
     cookie: str = ""
     """A browser's session, instead of the token."""
 
@@ -108,10 +110,10 @@ def wrk() -> str:
 
 def _sender(target: Target, folder: Path) -> Callable[[int, float], dict[str, float]]:
     folder.mkdir()
-    body = "nil" if target.body is None else json.dumps(target.body)
-    script, paths = folder / "script.lua", folder / "paths"
-    script.write_text(_SCRIPT % {"method": target.method, "body": body})
+    script, paths, bodies = folder / "script.lua", folder / "paths", folder / "bodies"
+    script.write_text(_SCRIPT % {"method": target.method})
     paths.write_text("\n".join(target.paths))
+    bodies.write_text("\n".join(target.bodies))
     known = f"Authorization: Bearer {target.token}"
     if target.cookie:
         known = f"Cookie: {target.cookie}"
@@ -120,7 +122,7 @@ def _sender(target: Target, folder: Path) -> Callable[[int, float], dict[str, fl
 
     def send(connections: int, seconds: float) -> dict[str, float]:
         command = [wrk(), "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "30s"]
-        command += [*words, "-s", str(script), target.url, "--", str(paths), "0"]
+        command += [*words, "-s", str(script), target.url, "--", str(paths), str(bodies)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         found: dict[str, float] = json.loads(done.stderr.splitlines()[-1])
         return found

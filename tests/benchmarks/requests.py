@@ -47,7 +47,7 @@ def entry_target(name: str, server: Server, key: str, method: str) -> Target:
 
 def _target(name: str, url: str, token: str, path: str, method: str) -> Target:
     paths = [path.format(number) for number in range(TASKS)]
-    return Target(name, url, token or "none", paths, method, BODY if method == "PUT" else None)
+    return Target(name, url, token or "none", paths, method, [BODY] if method == "PUT" else [])
 
 
 def _show(title: str, found: dict[str, Series]) -> None:
