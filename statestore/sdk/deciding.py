@@ -5,6 +5,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import MutableMapping
+from dataclasses import replace
 from typing import Any, Final
 
 from statestore.sdk import telemetry
@@ -143,7 +144,10 @@ class ResumableJob:
             )
         store = _durable_store(context) if self.durable else None
         if store is None:
-            context["submission"] = first_submission()
+            submission = context["submission"] = first_submission()
+            if self.offers("reserve_job"):
+                reserved_id = yield from self._reserve(context)
+                context["submission"] = replace(submission, external_id=reserved_id)
             external_id = yield from self._send(context)
             yield Step(self, poll, (external_id, context))
             return (yield Step(self, "get_job_result", (external_id, context)))
