@@ -28,7 +28,7 @@ from statestore.sdk.errors import (
 )
 from statestore.sdk.resumable import ResumableJobMixin, later
 from statestore.sdk.steps import Pause, Step, Steps, adrive, drive
-from statestore.sdk.submissions import Submissions
+from statestore.sdk.submissions import Submissions, is_same
 
 logger = logging.getLogger(__name__)
 
@@ -258,17 +258,18 @@ class PollingJob(ResumableJobMixin):
     ) -> Steps[None]:
         """Of two attempts' jobs the one whose id is stored counts: another one is not needed."""
         if external_id is None or not self.offers("cancel_job"):
+            yield from super()._overtaken(external_id, submissions, context)
             return
-        stored = yield from submissions.read()
-        end = time.monotonic() + self.submit_seconds
-        while submissions.is_open(stored) and (left := end - time.monotonic()) > 0:
+        owner, end = context["submission"].owner, time.monotonic() + self.submit_seconds
+        counts = yield from submissions.counting(external_id, owner)
+        while counts is None and (left := end - time.monotonic()) > 0:
             try:
                 yield Pause(min(self.poll_interval, left), "Another attempt submits the job.")
             except JobActiveError:  # a deferred job cannot wait; what raised says more
                 break
-            stored = yield from submissions.read()
-        if stored is not None and stored != external_id and not submissions.is_open(stored):
-            logger.warning("job %s is cancelled: another attempt runs %s", external_id, stored)
+            counts = yield from submissions.counting(external_id, owner)
+        if counts is not None and not is_same(counts, external_id):
+            logger.warning("job %s is cancelled: another attempt runs %s", external_id, counts)
             yield from self._patiently("cancel_job", external_id, context)
 
 

@@ -255,7 +255,10 @@ class ResumableJob:
                 yield Step(self, "cancel_job", (external_id, context))
             raise
         except (StaleAttemptError, ConcurrentSubmissionError):
-            yield from self._overtaken(external_id, submissions, context)
+            try:
+                yield from self._overtaken(external_id, submissions, context)
+            except Exception:
+                logger.exception("job %s may go on beside another attempt's", external_id)
             raise
         context["submission"] = submissions.submission
         self._event(FRESH_SUBMIT, external_id, context)
@@ -346,7 +349,7 @@ class ResumableJob:
         self, external_id: Any, submissions: Submissions, context: Context
     ) -> Steps[None]:
         """Another attempt went on while this one submitted."""
-        yield from ()
+        yield from submissions.counting(external_id, context["submission"].owner)
 
     def _find(self, token: str, context: Context) -> Steps[Any]:
         return (yield Step(self, "find_job", (token, context)))

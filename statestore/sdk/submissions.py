@@ -1,12 +1,15 @@
 """The submission of an external job in the store, written in an order that no crash can confuse."""
 
+import json
 import secrets
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from statestore.jsontext import dumps
 from statestore.protocol import NEVER_EXPIRE
 from statestore.sdk.accessors import TaskStore
 from statestore.sdk.errors import ConcurrentSubmissionError, PreconditionFailedError
@@ -36,6 +39,11 @@ def _next_submission(previous: Submission | None) -> Submission:
 
 def _new_owner() -> str:
     return secrets.token_hex(8)
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two values are one in the store, which makes a list of a tuple."""
+    return bool(json.loads(dumps(one)) == json.loads(dumps(other)))
 
 
 @dataclass(slots=True)
@@ -131,6 +139,40 @@ class Submissions:
             yield self._set(external_id, NEVER_EXPIRE)
         yield from self._update(SubmissionState.SUBMITTED, external_id, NEVER_EXPIRE)
 
+    def counting(self, external_id: Any, owner: str) -> Steps[Any]:
+        """Of two jobs the one that counts, for an execution whose own one could not be stored.
+
+        Its own may stand under the id's key all the same, where no fence tells the two apart: then the
+        other one is stored there again.
+
+        Returns:
+            The id of the job that counts; None while that is not decided.
+        """
+        stored = yield from self.read()
+        submission, is_own = self.submission, is_same(stored, external_id)
+        if submission is None:
+            return stored
+        if submission.state is SubmissionState.RESERVED:
+            overwritten = is_own and submission.owner != owner
+            return None if overwritten or self.is_open(stored) else stored
+        if is_own and not is_same(submission.external_id, external_id):
+            yield from self._give_back(stored)
+        return submission.external_id
+
+    def _give_back(self, stored: Any) -> Steps[None]:
+        submission = self.submission
+        entry = yield Step(self.store, "entry", (self.external_id_key,))
+        if submission is None or entry is None or entry.value != stored:
+            return
+        has_ended = submission.state is SubmissionState.FINISHED
+        with suppress(PreconditionFailedError):  # it has been given back
+            yield Step(
+                self.store,
+                "compare_and_set",
+                (self.external_id_key, submission.external_id),
+                {"version": entry.version, "retention": None if has_ended else NEVER_EXPIRE},
+            )
+
     def finish(self, external_id: Any, *, succeeded: bool) -> Steps[None]:
         """The job has ended: its end is kept, and from now on its id ages like any other key."""
         if external_id is not None:
@@ -191,7 +233,9 @@ class Submissions:
             )
         except PreconditionFailedError as error:
             entry = yield Step(self.store, "entry", (self.submission_key,))
-            if entry is None or entry.value != value:  # else it is this very write, sent twice
+            if entry is None or not is_same(
+                entry.value, value
+            ):  # else it is this very write, sent twice
                 raise ConcurrentSubmissionError(
                     f"Another attempt changed {self.submission_key!r} meanwhile ({error}): it runs this job."
                 ) from None
