@@ -140,6 +140,19 @@ def test_pages_miss_nothing_that_stays_while_others_move(api: Api) -> None:
     assert len(rest) == len(set(rest))
 
 
+def test_words_are_looked_for_in_a_bounded_number_of_task_instances(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page may be empty, and its cursor leads on all the same."""
+    monkeypatch.setattr("statestore.queries.search.LOOKED_AT", 2)
+    found, cursor = [], ""
+    while cursor is not None:
+        shown = page(api, "q=run-e" + (cursor and f"&cursor={cursor}"))
+        found.append([row["run_id"] for row in shown["task_instances"]])
+        cursor = shown["next_cursor"]
+    assert found == [[], [], ["run-e"]]
+
+
 def test_those_of_one_moment_are_not_lost_between_pages(api: Api) -> None:
     TaskInstance.objects.update(active_at=datetime.now(UTC))
     first = page(api, "limit=2")
