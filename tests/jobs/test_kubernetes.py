@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from statestore.jobs.polling import PollingJob
-from statestore.sdk import JobFailedError, StatestoreError, Submission, SubmissionState
+from statestore.sdk import (
+    JobFailedError,
+    JobSystemUnreachableError,
+    StatestoreError,
+    Submission,
+    SubmissionState,
+)
 from tests.engines.kubernetes import Kubernetes
 from tests.jobs.attempts import Attempts, until
 from tests.jobs.contract import WAIT_FOR_END, EngineContract
@@ -132,6 +138,21 @@ def test_a_second_submission_of_a_token_gives_the_same_job(rig: JobRig) -> None:
     external_id = rig.job().submit_job(CONTEXT)
     assert rig.job().submit_job(CONTEXT) == external_id
     assert rig.submissions() == [external_id]
+
+
+def test_a_write_that_another_one_crossed_is_sent_again(rig: JobRig) -> None:
+    """As one that finds its quota changed; here a pod is bound that has a node already."""
+    from statestore.jobs.kubernetes.api import Api
+
+    rig.job().submit_job(CONTEXT)
+    pods = f"/api/v1/namespaces/{rig.namespace}/pods"
+    until(lambda: [pod for pod in rig.kubernetes.get(pods)["items"] if "nodeName" in pod["spec"]])
+    name = rig.kubernetes.get(pods)["items"][0]["metadata"]["name"]
+    binding = {"metadata": {"name": name}, "target": {"kind": "Node", "name": "node"}}
+    api = Api(kubeconfig=str(rig.kubernetes.admin))
+    with pytest.raises(JobSystemUnreachableError, match=r"409: .*already assigned to node"):
+        api.create(f"{pods}/{name}/binding", binding)
+    rig.end()
 
 
 @pytest.mark.parametrize("how", ["Background", "Foreground"])
@@ -262,8 +283,9 @@ def test_a_login_that_was_renewed_is_taken_up(rig: JobRig, tmp_path: Path) -> No
     told["users"][0]["user"]["token"] = "run out"
     (tmp_path / "kubeconfig").write_text(json.dumps(told))
     job = rig.job(kubeconfig=tmp_path / "kubeconfig")
-    with pytest.raises(StatestoreError, match="401"):
+    with pytest.raises(StatestoreError, match="401") as refused:
         job.find_job("ss-by-hand-1", {})
+    assert not isinstance(refused.value, JobSystemUnreachableError)  # asking again mends nothing
     told["users"][0]["user"]["token"] = good
     (tmp_path / "kubeconfig").write_text(json.dumps(told))
     assert job.find_job("ss-by-hand-1", {}) is None

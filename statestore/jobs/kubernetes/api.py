@@ -57,10 +57,18 @@ class Api:
         return list((self.get(path, labelSelector=selector) or {}).get("items", []))
 
     def create(self, path: str, document: Mapping[str, Any]) -> Json | None:
-        """The new object; None where its name is taken."""
+        """The new object; None where its name is taken.
+
+        Raises:
+            JobSystemUnreachableError: another write came in between, to a quota for example: ask again.
+        """
         answer = self._send("POST", path, json=document, allowed=frozenset({409}))
-        made: Json = answer.json()
-        return None if made.get("reason") == "AlreadyExists" else made
+        told: Json = answer.json()
+        if answer.status_code != 409:
+            return told
+        if told.get("reason") == "AlreadyExists":
+            return None
+        raise JobSystemUnreachableError(f"POST {path} was answered with 409: {told.get('message')}")
 
     def delete(self, path: str, uid: str) -> None:
         """Delete the object that has that uid, after all that belongs to it; without it, do nothing."""
@@ -83,11 +91,12 @@ class Api:
                 raise
             refused = error
         _log_in.cache_clear()  # the credentials may have been changed
-        try:
-            self._send_once("GET", "/readyz")
-        except StatestoreError:
-            # A server that has just been started knows no roles yet, and refuses everything.
-            raise JobSystemUnreachableError(f"{refused} (the server is not ready)") from None
+        if refused.status == 403:
+            try:
+                self._send_once("GET", "/readyz")
+            except StatestoreError:
+                # A server that has just been started knows no roles yet, and refuses everything.
+                raise JobSystemUnreachableError(f"{refused} (the server is not ready)") from None
         return self._send_once(method, path, **options)
 
     def _send_once(
