@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Unpack
 
 from statestore.jobs import process_runner as runner
-from statestore.jobs.polling import Options, PollingJob
+from statestore.jobs.polling import JobStatus, Options, PollingJob
 from statestore.sdk.errors import StatestoreError
 from statestore.sdk.resumable import Context
 
@@ -39,11 +39,11 @@ class ProcessResult:
     """The file with what it wrote to standard error."""
 
 
-def status_of(seen: Mapping[str, Any]) -> str:
-    """What the runner sees of a submission, in a word."""
+def status_of(seen: Mapping[str, Any]) -> JobStatus:
+    """What the runner sees of a submission, in a word; the message is why its command could not begin."""
     if seen["exit_status"] is None:
-        return RUNNING if seen["alive"] else LOST
-    return FAILED if seen["exit_status"] else SUCCEEDED
+        return JobStatus(RUNNING if seen["alive"] else LOST)
+    return JobStatus(FAILED if seen["exit_status"] else SUCCEEDED, message=seen["because"])
 
 
 def _require_host(host: str, token: str) -> None:

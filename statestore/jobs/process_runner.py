@@ -20,8 +20,11 @@ JOB: Final = "job.json"  # what to run
 CLAIM: Final = "claim.json"  # which process runs it: there is one
 COMMAND: Final = "command.json"  # the command's own process
 END: Final = "end.json"  # how it ended
+CANCEL: Final = "cancel"  # it is to end, also if it has not begun yet
 OUTPUT: Final = "output"
 ERROR: Final = "error"
+
+NOT_RUN: Final = 127  # the exit status where the command could not be run, as a shell has it
 
 # --- what can be asked for ---
 
@@ -79,14 +82,19 @@ def look(folder: Path) -> dict[str, Any]:
         "claim": claimed,
         "alive": alive,
         "exit_status": None if ended is None else ended["exit_status"],
+        "because": None if ended is None else ended.get("because"),
     }
 
 
 def cancel(folder: Path) -> None:
-    """Ask the command's process group to end (SIGTERM)."""
+    """Ask the command's process group to end (SIGTERM); what has ended, or is not there, is left as it is."""
+    if not (folder / CLAIM).exists() or (folder / END).exists():
+        return
+    (folder / CANCEL).touch()  # first: a command that is not known yet looks for it before it begins
     command = read(folder / COMMAND)
     if command and is_alive(command):
-        os.killpg(command["pid"], signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            os.killpg(command["pid"], signal.SIGTERM)
 
 
 def tail(file: Path, size: int) -> bytes:
@@ -134,10 +142,14 @@ def run(folder: Path) -> None:
     """Run the command, and write down how it ended."""
     job = read(folder / JOB)
     assert job is not None  # noqa: S101 - written before the runner was started
-    with (folder / OUTPUT).open("wb") as output, (folder / ERROR).open("wb") as error:
-        command = os.fork()
-        if command == 0:
-            start(folder, job, output.fileno(), error.fileno())
+    try:
+        with (folder / OUTPUT).open("wb") as output, (folder / ERROR).open("wb") as error:
+            command = os.fork()
+            if command == 0:
+                start(folder, job, output.fileno(), error.fileno())
+    except OSError as problem:
+        write(folder / END, {"exit_status": NOT_RUN, "because": f"it could not begin: {problem}"})
+        return
     _, status = os.waitpid(command, 0)
     killed = os.WIFSIGNALED(status)
     exit_status = -os.WTERMSIG(status) if killed else os.WEXITSTATUS(status)
@@ -149,6 +161,9 @@ def start(folder: Path, job: dict[str, Any], output: int, error: int) -> None:
     try:
         os.setpgid(0, 0)
         write(folder / COMMAND, identity(os.getpid()))
+        if (folder / CANCEL).exists():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
         os.dup2(output, 1)
         os.dup2(error, 2)
         os.chdir(job["cwd"])
@@ -156,7 +171,7 @@ def start(folder: Path, job: dict[str, Any], output: int, error: int) -> None:
     except OSError as problem:
         os.write(error, f"{job['command'][0]}: {problem}\n".encode())
     finally:
-        os._exit(127)
+        os._exit(NOT_RUN)
 
 
 def identity(pid: int) -> dict[str, Any]:

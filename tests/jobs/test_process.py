@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -226,6 +227,43 @@ def test_cancelling_ends_the_command_and_its_children(job: NewJob, tmp_path: Pat
     assert parent.get_job_result(external_id, {}).exit_status == -signal.SIGTERM
     until(lambda: runner.started(child) is None)
     parent.cancel_job(external_id, {})  # of what has ended does no harm
+
+
+def test_a_job_that_is_cancelled_before_it_begins_does_not_run(
+    job: NewJob, folder: Path, tmp_path: Path
+) -> None:
+    early = job("echo run >> runs")
+    mine = folder / "early"
+    runner.prepare(mine, {"command": early.command, "cwd": early.cwd, "environment": {}})
+    steps = "runner.claim(folder); runner.cancel(folder); runner.run(folder)"
+    imports = "from pathlib import Path; from statestore.jobs import process_runner as runner"
+    line = f"{imports}; folder = Path({str(mine)!r}); {steps}"
+    subprocess.run([sys.executable, "-c", line], check=True)
+    external_id = early.find_job("early", {})
+    assert external_id is not None
+    assert early.get_job_result(external_id, {}).exit_status == -signal.SIGTERM
+    assert not (tmp_path / "runs").exists()
+
+
+def test_cancelling_a_process_that_ends_at_this_moment_does_no_harm(
+    job: NewJob, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brief = job(FOREVER)
+    external_id = brief.submit_job(reserved("brief"))
+    command = process_of(folder, "brief", runner.COMMAND)
+    os.killpg(command, signal.SIGKILL)
+    until(lambda: brief.get_job_status(external_id, {}) == FAILED)
+    (folder / "brief" / runner.END).unlink()
+    monkeypatch.setattr(runner, "is_alive", lambda _: True)  # as it was a moment ago
+    brief.cancel_job(external_id, {})
+
+
+def test_a_command_that_cannot_begin_says_why(job: NewJob, folder: Path) -> None:
+    (folder / "full" / runner.OUTPUT).mkdir(parents=True)
+    stuck = job("true")
+    external_id = stuck.submit_job(reserved("full"))
+    with pytest.raises(JobFailedError, match=r"it could not begin: .*Is a directory"):
+        stuck.poll_until_complete(external_id, {})
 
 
 def test_a_job_that_another_host_may_have_started_is_not_taken_for_none(
