@@ -12,13 +12,10 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Final, Unpack
 
+from statestore.jobs.forgotten import require_seen_end
 from statestore.jobs.polling import JobStatus, Options, PollingJob
 from statestore.sdk.deciding import Context
-from statestore.sdk.errors import (
-    JobSystemUnreachableError,
-    StatestoreError,
-    UnknownSubmissionError,
-)
+from statestore.sdk.errors import JobSystemUnreachableError, StatestoreError
 
 FENCED: Final = "FENCED"
 """Submitted, and not yet let go: the start is in the far future."""
@@ -110,11 +107,8 @@ class SlurmJob(PollingJob):
         submission = context.get("submission")
         if submission is not None and submission.token not in words:
             state = FORGOTTEN  # a cluster that was set up anew gives the same ids again
-        if state == FORGOTTEN and self.on_unknown == "fail":
-            raise UnknownSubmissionError(
-                f"Slurm has forgotten job {external_id} before its end was seen. Look whether it did"
-                f" its work; then clear {self.external_id_key!r} to submit afresh."
-            )
+        if state == FORGOTTEN:
+            require_seen_end(self, external_id, context, f"Slurm has forgotten job {external_id}")
         return JobStatus(_state(state, start), message=None if reason == "None" else reason or None)
 
     def release_job(self, external_id: str, context: Context) -> None:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Unpack
 
 from statestore.jobs import rest
+from statestore.jobs.forgotten import require_seen_end
 from statestore.jobs.polling import JobStatus, Options, PollingJob
 from statestore.jobs.resource_manager import ACTIVE, FORGOTTEN, SUCCEEDED, ResourceManager
 from statestore.sdk.deciding import Context
-from statestore.sdk.errors import UnknownSubmissionError
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +142,9 @@ class YarnJob(PollingJob):
     def get_job_status(self, external_id: str, context: Context) -> JobStatus:
         """YARN's state, once it has ended its final status; or `FORGOTTEN`."""
         status = self.resource_manager.status(external_id)
-        if status == FORGOTTEN and self.on_unknown == "fail":
-            raise UnknownSubmissionError(
-                f"The ResourceManager has forgotten {external_id} before its end was seen. Look whether it"
-                f" did its work; then clear {self.external_id_key!r} to submit afresh."
-            )
+        if status == FORGOTTEN:
+            problem = f"The ResourceManager has forgotten {external_id}"
+            require_seen_end(self, external_id, context, problem)
         return status
 
     def cancel_job(self, external_id: str, context: Context) -> None:

@@ -189,6 +189,17 @@ def test_on_unknown_says_what_becomes_of_a_job_whose_end_nobody_saw(rig: JobRig)
         job.get_job_status(rig.unknown_id, {})
 
 
+def test_a_failure_that_was_seen_is_no_unknown_end(rig: JobRig, task: Attempts) -> None:
+    assert task.run(rig.job("exit 3", on_unknown="fail")).error == "JobFailedError"
+    (failed,) = rig.submissions()
+    rig.delete(failed, "Background")
+    until(lambda: rig.job().get_job_status(failed, {}) == "Gone")
+    rig.end()
+    outcome = task.run(rig.job(on_unknown="fail"))
+    assert outcome.error is None, outcome
+    assert len(rig.submissions()) == 2
+
+
 def test_a_job_is_read_from_a_file(rig: JobRig, tmp_path: Path) -> None:
     from statestore.jobs.kubernetes import KubernetesJob
 

@@ -10,15 +10,12 @@ from typing import Any, Final, Self, Unpack
 
 import yaml
 
+from statestore.jobs.forgotten import require_seen_end
 from statestore.jobs.kubernetes import pods
 from statestore.jobs.kubernetes.api import Api, Json
 from statestore.jobs.polling import JobStatus, Options, PollingJob
 from statestore.sdk.deciding import Context
-from statestore.sdk.errors import (
-    JobSystemUnreachableError,
-    StatestoreError,
-    UnknownSubmissionError,
-)
+from statestore.sdk.errors import JobSystemUnreachableError, StatestoreError
 
 COMPLETE: Final = "Complete"
 FAILED: Final = "Failed"
@@ -143,7 +140,7 @@ class KubernetesJob(PollingJob):
         completions are done."""
         job = self._job(external_id)
         if job is None:
-            return self._without_job(external_id)
+            return self._without_job(external_id, context)
         status, spec = job.get("status", {}), job["spec"]
         conditions = {
             each["type"]: each for each in status.get("conditions", []) if each["status"] == "True"
@@ -210,14 +207,10 @@ class KubernetesJob(PollingJob):
         namespace, _, uid = pods.parts_of(external_id)
         return self.api.items(f"/api/v1/namespaces/{namespace}/pods", f"controller-uid={uid}")
 
-    def _without_job(self, external_id: str) -> JobStatus:
+    def _without_job(self, external_id: str, context: Context) -> JobStatus:
         if not all(map(pods.has_ended, self._pods(external_id))):
             return JobStatus(pods.DELETING)  # by `kubectl delete`: its pods end a while later
-        if self.on_unknown == "fail":
-            raise UnknownSubmissionError(
-                f"Job {external_id} is gone, and nobody saw its end. Look whether it did its work;"
-                f" then clear {self.external_id_key!r} to submit afresh."
-            )
+        require_seen_end(self, external_id, context, f"Job {external_id} is gone")
         return JobStatus(pods.GONE)
 
     def _why(self, external_id: str, condition: Json) -> str:

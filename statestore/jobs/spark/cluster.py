@@ -18,6 +18,10 @@ class Cluster(Protocol):
         """The statuses of one that has done its work."""
 
     @property
+    def forgotten(self) -> frozenset[str]:
+        """The statuses of one that the cluster does not know any more: how it ended cannot be told."""
+
+    @property
     def submit_seconds(self) -> float:
         """How long after its reservation a driver may still appear in the cluster."""
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Unpack
 
+from statestore.jobs.forgotten import require_seen_end
 from statestore.jobs.polling import JobStatus, Options, PollingJob
 from statestore.jobs.spark.application import Application
 from statestore.jobs.spark.cluster import Cluster
@@ -22,7 +23,8 @@ class SparkSubmitJob(PollingJob):
         application: what to run, in the words of `spark-submit`.
         master: where: `spark://…`, `yarn` or `k8s://…`, as `spark-submit` takes it; or a `Standalone`, `Yarn`
             or `Kubernetes`, which says more.
-        options: those of every `PollingJob`.
+        options: those of every `PollingJob`. `on_unknown` also says what becomes of a driver that the cluster
+            has forgotten, or somebody has deleted, before anybody saw its end.
     """
 
     def __init__(
@@ -44,7 +46,11 @@ class SparkSubmitJob(PollingJob):
 
     def get_job_status(self, external_id: Any, context: Context) -> JobStatus:
         """The driver's state, in the cluster's words."""
-        return self.cluster.status(external_id)
+        status = self.cluster.status(external_id)
+        if status in self.cluster.forgotten:
+            problem = f"The cluster does not know driver {external_id} any more"
+            require_seen_end(self, external_id, context, problem)
+        return status
 
     def is_job_active(self, status: Any) -> bool:
         """Whether it is still going to end."""

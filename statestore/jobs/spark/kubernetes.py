@@ -26,6 +26,7 @@ class Kubernetes:
 
     active = frozenset({"Pending", "Running", "Unknown", pods.DELETING})
     succeeded = frozenset({"Succeeded"})
+    forgotten = frozenset({pods.GONE})
     submit_seconds = 0.0  # a name is taken once
 
     master: str

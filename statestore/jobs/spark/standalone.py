@@ -31,6 +31,7 @@ class Standalone:
 
     active = frozenset({"SUBMITTED", "RUNNING", "RELAUNCHING", UNKNOWN})
     succeeded = frozenset({"FINISHED"})
+    forgotten: frozenset[str] = frozenset()  # `UNKNOWN` may still run
     submit_seconds = 30.0
 
     master: str

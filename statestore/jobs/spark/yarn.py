@@ -13,7 +13,7 @@ from typing import Final
 
 from statestore.jobs import rest
 from statestore.jobs.polling import JobStatus
-from statestore.jobs.resource_manager import ACTIVE, SUCCEEDED, ResourceManager
+from statestore.jobs.resource_manager import ACTIVE, FORGOTTEN, SUCCEEDED, ResourceManager
 from statestore.jobs.spark.application import Application
 from statestore.jobs.spark.spark_submit import SparkSubmitError, command_line, run
 from statestore.sdk.errors import JobSystemUnreachableError
@@ -32,6 +32,7 @@ class Yarn:
 
     active = ACTIVE
     succeeded = SUCCEEDED
+    forgotten = frozenset({FORGOTTEN})
 
     resource_manager: str | None = None
     """The addresses of the ResourceManagers' web services, with commas; by default those of the
