@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from statestore.jobs.spark import Application, SparkSubmitJob
+from statestore.jobs.spark.spark_submit import SparkSubmitError
 from statestore.sdk import JobFailedError, StatestoreError, Submission, SubmissionState
 from tests.engines.kubernetes import Kubernetes
 from tests.engines.spark import SMALL, make_jar
 from tests.engines.wheels import packages_of, python_of
 from tests.jobs.attempts import Attempts, until
 from tests.jobs.contract import EngineContract
-from tests.jobs.kubernetes_rigs import KubernetesRig
+from tests.jobs.kubernetes_rigs import ROLES, KubernetesRig, documented_role
 
 pytestmark = pytest.mark.engine
 
@@ -51,6 +52,10 @@ class SparkRig(KubernetesRig):
 
     @property
     def cluster(self) -> Any:
+        return self.cluster_with()
+
+    def cluster_with(self, **options: Any) -> Any:
+        """The cluster, told more."""
         from statestore.jobs.spark.kubernetes import Kubernetes as Cluster
 
         return Cluster(
@@ -59,10 +64,13 @@ class SparkRig(KubernetesRig):
             kubeconfig=str(self.kubernetes.user),
             spark_submit=str(packages_of("spark") / "pyspark/bin/spark-submit"),
             timeout=3,
+            **options,
         )
 
-    def job(self, **options: Any) -> SparkSubmitJob:
-        application = Application(
+    @property
+    def application(self) -> Application:
+        """The one that waits."""
+        return Application(
             application=f"local://{self.jar}",
             application_args=[str(self.folder)],
             main_class="Wait",
@@ -70,9 +78,27 @@ class SparkRig(KubernetesRig):
             driver_java_options=SMALL,
             conf={"spark.kubernetes.container.image": "spark"},
         )
-        return SparkSubmitJob(
-            application, master=self.cluster, **{"poll_interval": 0.05, **options}
-        )
+
+    def job(self, *, cluster: Any = None, **options: Any) -> SparkSubmitJob:
+        told = {"poll_interval": 0.05, **options}
+        return SparkSubmitJob(self.application, master=cluster or self.cluster, **told)
+
+    def half_submitted(self, token: str = "ss-by-hand-1") -> str:
+        """The driver of a `spark-submit` that was killed after it had made the pod."""
+        name, mount = f"wait-{token}-driver", "spark-conf-volume-driver"
+        container = {
+            "name": "spark-kubernetes-driver",
+            "image": "spark",
+            "volumeMounts": [{"name": mount, "mountPath": "/opt/spark/conf"}],
+        }
+        config_map = {"name": mount, "configMap": {"name": "spark-drv-0-conf-map"}}
+        pod = {
+            "metadata": {"name": name, "labels": {"statestore-submission": token}},
+            "spec": {"containers": [container], "volumes": [config_map]},
+        }
+        self.kubernetes.create(f"{self.path}/namespaces/{self.namespace}/pods", pod)
+        uid = self.pod(f"{self.namespace}/{name}/")["metadata"]["uid"]
+        return f"{self.namespace}/{name}/{uid}"
 
     def has_ended(self, status: dict[str, Any]) -> bool:
         return status["phase"] in {"Succeeded", "Failed"}
@@ -174,6 +200,15 @@ def test_a_driver_that_is_gone_after_its_success_is_a_success(
     assert rig.submissions() == [driver]
 
 
+def test_on_unknown_says_what_becomes_of_a_driver_whose_end_nobody_saw(
+    rig: SparkRig, task: Attempts
+) -> None:
+    task.set("remote_job_id", rig.unknown_id)
+    outcome = task.run(rig.job(on_unknown="fail"))
+    assert outcome.error == "UnknownSubmissionError", outcome
+    assert rig.submissions() == []
+
+
 def test_another_pod_of_its_name_is_not_taken_for_it(rig: SparkRig) -> None:
     driver = rig.job().submit_job(CONTEXT)
     namespace, name, _ = driver.split("/")
@@ -181,3 +216,37 @@ def test_another_pod_of_its_name_is_not_taken_for_it(rig: SparkRig) -> None:
     assert rig.cluster.status(other) == "Gone"
     rig.cluster.cancel(other)
     assert rig.cluster.status(driver) in rig.cluster.active
+
+
+def test_a_driver_that_can_never_start_is_submitted_afresh(rig: SparkRig) -> None:
+    """Under the same token, and so the same name, which has to be free again at once."""
+    old = rig.half_submitted()
+    assert rig.cluster.find(rig.application, "ss-by-hand-1", "") == old  # it may be under way
+    assert rig.cluster.status(old) == "Pending"
+    hasty = rig.cluster_with(submit_timeout=1)
+    until(lambda: hasty.find(rig.application, "ss-by-hand-1", "") is None)
+    assert rig.running() == []
+    driver = rig.job().submit_job(CONTEXT)
+    assert driver != old
+    assert rig.submissions() == [old, driver]
+
+
+def test_a_known_driver_that_can_never_start_is_a_failure_that_says_why(rig: SparkRig) -> None:
+    driver = rig.half_submitted()
+    hasty = rig.job(cluster=rig.cluster_with(submit_timeout=2), on_unknown="fail")
+    with pytest.raises(JobFailedError, match=r"'Incomplete': .* ConfigMap spark-drv-0-conf-map"):
+        hasty.poll_until_complete(driver, {})
+    assert rig.running() == []
+
+
+def test_what_spark_submit_says_is_told_where_it_deletes_the_pod_again(rig: SparkRig) -> None:
+    """Without the right to make a ConfigMap it has made the pod already."""
+    roles = f"{ROLES}/{rig.namespace}/roles"
+    role = documented_role(rig.role)
+    for rule in role["rules"]:
+        rule["resources"] = [each for each in rule["resources"] if each != "configmaps"]
+    assert rig.kubernetes.delete(f"{roles}/{rig.role}")
+    rig.kubernetes.create(roles, role)
+    with pytest.raises(SparkSubmitError, match="configmaps"):
+        rig.job().submit_job(CONTEXT)
+    assert rig.submissions()

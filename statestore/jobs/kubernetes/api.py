@@ -70,9 +70,17 @@ class Api:
             return None
         raise JobSystemUnreachableError(f"POST {path} was answered with 409: {told.get('message')}")
 
-    def delete(self, path: str, uid: str) -> None:
-        """Delete the object that has that uid, after all that belongs to it; without it, do nothing."""
-        how = {"propagationPolicy": "Foreground", "preconditions": {"uid": uid}}
+    def delete(self, path: str, uid: str, *, at_once: bool = False) -> None:
+        """Delete the object that has that uid, after all that belongs to it; without it, do nothing.
+
+        Args:
+            path: the object's.
+            uid: another one of its name has another.
+            at_once: it is gone afterwards; for a pod of which nothing runs.
+        """
+        how: Json = {"propagationPolicy": "Foreground", "preconditions": {"uid": uid}}
+        if at_once:
+            how |= {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
         self._send("DELETE", path, json=how, allowed=frozenset({404, 409}))
 
     def log(self, namespace: str, pod: str, container: str, lines: int) -> str | None:

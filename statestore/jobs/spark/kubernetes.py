@@ -3,16 +3,22 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 from statestore.jobs.kubernetes import pods
-from statestore.jobs.kubernetes.api import Api
+from statestore.jobs.kubernetes.api import Api, Json
 from statestore.jobs.polling import JobStatus
 from statestore.jobs.spark import spark_submit
 from statestore.jobs.spark.application import Application
 from statestore.sdk.errors import StatestoreError
 
+INCOMPLETE: Final = "Incomplete"
+"""Its `spark-submit` was ended before it had made all that the driver needs: it has never run."""
+
 _POD_NAME: Final = "spark.kubernetes.driver.pod.name"
+_CONF_VOLUME: Final = "spark-conf-volume-driver"
+"""Spark's own name for the volume with the driver's properties."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,26 +72,35 @@ class Kubernetes:
             try:
                 self._spark_submit(application, token)
             except spark_submit.SparkSubmitError:
-                found = self.find(application, token, "")
-                if found is None:  # else another attempt's pod came first
+                pod = self._pod(application, token)
+                # Another attempt's may have come first. Its own, which it could not complete, it deletes.
+                if pod is None or "deletionTimestamp" in pod["metadata"]:
                     raise
+                found = pods.id_of(pod)
         found = found or self.find(application, token, "")
         if found is None:
             raise StatestoreError(f"Somebody has deleted the driver {token} at once.")
         return found
 
     def find(self, application: Application, token: str, since: str) -> str | None:
-        """The pod with the token as label."""
-        path = f"/api/v1/namespaces/{self._namespace(application)}/pods"
-        found = self.api.items(path, f"{pods.LABEL}={token}")
-        return pods.id_of(found[0]) if found else None
+        """The pod with the token as label; one that can never start is deleted, and not found."""
+        pod = self._pod(application, token)
+        if pod is None or self._lacks(pod):
+            return None
+        return pods.id_of(pod)
 
     def status(self, driver: str) -> JobStatus:
-        """The pod's phase, `Deleting` or `Gone`; the message is why it waits or has failed."""
+        """The pod's phase, `Deleting`, `Gone` or `Incomplete`; the message is why it waits or has failed.
+
+        A pod that is `Incomplete` can never start, and is deleted.
+        """
         namespace, name, uid = pods.parts_of(driver)
-        pod = self.api.get(f"/api/v1/namespaces/{namespace}/pods/{name}")
+        pod = self.api.get(_path(namespace, name))
         if pod is None or pod["metadata"]["uid"] != uid:
             return JobStatus(pods.GONE)
+        if lacking := self._lacks(pod):
+            said = f"spark-submit was ended before it made the ConfigMap {lacking}: the pod was deleted"
+            return JobStatus(INCOMPLETE, message=said)
         if pods.is_deleting(pod, pods.ended_at(pod)):
             return JobStatus(pods.DELETING)
         phase = pod["status"].get("phase", "Pending")
@@ -96,7 +111,30 @@ class Kubernetes:
         """Delete the pod, and with it its executors; one that has ended, or is gone, is left as it is."""
         if self.status(driver) in self.active:
             namespace, name, uid = pods.parts_of(driver)
-            self.api.delete(f"/api/v1/namespaces/{namespace}/pods/{name}", uid)
+            self.api.delete(_path(namespace, name), uid)
+
+    def _pod(self, application: Application, token: str) -> Json | None:
+        path = _path(self._namespace(application))
+        return next(iter(self.api.items(path, f"{pods.LABEL}={token}")), None)
+
+    def _lacks(self, pod: Json) -> str | None:
+        """The ConfigMap that nobody makes any more for a pod, which is deleted then; else None.
+
+        `spark-submit` makes the pod first, then what it mounts. Killed in between, it leaves a pod that
+        would wait for ever.
+        """
+        metadata = pod["metadata"]
+        began = datetime.fromisoformat(metadata["creationTimestamp"])
+        age = (datetime.now(UTC) - began).total_seconds()
+        if pod["status"].get("phase", "Pending") != "Pending" or age < self.submit_timeout:
+            return None
+        volumes = {each["name"]: each for each in pod["spec"].get("volumes", [])}
+        name = volumes.get(_CONF_VOLUME, {}).get("configMap", {}).get("name")
+        namespace = metadata["namespace"]
+        if name is None or self.api.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}"):
+            return None
+        self.api.delete(_path(namespace, metadata["name"]), metadata["uid"], at_once=True)
+        return str(name)
 
     def _spark_submit(self, application: Application, token: str) -> None:
         if _POD_NAME in application.conf:
@@ -132,3 +170,7 @@ class Kubernetes:
     def _namespace(self, application: Application) -> str:
         named = self.namespace or application.conf.get("spark.kubernetes.namespace")
         return named or self.api.namespace
+
+
+def _path(namespace: str, name: str = "") -> str:
+    return f"/api/v1/namespaces/{namespace}/pods{'/' if name else ''}{name}"
