@@ -78,6 +78,7 @@ def look(folder: Path) -> dict[str, Any]:
     ended = ended or read(folder / END)
     return {
         "host": os.uname().nodename,
+        "machine": machine(),
         "folder": str(folder),
         "claim": claimed,
         "alive": alive,
@@ -90,7 +91,9 @@ def cancel(folder: Path) -> None:
     """Ask the command's process group to end (SIGTERM); what has ended, or is not there, is left as it is."""
     if not (folder / CLAIM).exists() or (folder / END).exists():
         return
-    (folder / CANCEL).touch()  # first: a command that is not known yet looks for it before it begins
+    (
+        folder / CANCEL
+    ).touch()  # first: a command that is not known yet looks for it before it begins
     command = read(folder / COMMAND)
     if command and is_alive(command):
         with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
@@ -176,7 +179,20 @@ def start(folder: Path, job: dict[str, Any], output: int, error: int) -> None:
 
 def identity(pid: int) -> dict[str, Any]:
     """A process id is used again; with the time of its start it is not."""
-    return {"pid": pid, "started": started(pid), "host": os.uname().nodename}
+    return {
+        "pid": pid,
+        "started": started(pid),
+        "host": os.uname().nodename,
+        "machine": machine(),
+    }
+
+
+def machine() -> str:
+    """This machine's name, with what no other one of that name has, where the system tells it."""
+    told = ""
+    with contextlib.suppress(OSError):
+        told = Path("/etc/machine-id").read_text().strip()[:12]
+    return f"{os.uname().nodename}/{told}" if told else os.uname().nodename
 
 
 def is_alive(process: dict[str, Any]) -> bool:

@@ -59,8 +59,8 @@ class SshProcessJob(PollingJob):
 
     Args:
         command: the program and its arguments.
-        host: as `ssh` takes it: `user@worker7`, or a name of its configuration. It must always mean the
-            same machine.
+        host: as `ssh` takes it: `user@worker7`, or a name of its configuration. Names of the
+            same machine may change; a job is refused where its name means another one.
         folder: where the submissions keep their files on that host; a relative path begins in the
             user's home. The same for every attempt.
         cwd: the folder of that host that the command runs in; by default the user's home.
@@ -132,21 +132,17 @@ class SshProcessJob(PollingJob):
 
     def _id(self, seen: Mapping[str, Any], token: str) -> str:
         claim = seen["claim"]
-        return f"{self.host}:{claim['host']}:{claim['pid']}:{claim['started']}:{token}"
+        return f"{claim.get('machine', claim['host'])}:{claim['pid']}:{claim['started']}:{token}"
 
     def _ask_about(self, external_id: str, action: str, **more: Any) -> dict[str, Any]:
-        """As `_ask`, of a job, and only of the host that runs it."""
-        host, node, _, _, token = external_id.rsplit(":", 4)
-        if host != self.host:
-            raise StatestoreError(
-                f"The process {token} was started on {host}, and this job is for {self.host}: run the"
-                " next attempt with the former, or clear the task's keys."
-            )
+        """As `_ask`, of a job, and only of the machine that runs it, by whichever of its names."""
+        names, _, _, token = external_id.rsplit(":", 3)
+        machine = names.rpartition(":")[2]  # ids once had the name that ssh was given in front
         seen = self._ask(action, token, **more)
-        if seen["host"] != node:
+        if machine not in {seen["machine"], seen["host"]}:
             raise StatestoreError(
-                f"The process {token} was started on {node}, and {host} is {seen['host']} now: name a"
-                " host that is always the same machine, or clear the task's keys."
+                f"The process {token} was started on the machine {machine}, and {self.host} is"
+                f" {seen['machine']}: name the host that is the former, or clear the task's keys."
             )
         return seen
 

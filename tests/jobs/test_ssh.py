@@ -3,7 +3,6 @@
 import ast
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -61,7 +60,7 @@ class SshRig(EngineRig):
     def __init__(self, folder: Path, sshd: Sshd) -> None:
         super().__init__(folder)
         self.sshd = sshd
-        self.unknown_id = f"{sshd.host}:{socket.gethostname()}:1:never:ss-none-1"
+        self.unknown_id = f"{runner.machine()}:1:never:ss-none-1"
 
     def job(self, script: str = WAIT_FOR_END, **options: Any) -> SshProcessJob:
         told: dict[str, Any] = {
@@ -204,10 +203,24 @@ def test_cancelling_ends_the_command_and_its_children(rig: SshRig) -> None:
 def test_a_process_of_another_host_is_refused_and_not_taken_for_lost(rig: SshRig) -> None:
     job = rig.job("true")
     external_id = ended(job)
-    with pytest.raises(StatestoreError, match="was started on eve@elsewhere, and this job is for"):
-        job.get_job_status(external_id.replace(rig.sshd.host, "eve@elsewhere"), {})
-    with pytest.raises(StatestoreError, match=r"was started on otherbox, and .* now: name a host"):
-        job.get_job_status(external_id.replace(f":{socket.gethostname()}:", ":otherbox:"), {})
+    name, slash, machine_id = runner.machine().partition("/")
+    for other in (f"otherbox{slash}{machine_id}", f"{name}/0123456789ab"):
+        with pytest.raises(StatestoreError, match=f"was started on the machine {other}, and .* is"):
+            job.get_job_status(external_id.replace(runner.machine(), other), {})
+
+
+def test_a_host_may_be_spelled_in_another_way(rig: SshRig, task: Attempts) -> None:
+    alias = ["-oHostName=127.0.0.1", f"-oHostKeyAlias=[127.0.0.1]:{rig.sshd.port}"]
+    first = task.start(rig.job())
+    until(rig.running)
+    again = rig.job(host="worker7.example.com", ssh=[*rig.sshd.ssh, *alias])
+    external_id = until(lambda: task.keys().get("remote_job_id"))
+    assert again.get_job_status(external_id, {}) == RUNNING
+    assert again.find_job(external_id.rpartition(":")[2], {}) == external_id
+    rig.end()
+    assert first.outcome().error is None
+    assert task.run(again).error is None
+    assert len(rig.submissions()) == 1
 
 
 def test_what_another_try_would_not_mend_is_no_outage(rig: SshRig) -> None:
