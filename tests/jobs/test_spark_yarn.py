@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,15 @@ from typing import Any
 import pytest
 
 from statestore.jobs.polling import PollingJob
-from statestore.jobs.resource_manager import ACTIVE
 from statestore.jobs.spark import Application, SparkSubmitJob, SparkYarnJob
 from statestore.jobs.spark import Yarn as YarnCluster
 from statestore.sdk import Submission, SubmissionState
 from tests.engines.yarn import QUICK, SPARK_SETTINGS, Yarn
 from tests.jobs.attempts import until
-from tests.jobs.contract import EngineContract, EngineRig
+from tests.jobs.contract import EngineContract
 from tests.jobs.reserving import ReservingContract
 from tests.jobs.test_spark_yarn_words import NASTY
+from tests.jobs.yarn_rig import YarnRig
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
@@ -35,15 +34,10 @@ sys.exit(int((folder / "end").read_text()))
 """
 
 
-class SparkYarnRig(EngineRig):
-    """The applications of one test have its folder as their name."""
+class SparkYarnRig(YarnRig):
+    """Spark's applications, of `spark-submit`."""
 
-    unknown_id = "application_1500000000000_0001"
     kill_within = 12.0
-
-    def __init__(self, folder: Path, yarn: Yarn) -> None:
-        super().__init__(folder)
-        self.yarn = yarn
 
     @property
     def cluster(self) -> YarnCluster:
@@ -66,20 +60,6 @@ class SparkYarnRig(EngineRig):
         return SparkSubmitJob(
             application, master=self.cluster, **{"poll_interval": 0.05, **options}
         )
-
-    def submissions(self) -> list[str]:
-        apps = self.yarn.applications()
-        return [app for app, shown in apps.items() if shown["name"] == str(self.folder)]
-
-    def running(self) -> list[str]:
-        apps = self.yarn.applications()
-        return [app for app in self.submissions() if apps[app]["state"] in ACTIVE]
-
-    def restart(self) -> None:
-        self.yarn.restart()
-
-    def away(self) -> AbstractContextManager[None]:
-        return self.yarn.away()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """YarnJob, by the REST API of a ResourceManager; its ApplicationMasters are real ones."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,18 @@ from statestore.jobs.yarn import LocalResource, YarnJob
 from statestore.sdk import Submission, SubmissionState
 from tests.engines.yarn import QUICK, Yarn
 from tests.jobs.attempts import Attempts, until
-from tests.jobs.contract import EngineRig
 from tests.jobs.reserving import ReservingContract
+from tests.jobs.yarn_rig import YarnRig
 from tests.ports import free_port
 
 pytestmark = pytest.mark.engine
 
 
-class YarnRig(EngineRig):
-    """The applications of one test have its folder as their name. Of three addresses the last one helps:
-    nothing listens at the first, and a standby at the second."""
-
-    unknown_id = "application_1500000000000_0001"
+class MasterRig(YarnRig):
+    """Of three addresses the last one helps: nothing listens at the first, and a standby at the second."""
 
     def __init__(self, folder: Path, yarn: Yarn) -> None:
-        super().__init__(folder)
-        self.yarn = yarn
+        super().__init__(folder, yarn)
         self.addresses = f"http://127.0.0.1:{free_port()},{yarn.standby},{yarn.url}"
 
     def job(self, **options: Any) -> YarnJob:
@@ -42,24 +37,10 @@ class YarnRig(EngineRig):
             **{"poll_interval": 0.05, "timeout": 5, **options},
         )
 
-    def submissions(self) -> list[str]:
-        apps = self.yarn.applications()
-        return [app for app, shown in apps.items() if shown["name"] == str(self.folder)]
-
-    def running(self) -> list[str]:
-        apps = self.yarn.applications()
-        return [app for app in self.submissions() if apps[app]["state"] in ACTIVE]
-
-    def restart(self) -> None:
-        self.yarn.restart()
-
-    def away(self) -> AbstractContextManager[None]:
-        return self.yarn.away()
-
 
 @pytest.fixture
-def rig(yarn: Yarn, tmp_path: Path) -> Iterator[YarnRig]:
-    rig = YarnRig(tmp_path, yarn)
+def rig(yarn: Yarn, tmp_path: Path) -> Iterator[MasterRig]:
+    rig = MasterRig(tmp_path, yarn)
     yield rig
     rig.end()
 
@@ -74,7 +55,7 @@ class TestYarnJob(ReservingContract):
     """The contract."""
 
 
-def test_a_submission_of_one_id_that_comes_twice_is_one_application(rig: YarnRig) -> None:
+def test_a_submission_of_one_id_that_comes_twice_is_one_application(rig: MasterRig) -> None:
     job = rig.job()
     context = reserved(job.reserve_job({}))
     assert job.find_job("ss-reserved-1", context) is None
@@ -88,7 +69,7 @@ def test_a_submission_of_one_id_that_comes_twice_is_one_application(rig: YarnRig
     job.cancel_job(application, {})
 
 
-def test_what_yarn_says_is_the_progress_and_the_message(rig: YarnRig) -> None:
+def test_what_yarn_says_is_the_progress_and_the_message(rig: MasterRig) -> None:
     job = rig.job()
     application = job.submit_job(reserved(None))
     until(lambda: job.get_job_status(application, {}).progress.get("current") == 50)
@@ -104,7 +85,7 @@ def test_what_yarn_says_is_the_progress_and_the_message(rig: YarnRig) -> None:
 
 
 def test_a_resource_manager_that_has_not_recovered_yet_does_not_know_that_there_is_none(
-    rig: YarnRig,
+    rig: MasterRig,
 ) -> None:
     job = rig.job()
     application = job.reserve_job({})
@@ -135,7 +116,7 @@ def test_a_resource_manager_that_has_not_recovered_yet_does_not_know_that_there_
     assert (rig.running(), rig.submissions()) == ([], [application])
 
 
-def test_a_command_that_says_nothing_to_yarn_fails_also_where_it_ends_well(rig: YarnRig) -> None:
+def test_a_command_that_says_nothing_to_yarn_fails_also_where_it_ends_well(rig: MasterRig) -> None:
     job = YarnJob("true", name=str(rig.folder), resource_manager=rig.addresses, max_app_attempts=1)
     application = job.submit_job(reserved(None))
     until(lambda: not rig.running())
@@ -144,7 +125,7 @@ def test_a_command_that_says_nothing_to_yarn_fails_also_where_it_ends_well(rig: 
     assert "exited with exitCode: 0" in str(status.message)
 
 
-def test_a_file_that_has_changed_since_is_refused_by_yarn(rig: YarnRig, tmp_path: Path) -> None:
+def test_a_file_that_has_changed_since_is_refused_by_yarn(rig: MasterRig, tmp_path: Path) -> None:
     (tmp_path / "input").write_text("before")
     resource = LocalResource.of_file(tmp_path / "input")
     stale = LocalResource(resource.url, resource.size, resource.timestamp - 1)
@@ -161,7 +142,7 @@ def test_a_file_that_has_changed_since_is_refused_by_yarn(rig: YarnRig, tmp_path
 
 
 def test_a_careful_job_does_not_take_a_forgotten_application_for_lost(
-    rig: YarnRig, task: Attempts
+    rig: MasterRig, task: Attempts
 ) -> None:
     task.set("remote_job_id", rig.unknown_id)
     outcome = task.run(rig.job(on_unknown="fail"))
