@@ -10,7 +10,7 @@ from statestore.jobs.kubernetes import pods
 from statestore.jobs.kubernetes.api import Api, Json
 from statestore.jobs.polling import JobStatus
 from statestore.jobs.spark import spark_submit
-from statestore.jobs.spark.application import Application
+from statestore.jobs.spark.application import TOKEN_PROPERTY, Application
 from statestore.sdk.errors import StatestoreError
 
 INCOMPLETE: Final = "Incomplete"
@@ -152,20 +152,23 @@ class Kubernetes:
             own[f"spark.kubernetes.driverEnv.{variable}"] = value
         line = spark_submit.command_line(
             application,
-            token,
             master=self.master,
             command=os.fspath(self.spark_submit),
             options={
                 "principal": self.principal,
                 "keytab": self.keytab,
                 "proxy_user": self.proxy_user,
-                "properties_file": self.properties_file,
             },
-            conf=own,
         )
         login = {"KUBECONFIG": self.kubeconfig} if self.kubeconfig else {}
         environment = {**self.environment, **login}
-        spark_submit.run(line, timeout=self.submit_timeout, environment=environment)
+        spark_submit.submit(
+            line,
+            properties={**application.conf, **own, TOKEN_PROPERTY: token},
+            properties_file=self.properties_file,
+            timeout=self.submit_timeout,
+            environment=environment,
+        )
 
     def _namespace(self, application: Application) -> str:
         named = self.namespace or application.conf.get("spark.kubernetes.namespace")

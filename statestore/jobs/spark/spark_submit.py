@@ -10,13 +10,18 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
-from statestore.jobs.spark.application import OPTIONS, TOKEN_PROPERTY, Application
+from statestore.jobs.spark.application import OPTIONS, Application
+from statestore.jobs.spark.properties_file import defaults_of, written
 from statestore.sdk.errors import JobSystemUnreachableError, StatestoreError
 
+_LEFT_BEHIND: Final = "STATESTORE_PROPERTIES_FILE"
+"""The variable that names the file that a killed worker cannot delete."""
 _GUARDED: Final = (
-    'exec 3<&0; { cat <&3; kill -KILL 0; } >/dev/null 2>&1 & exec 3<&-; "$@" </dev/null'
+    f'exec 3<&0; {{ cat <&3; rm -f "${_LEFT_BEHIND}"; kill -KILL 0; }} >/dev/null 2>&1 & '
+    'exec 3<&-; "$@" </dev/null'
 )
 """Runs a command, and kills it with all that it has started as soon as nobody holds our end of the pipe."""
 _KILLED: Final = 128  # a shell's exit status above that: a signal ended the command
@@ -40,22 +45,18 @@ class SparkSubmitError(StatestoreError):
 
 def command_line(
     application: Application,
-    token: str,
     *,
     master: str,
     command: str = "spark-submit",
     options: Mapping[str, Any] | None = None,
-    conf: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """What to run for an application whose driver is to run in the cluster.
+    """What to run for an application whose driver is to run in the cluster, but for its properties.
 
     Args:
         application: what to submit.
-        token: goes into our property.
         master: `--master`.
         command: the path of `spark-submit`.
         options: further options by their long names, with underscores: `{"queue": "etl"}`; None: left out.
-        conf: further properties; they win over the application's own.
     """
     given: dict[str, Any] = {"master": master, "deploy_mode": "cluster"}
     given |= {"class": application.main_class} if application.main_class else {}
@@ -65,10 +66,33 @@ def command_line(
     for name, value in given.items():
         if value is not None:
             line += [f"--{name.replace('_', '-')}", str(value)]
-    properties = {**application.conf, **(conf or {}), TOKEN_PROPERTY: token}
-    for name, value in properties.items():
-        line += ["--conf", f"{name}={value}"]
     return [*line, application.application, *application.application_args]
+
+
+def submit(
+    line: Sequence[str],
+    *,
+    properties: Mapping[str, str],
+    properties_file: str | None = None,
+    timeout: float,
+    environment: Mapping[str, str] | None = None,
+) -> str:
+    """Run the command line with properties, which may be secrets; as `run`.
+
+    They stand in a file, behind those of `properties_file`, or of the `spark-defaults.conf` that it
+    replaces. Where nobody can tell which that is, they stand in the command line.
+    """
+    command, *words = line
+    base = Path(properties_file) if properties_file else defaults_of(command, environment or {})
+    if base is None:
+        told = [word for each in properties.items() for word in ("--conf", "=".join(each))]
+        return run([command, *told, *words], timeout=timeout, environment=environment)
+    if properties_file and not base.exists():
+        raise StatestoreError(f"There is no properties_file {properties_file}.")
+    with written(properties, base) as file:
+        told = ["--properties-file", str(file)]
+        variables = {**(environment or {}), _LEFT_BEHIND: str(file)}
+        return run([command, *told, *words], timeout=timeout, environment=variables)
 
 
 def run(

@@ -14,8 +14,8 @@ from typing import Final
 from statestore.jobs import rest
 from statestore.jobs.polling import JobStatus
 from statestore.jobs.resource_manager import ACTIVE, FORGOTTEN, SUCCEEDED, ResourceManager
-from statestore.jobs.spark.application import Application
-from statestore.jobs.spark.spark_submit import SparkSubmitError, command_line, run
+from statestore.jobs.spark.application import TOKEN_PROPERTY, Application
+from statestore.jobs.spark.spark_submit import SparkSubmitError, command_line, submit
 from statestore.sdk.errors import JobSystemUnreachableError
 
 _TAGS: Final = "spark.yarn.tags"
@@ -63,7 +63,7 @@ class Yarn:
         """Run `spark-submit`; the application's id, None where only a search tells it."""
         if known := self._resource_manager.tagged(token):
             return known[0]
-        mine = self._run(self._line(application, token))
+        mine = self._spark_submit(application, token)
         with suppress(JobSystemUnreachableError):
             known = self._resource_manager.tagged(token)
         if mine and known and known[0] != mine:
@@ -84,12 +84,12 @@ class Yarn:
         """Have YARN kill it; one that has ended, or is unknown, is left as it is."""
         self._resource_manager.kill(driver)
 
-    def _line(self, application: Application, token: str) -> list[str]:
+    def _spark_submit(self, application: Application, token: str) -> str | None:
+        """The id that it tells, also where it was of another opinion about how that ended."""
         variables = application.env_vars.items()
         tags = [token, *filter(None, application.conf.get(_TAGS, "").split(","))]
-        return command_line(
+        line = command_line(
             application,
-            token,
             master="yarn",
             command=os.fspath(self.spark_submit),
             options={
@@ -97,19 +97,23 @@ class Yarn:
                 "principal": self.principal,
                 "keytab": self.keytab,
                 "proxy_user": self.proxy_user,
-                "properties_file": self.properties_file,
-            },
-            conf={
-                **{f"spark.yarn.appMasterEnv.{name}": value for name, value in variables},
-                _TAGS: ",".join(tags),
-                _WAIT: "false",
             },
         )
-
-    def _run(self, line: list[str]) -> str | None:
-        """The id that `spark-submit` tells, also where it was of another opinion about how that ended."""
+        properties = {
+            **application.conf,
+            **{f"spark.yarn.appMasterEnv.{name}": value for name, value in variables},
+            _TAGS: ",".join(tags),
+            _WAIT: "false",
+            TOKEN_PROPERTY: token,
+        }
         try:
-            output = run(line, timeout=self.submit_timeout, environment=self.environment)
+            output = submit(
+                line,
+                properties=properties,
+                properties_file=self.properties_file,
+                timeout=self.submit_timeout,
+                environment=self.environment,
+            )
         except SparkSubmitError as problem:
             if not _SUBMITTED.search(problem.output):
                 raise
