@@ -90,7 +90,7 @@ class ResourceManager:
             except JobSystemUnreachableError as problem:
                 others.append(str(problem))
                 continue
-            if info["haState"] == "ACTIVE":
+            if info.get("haState", "ACTIVE") == "ACTIVE":
                 return address
             others.append(f"{address} is {info['haState']}")
         raise NotSentError(f"No ResourceManager is active: {'; '.join(others)}")
