@@ -31,7 +31,7 @@ class JsonView:
 def json_view(text: str) -> JsonView:
     """The value as a page shows it; `text` is what was sent."""
     parts = pieces(text)
-    html = format_html_join("", "{}", ((_span(kind, part),) for kind, part in parts))
+    html = format_html_join("", "{}", ((span(kind, part),) for kind, part in parts))
     inline = len(text) <= INLINE_MAX and not text.lstrip().startswith(("{", "["))
     return JsonView(
         html=html,
@@ -61,9 +61,9 @@ def kind_of(text: str) -> str:
     """The type in words: `string, 96 chars`."""
     value = json.loads(text)
     if isinstance(value, dict):
-        return f"object, {_count(len(value), 'field')}"
+        return f"object, {count_text(len(value), 'field')}"
     if isinstance(value, list):
-        return f"array, {_count(len(value), 'item')}"
+        return f"array, {count_text(len(value), 'item')}"
     if isinstance(value, str):
         return "string" if len(value) <= INLINE_MAX else f"string, {len(value):,} chars"
     return "boolean" if isinstance(value, bool) else "number"
@@ -84,11 +84,13 @@ def size_text(size: int) -> str:
     return f"{number:,.1f} GB"
 
 
-def _count(number: int, word: str) -> str:
+def count_text(number: int, word: str) -> str:
+    """`1 field`, `1,200 fields`."""
     return f"{number:,} {word}" + ("" if number == 1 else "s")
 
 
-def _span(kind: str, text: str) -> str | SafeString:
+def span(kind: str, text: str) -> str | SafeString:
+    """A token in the colour of its kind."""
     if kind not in _CLASS:
         return text
     return format_html('<span class="{}">{}</span>', _CLASS[kind], text)

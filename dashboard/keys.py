@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.filters import key_of
 from dashboard.history import curve_of, fields_of, steps_of
+from dashboard.jsontree import has_tree, tree_html
 from dashboard.jsonview import json_view
 from dashboard.rights import needs
 from dashboard.snippets import curl_read, python_read
@@ -32,6 +33,8 @@ from statestore.queries import KeyHistory, principal_of_user
 from statestore.services import Writer
 
 VERSION_DIGITS: Final = 18
+PRETTY: Final = "pretty"
+FORMS: Final = {PRETTY: "Pretty", "tree": "Tree", "raw": "Raw"}  # `?as=`
 RETENTIONS: Final[dict[str, tuple[str, timedelta | NeverExpire]]] = {
     "1": ("1 day", timedelta(days=1)),
     "7": ("7 days", timedelta(days=7)),
@@ -72,13 +75,21 @@ def _page(
     """The page; with what somebody wanted to make of the value, and why that cannot be."""
     history = _shown(found)
     base = request.build_absolute_uri("/")
-    scope, name = history.scope, history.entry.key
+    scope, name, value = history.scope, history.entry.key, history.entry.value
+    urls = _urls(history)
+    hidden = value == queries.HIDDEN
+    forms = {word: text for word, text in FORMS.items() if word != "tree" or has_tree(value)}
+    form = request.GET.get("as", PRETTY)
+    form = form if form in forms and not hidden else PRETTY
     context = {
         "history": history,
-        "hidden": history.entry.value == queries.HIDDEN,
+        "hidden": hidden,
         "scope": scope,
         "entry": history.entry,
-        "view": json_view(history.entry.value),
+        "view": json_view(value),
+        "forms": forms,
+        "form": form,
+        "tree": tree_html(value, raw_url=f"{urls['page_url']}&as=raw") if form == "tree" else "",
         "steps": steps_of(history.versions),
         "curve": curve_of(history.versions, request.GET.get("field")),
         "fields": fields_of(history.versions),
@@ -89,9 +100,10 @@ def _page(
         "may_write": _may(request, history, Right.WRITE),
         "may_clear": _may(request, history, Right.CLEAR),
         "retentions": {word: text for word, (text, _) in RETENTIONS.items()},
-        "text": text or pretty(history.entry.value),
+        "text": text or pretty(value),
         "wrong": wrong,
-        **_urls(history),
+        "page_path": urls["page_url"].partition("?")[0],
+        **urls,
     }
     return render(request, "dashboard/key.html", context, status=422 if wrong else 200)
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 INDENT: Final = "  "
@@ -19,10 +20,10 @@ def pieces(text: str) -> list[Piece]:
     """The text in lines, by kind; one piece `text` where it is too long or too deep to lay out."""
     laid_out: list[Piece] = []
     depth = 0
-    tokens = [match.group() for match in _first_tokens(text)]
-    if len(tokens) > MAX_TOKENS:
+    first = [*islice(tokens(text), MAX_TOKENS + 1)]
+    if len(first) > MAX_TOKENS:
         return [("text", text)]
-    for word, following in zip(tokens, [*tokens[1:], ""], strict=True):
+    for word, following in zip(first, [*first[1:], ""], strict=True):
         depth += (word in "[{") - (word in "]}")
         if depth > MAX_DEPTH:
             return [("text", text)]
@@ -30,30 +31,29 @@ def pieces(text: str) -> list[Piece]:
     return laid_out
 
 
+def tokens(text: str) -> Iterator[str]:
+    """Strings, numbers, literals and marks, each as it was sent."""
+    return (match.group() for match in _token.finditer(text))
+
+
 def pretty(text: str) -> str:
     """The text in lines."""
     return "".join(piece for _, piece in pieces(text))
-
-
-def _first_tokens(text: str) -> Iterator[re.Match[str]]:
-    for count, match in enumerate(_token.finditer(text)):
-        if count > MAX_TOKENS + 1:
-            return
-        yield match
 
 
 def _placed(word: str, following: str, depth: int, *, before: list[Piece]) -> Iterator[Piece]:
     """The word with the space around it."""
     if word in "]}" and before and before[0][1] not in "[{":
         yield ("space", "\n" + INDENT * depth)
-    yield (_kind(word, following), word)
+    yield (kind(word, following), word)
     if word == ":":
         yield ("space", " ")
     elif word == "," or (word in "[{" and following not in "]}"):
         yield ("space", "\n" + INDENT * depth)
 
 
-def _kind(word: str, following: str) -> str:
+def kind(word: str, following: str) -> str:
+    """The kind of a token."""
     if word in "[]{}:,":
         return "mark"
     if word.startswith('"'):

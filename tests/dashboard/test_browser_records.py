@@ -1,5 +1,7 @@
 """The pages that look back, in a real Chromium: usable by everyone, in both themes and on a phone."""
 
+import re
+
 import pytest
 from django.contrib.auth.models import Permission, User
 from playwright.sync_api import Page, expect
@@ -24,7 +26,14 @@ def _history(transactional_db: None, viewer: User) -> None:
 
     asset, _ = services.asset_register(name=EVIL, uri="s3://lake/" + "o" * 200)
     for rows in (1, 2, 5):
-        config = {"rows": rows, "note": EVIL, "list": list(range(rows)), "long": "x" * 200}
+        deep = {"one": {"two": [{"three": {"four": "y" * 100, "five": []}}] * rows}}
+        config = {
+            "rows": rows,
+            "note": EVIL,
+            "list": list(range(rows)),
+            "long": "x" * 200,
+            "x": deep,
+        }
         put("config", config)
         put("config", config, AssetScope(asset.id))
     put("settings", {"db": {"password": "correct horse battery", "url": "https://u:pw1234@host/"}})
@@ -34,8 +43,9 @@ def _history(transactional_db: None, viewer: User) -> None:
 PATHS = {
     "audit": "/audit/",
     "audit-empty": "/audit/?who=nobody-of-that-name",
-    "key": "",
-    "asset-key": "",
+    "key": "{task}/k/?key=config",
+    "key-tree": "{task}/k/?key=config&as=tree",
+    "asset-key": "{asset}/k/?key=config",
     "secrets": "/secrets/",
 }
 
@@ -48,8 +58,7 @@ def test_everyone_can_use_the_page(page: Page, name: str, theme: Theme, size: st
     page.set_viewport_size({"width": width, "height": height})
     page.emulate_media(color_scheme=theme, reduced_motion="reduce")
     of_asset = Asset.objects.values_list("pk", flat=True)[0]
-    key = f"/assets/{of_asset}" if name == "asset-key" else f"/t/{id_of()}"
-    page.goto(PATHS[name] or f"{key}/k/?key=config")
+    page.goto(PATHS[name].format(task=f"/t/{id_of()}", asset=f"/assets/{of_asset}"))
     expect(page.get_by_label("Storage notice")).to_contain_text("Values are stored unencrypted")
     PICTURES.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=PICTURES / f"{name}-{size}-{theme}.png", full_page=True)
@@ -102,6 +111,23 @@ def test_a_secret_is_hidden_revealed_and_cleared(page: Page) -> None:
     expect(page.get_by_role("status").first).to_contain_text("settings is cleared")
     expect(page.get_by_text("Nothing found")).to_be_visible()
     expect(page.locator(".secret-pill")).to_have_count(0)
+
+
+def test_the_tree_is_opened_by_keyboard_and_its_view_has_an_address(page: Page) -> None:
+    put("config", {"a": {"b": {"c": {"big": 9007199254740993}}}})
+    page.goto(f"/t/{id_of()}/k/?key=config")
+    page.get_by_role("link", name="Tree").click()
+    tree, number = (
+        page.get_by_label("Value of config", exact=True),
+        page.get_by_text("9007199254740993"),
+    )
+    expect(page).to_have_url(re.compile("as=tree"))
+    expect(tree.get_by_text('"b"')).to_be_visible()
+    expect(tree.get_by_text('"c"')).to_be_hidden()
+    for name in ("b", "c"):
+        tree.locator("summary", has_text=f'"{name}"').focus()
+        page.keyboard.press("Enter")
+    expect(tree.locator(number)).to_be_visible()
 
 
 def test_the_retention_is_extended_from_the_page(page: Page) -> None:

@@ -8,8 +8,10 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
 from dashboard.history import Line, curve_of, difference
+from dashboard.keys import FORMS
 from statestore import services
 from statestore.models import AuditEntry, Entry, GroupReach, ProgressSample
+from statestore.protocol import AssetScope
 from statestore.queries import Version
 from tests.dashboard.data import EVIL, SCOPE, id_of, put
 from tests.storage import expire
@@ -189,6 +191,33 @@ def test_it_is_downloaded_as_it_was_sent(viewing: Client) -> None:
     assert answer["Content-Disposition"] == 'attachment; filename="value.json"'
 
 
+def test_a_value_is_shown_as_the_address_says(viewing: Client, viewer: User) -> None:
+    put("k", {"a": {"b": [1, 2]}})
+    put("plain", 12)
+    html = {form: viewing.get(f"{path('k')}&as={form}").content.decode() for form in FORMS}
+    assert '<details open><summary><span class="jk">&quot;a&quot;</span>' in html["tree"]
+    assert '<div class="tree"' not in html["pretty"] + html["raw"]
+    assert "as it was sent" in html["raw"]
+    for form, page in html.items():
+        assert f'as={form}" aria-current="true"' in page
+    assert viewing.get(path("k")).content.decode().count("&amp;as=") == 3
+    for page in (f"{path('plain')}&as=tree", f"{path('k')}&as=%00"):
+        assert 'as=pretty" aria-current="true"' in viewing.get(page).content.decode()
+    assert "&amp;as=tree" not in viewing.get(path("plain")).content.decode()
+
+    may(viewer, "change_entry")
+    sent = {"key": "k", "version": 1, "value": "{"}
+    wrong = viewing.post(path("k", "edit/"), sent).content.decode()
+    assert f'href="{path("k")}&amp;as=tree"' in wrong
+
+
+def test_an_asset_key_has_a_tree_too(viewing: Client) -> None:
+    asset, _ = services.asset_register(name="orders", uri="s3://lake/orders")
+    put("k", {"rows": list(range(300))}, AssetScope(asset.id))
+    html = viewing.get(f"/assets/{asset.id}/k/?key=k&as=tree").content.decode()
+    assert f'100 more items in the <a href="/assets/{asset.id}/k/?key=k&amp;as=raw">' in html
+
+
 def test_what_is_not_there_is_not_found(viewing: Client) -> None:
     put("k", 1)
     for key in ("", "other", "a\0b"):
@@ -198,8 +227,9 @@ def test_what_is_not_there_is_not_found(viewing: Client) -> None:
 def test_markup_is_shown_as_text(viewing: Client) -> None:
     put(EVIL, EVIL)
     put(EVIL, [EVIL])
-    html = viewing.get(path(EVIL)).content.decode()
-    assert EVIL not in html
+    for form in FORMS:
+        html = viewing.get(f"{path(EVIL)}&as={form}").content.decode()
+        assert EVIL not in html
     assert "&lt;script&gt;" in html
 
 
