@@ -98,6 +98,7 @@ def _page(
             "Python": python_read(base, scope, name, asset=history.asset),
         },
         "may_write": _may(request, history, Right.WRITE),
+        "may_reveal": hidden and _may(request, history, Right.ADMINISTER),
         "may_clear": _may(request, history, Right.CLEAR),
         "retentions": {word: text for word, (text, _) in RETENTIONS.items()},
         "text": text or pretty(value),

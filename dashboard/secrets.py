@@ -7,6 +7,8 @@ from typing import Any, Final
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.filters import key_of
@@ -39,7 +41,7 @@ def reveal(request: HttpRequest) -> HttpResponse:
     """Show one hidden value in the answer to this request alone."""
     scope, key, writer = _named(request, Right.ADMINISTER, Right.VIEW)
     value = services.secret_reveal(scope=scope, key=key, writer=writer)
-    shown = {"scope": scope, "key": key, "view": json_view(value)}
+    shown = {"scope": scope, "key": key, "view": json_view(value), "page": _page_of(request, scope)}
     answer = render(request, "dashboard/secrets.html", {**_context(request), "revealed": shown})
     answer["Cache-Control"] = "no-store"
     return answer
@@ -63,6 +65,13 @@ def clear(request: HttpRequest) -> HttpResponse:
     scope, key, writer = _named(request, Right.CLEAR)
     services.entry_delete(scope=scope, key=key, writer=writer)
     return _done(request, f"{key} is cleared. Replace the secret: assume that it has been read.")
+
+
+def _page_of(request: HttpRequest, scope: Scope) -> str:
+    """Where the key is shown without its value."""
+    kind = "asset_key" if isinstance(scope, AssetScope) else "key"
+    page = reverse(f"dashboard:{kind}", args=[request.POST["owner"]])
+    return f"{page}?{urlencode({'key': key_of(request.POST)})}"
 
 
 def _done(request: HttpRequest, text: str) -> HttpResponse:

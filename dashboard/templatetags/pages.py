@@ -118,6 +118,18 @@ def may_clear_asset(principal: Principal, name: str) -> bool:
 
 
 @register.filter
+def may_reveal(principal: Principal, dag_id: str) -> bool:
+    """Whether the principal may see what is hidden in keys of this dag's tasks."""
+    return principal.may(TaskScope(dag_id, "*", "*", -1), Right.ADMINISTER)
+
+
+@register.filter
+def may_reveal_asset(principal: Principal, name: str) -> bool:
+    """Whether the principal may see what is hidden in keys of the asset of this name."""
+    return principal.may_asset(name, Right.ADMINISTER)
+
+
+@register.filter
 def may_administer(principal: Principal) -> bool:
     """Whether the principal may sweep."""
     return principal.has(Right.ADMINISTER)

@@ -7,7 +7,7 @@ from django.contrib.auth.models import Permission, User
 from playwright.sync_api import Page, expect
 
 from statestore import services
-from statestore.models import Asset
+from statestore.models import Asset, AuditEntry
 from statestore.protocol import AssetScope, TaskScope
 from statestore.services import Writer
 from tests.dashboard.data import EVIL, SCOPE, id_of, put
@@ -111,6 +111,35 @@ def test_a_secret_is_hidden_revealed_and_cleared(page: Page) -> None:
     expect(page.get_by_role("status").first).to_contain_text("settings is cleared")
     expect(page.get_by_text("Nothing found")).to_be_visible()
     expect(page.locator(".secret-pill")).to_have_count(0)
+
+
+def test_a_secret_is_revealed_in_place_and_gone_when_it_is_closed(page: Page) -> None:
+    value, dialog = page.get_by_label("Revealed value"), page.get_by_role("dialog")
+    page.goto(f"/t/{id_of()}/")
+    page.get_by_role("link", name="Reveal settings").click()
+    dialog.get_by_label("Why? (optional)").fill("whose is it?")
+    dialog.get_by_role("button", name="Reveal").click()
+    expect(dialog.get_by_label("Revealed value")).to_contain_text("correct horse battery")
+    assert violations(page) == []
+    page.screenshot(path=PICTURES / "reveal-task.png")
+    page.wait_for_timeout(1500)  # the page goes on polling
+    expect(value).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(value).to_have_count(0)
+    assert AuditEntry.objects.get(action="revealed").reason == "whose is it?"
+
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_role("link", name="settings", exact=True).click()
+    page.screenshot(path=PICTURES / "reveal-key.png")
+    assert violations(page) == []
+    page.get_by_role("button", name="Reveal").click()
+    expect(value).to_contain_text("correct horse battery")
+    page.screenshot(path=PICTURES / "revealed-key.png")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    dialog.get_by_role("link", name="Hide it again").click()
+    expect(value).to_have_count(0)
+    assert "correct horse battery" not in page.content()
+    assert AuditEntry.objects.filter(action="revealed").count() == 2
 
 
 def test_the_tree_is_opened_by_keyboard_and_its_view_has_an_address(page: Page) -> None:

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
 from dashboard.watch import watcher
 from statestore import services
-from statestore.models import AuditEntry, Entry, SecretFinding
+from statestore.models import AuditEntry, Entry, GroupReach, SecretFinding
 from statestore.protocol import AssetScope
 from statestore.queries import Asset
 from statestore.services import Writer
@@ -114,6 +114,53 @@ def test_a_value_is_revealed_once_and_that_is_in_the_audit(viewing: Client, view
 
 
 @pytest.mark.usefixtures("_found")
+def test_task_and_key_offer_to_reveal_to_those_alone_who_may(viewing: Client, viewer: User) -> None:
+    task = f"/t/{id_of()}/"
+    key = f"{task}k/?key=config"
+    link = f'data-ask="reveal" href="{key}#reveal"'
+    for page in (task, f"/fragments{task}", key):
+        assert 'reveal"' not in viewing.get(page).content.decode()
+    may(viewer, "change_apitoken")
+    for page in (task, f"/fragments{task}"):
+        assert link in viewing.get(page).content.decode()
+        assert "csrfmiddlewaretoken" not in viewing.get(f"/fragments{task}").content.decode()
+    for shown in ("", "&as=raw", "&as=tree"):
+        html = viewing.get(f"{key}{shown}").content.decode()
+        assert 'data-reveal method="post" action="/secrets/reveal/"' in html
+        assert SECRET not in html
+    assert not AuditEntry.objects.filter(action="revealed").exists()
+    put("plain", 1)
+    assert "data-reveal" not in viewing.get(f"{task}k/?key=plain").content.decode()
+
+
+@pytest.mark.usefixtures("_found")
+def test_the_right_over_other_dags_reveals_nothing_here(viewing: Client, viewer: User) -> None:
+    hr, sales = Group.objects.create(name="hr"), Group.objects.create(name="sales")
+    hr.permissions.set(Permission.objects.filter(codename__in=["view_entry", "change_apitoken"]))
+    sales.permissions.set(Permission.objects.filter(codename="view_entry"))
+    GroupReach.objects.create(group=hr, dag_patterns="hr_*")
+    GroupReach.objects.create(group=sales, dag_patterns="sales")
+    viewer.user_permissions.clear()
+    viewer.groups.set([hr, sales])
+    for page in (f"/t/{id_of()}/", f"/t/{id_of()}/k/?key=config"):
+        assert 'reveal"' not in viewing.get(page).content.decode()
+    assert viewing.post("/secrets/reveal/", form()).status_code == 403
+
+
+@pytest.mark.usefixtures("_found")
+def test_nothing_is_revealed_without_the_token_of_the_form(viewer: User) -> None:
+    may(viewer, "change_apitoken")
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(viewer)
+    assert client.post("/secrets/reveal/", form()).status_code == 403
+    page = client.get(f"/t/{id_of()}/k/?key=config")
+    sent = {**form(), "csrfmiddlewaretoken": str(page.context["csrf_token"])}
+    answer = client.post("/secrets/reveal/", sent)
+    assert f"{SECRET}2" in answer.content.decode()
+    assert f'href="/t/{id_of()}/k/?key=config">Hide it again' in answer.content.decode()
+
+
+@pytest.mark.usefixtures("_found")
 def test_a_false_alarm_is_shown_again(viewing: Client, viewer: User) -> None:
     may(viewer, "change_apitoken")
     assert viewing.post("/secrets/dismiss/", form())["Location"] == "/secrets/"
@@ -168,7 +215,12 @@ def test_an_asset_can_be_cleared(viewing: Client, viewer: User) -> None:
     may(viewer, "delete_entry", "change_apitoken")
     assert "asset orders" in viewing.get("/secrets/").content.decode()
     sent = {"kind": "asset", "owner": asset.id, "key": "config"}
-    assert SECRET in viewing.post("/secrets/reveal/", sent).content.decode()
+    key = f"/assets/{asset.id}/k/?key=config"
+    assert f'{key}#reveal"' in viewing.get(f"/assets/{asset.id}/").content.decode()
+    assert "data-reveal" in viewing.get(key).content.decode()
+    shown = viewing.post("/secrets/reveal/", sent).content.decode()
+    assert SECRET in shown
+    assert f'href="{key}">Hide it again' in shown
     viewing.post("/secrets/clear/", sent)
     assert "Nothing found" in viewing.get("/secrets/").content.decode()
 

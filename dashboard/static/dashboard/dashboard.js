@@ -80,9 +80,9 @@
     try {
       const answer = await fetch(link.href);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const form = answer.ok && page.getElementById("ask");
+      const form = answer.ok && page.getElementById(link.dataset.ask || "ask");
       if (!form) throw new Error(answer.statusText);
-      dialog.replaceChildren(form);
+      fill(dialog, form);
     } catch {
       location.href = link.href;
       return;
@@ -91,12 +91,42 @@
     const check = () => {
       if (typed) form.querySelector("[type=submit]").disabled = typed.value.trim() !== form.dataset.typed.trim();
     };
-    form.querySelector("[data-cancel]").addEventListener("click", (event) => { event.preventDefault(); dialog.close(); });
     form.addEventListener("input", check);
     check();
     dialog.showModal();
     (typed ?? form.querySelector("[data-cancel]")).focus();
   };
+  const fill = (dialog, content) => {
+    dialog.replaceChildren(content);
+    dialog.setAttribute("aria-labelledby", `${content.id}-title`);
+    const cancel = content.querySelector("[data-cancel]");
+    cancel.hidden = false;
+    cancel.addEventListener("click", (event) => { event.preventDefault(); dialog.close(); });
+  };
+
+  // --- what is revealed comes as a dialog too: it is gone when that is closed ---
+  const revealValue = async (form) => {
+    const dialog = document.getElementById("asked");
+    const button = form.querySelector("[type=submit]");
+    button.disabled = true;
+    let section;
+    try {
+      const answer = await fetch(form.action, { method: "POST", body: new FormData(form) });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      section = answer.ok && page.getElementById("revealed");
+    } catch { /* the browser says what is wrong */ }
+    button.disabled = false;
+    if (!section) return form.submit();
+    fill(dialog, section);
+    if (!dialog.open) dialog.showModal();
+    section.querySelector("[data-cancel]").focus();
+  };
+  document.getElementById("asked").addEventListener("close", (event) => event.target.replaceChildren());
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("form[data-reveal]")) return;
+    event.preventDefault();
+    revealValue(event.target);
+  });
 
   document.addEventListener("click", (event) => {
     const asks = event.target.closest("a[data-ask]");
