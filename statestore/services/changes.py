@@ -88,9 +88,10 @@ def _change(
     writer: Writer,
     precondition: Precondition,
 ) -> Changed:
-    hold(scope, writer.attempt)
-    held = entries_of(scope).hold.rows(owner=owner_of(scope), key=key, now=datetime.now(UTC))
-    row = first(held)
+    row = None
+    if hold(scope, writer.attempt) is not None:
+        held = entries_of(scope).hold.rows(owner=owner_of(scope), key=key, now=datetime.now(UTC))
+        row = first(held)
     if row is None:
         raise NotFoundError(f"There is no key {key!r} in {scope}: PUT creates one.")
     present, version = row

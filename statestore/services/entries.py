@@ -224,8 +224,11 @@ def entry_delete(
     if not (reports or by_hand):
         return _delete(scope, key, writer, precondition)
     with transaction.atomic():
-        if reports:  # its status goes with it
-            hold(scope, writer.attempt)
+        # Its status goes with it. What is not there yet may come while we look: it is nobody's to delete.
+        if reports and hold(scope, writer.attempt) is None:
+            if precondition.version is not None or precondition.present:
+                raise _not_so(key, None)
+            return False
         deleted = _delete(scope, key, writer, precondition)
         if deleted and by_hand:
             audit_record(
@@ -279,9 +282,11 @@ def entries_clear(
         for (newest,) in task_instances.hold_all_map_indices.rows(**scope_parameters(scope)):
             if of_any:
                 refuse_stale(writer.attempt, newest=newest)
-    hold(scope, writer.attempt)
+    known = hold(scope, writer.attempt) is not None
     if isinstance(scope, TaskScope) and all_map_indices:
         rows = clear_all_map_indices.rows(**scope_parameters(scope))
+    elif not known:
+        rows = []
     else:
         rows = entries_of(scope).clear.rows(owner=owner_of(scope))
     if isinstance(scope, TaskScope):
