@@ -133,7 +133,11 @@ from examples.celery_tasks import app, load, patient_report
 run = sys.argv[1]
 results = [load.apply((5,), task_id=run).get(), load.apply((7,), task_id=run).get()]
 print(results, app.tasks["report"].apply(task_id=run).get())
-print(patient_report.apply((0.1,), task_id=run + "-patient", throw=True).get())
+for _ in range(100):  # deliveries, until the job has ended
+    looked = patient_report.apply((0.1,), task_id=run + "-patient")
+    if looked.state != "RETRY":
+        break
+print(looked.get())
 """
 
 
