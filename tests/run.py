@@ -53,7 +53,8 @@ def _pytest(name: str, options: list[str], environment: dict[str, str]) -> int:
         # One that fails now and then is a fault all the same, and stands above; a change waits for none.
         print(f"== what failed on {name}, once more", flush=True)  # noqa: T201
         again = [*command, "--last-failed", "--last-failed-no-failures", "none", *options]
-        code = subprocess.run(again, env=whole, check=False).returncode
+        twice = subprocess.run(again, env=whole, check=False).returncode
+        code = code if twice == NOTHING_SELECTED else twice  # nothing to run again is no success
     return code
 
 
