@@ -17,6 +17,7 @@ from statestore.services import Action
 SHOWN: Final = 8
 OF_ONE_KEY: Final = 2
 TEXT_MAX: Final = 28  # characters of a value
+LONG: Final = "a long value"  # it was not read to its end, so that nobody knows whether to hide it
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +33,53 @@ class Event:
 
 def activity_of(detail: TaskDetail, progress: Progress | None) -> list[Event]:
     """The newest events of a task, as far as the entries of its page tell."""
-    hidden = {suspect.key for suspect in detail.suspects}
     newest = sorted(detail.entries, key=lambda entry: entry.updated_at, reverse=True)[:SHOWN]
     ids = [detail.entry_ids[entry.key] for entry in newest if entry.key != PROGRESS_KEY]
     versions = queries.versions_of(ids)
+    shown = {
+        entry.key: _kept(versions.get(detail.entry_ids[entry.key], []), entry) for entry in newest
+    }
+    hidden = _hidden(detail, shown)
     events = [*map(_found, detail.suspects)]
     events += map(_done, queries.deeds_of(detail.summary.scope, limit=SHOWN))
     for entry in newest:
         if entry.key == PROGRESS_KEY:
             events.append(_reported(entry, progress))
             continue
-        known = versions.get(detail.entry_ids[entry.key], [])
-        kept = [version for version in known if version.at >= entry.created_at]
-        events += islice(_changes(entry.key, kept, hidden=entry.key in hidden), OF_ONE_KEY)
+        secret = entry.key in hidden
+        events += islice(_changes(entry.key, shown[entry.key], hidden=secret), OF_ONE_KEY)
     return sorted(events, key=lambda event: event.at, reverse=True)[:SHOWN]
+
+
+def _kept(versions: list[Version], entry: Entry) -> list[Version]:
+    """Those that the events of a key tell of: what stood under it before it expired is gone."""
+    return [version for version in versions if version.at >= entry.created_at][: OF_ONE_KEY + 1]
+
+
+def _hidden(detail: TaskDetail, shown: dict[str, list[Version]]) -> set[str]:
+    """The keys of whose values nothing is told."""
+    number = detail.summary.id
+    values = (
+        (number, key, version.value)
+        for key, versions in shown.items()
+        for version in versions
+        if queries.is_whole(version.value)
+    )
+    masked = {entry.key for entry in detail.entries if entry.value == queries.HIDDEN}
+    return masked | {key for _, key in queries.hidden_at_sight(values)}
 
 
 def _changes(key: str, versions: list[Version], *, hidden: bool) -> Iterator[Event]:
     for new, old in zip_longest(versions, versions[1:]):
-        texts = [clipped(v.value, TEXT_MAX) for v in (old, new) if v is not None]
+        texts = [_text(v.value) for v in (old, new) if v is not None]
         word = "written" if new.version == 1 else "changed"
         by = f"by {new.writer}" if new.writer.startswith("user ") else ""
         detail = by if hidden else " → ".join(texts)
         yield Event(new.at, "git-commit-horizontal", "", f"{key} {word}", detail)
+
+
+def _text(value: str) -> str:
+    return clipped(value, TEXT_MAX) if queries.is_whole(value) else LONG
 
 
 def _reported(entry: Entry, progress: Progress | None) -> Event:

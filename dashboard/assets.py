@@ -1,5 +1,6 @@
 """What Assets and Asset show."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from django.http import QueryDict
@@ -9,7 +10,7 @@ from dashboard.jsonview import clipped
 from dashboard.live import TaskEntry, cursor_of, task_entries
 from statestore import queries
 from statestore.access import Principal
-from statestore.queries import AssetSummary
+from statestore.queries import AssetSummary, Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,9 @@ def read_assets(params: QueryDict, principal: Principal) -> AssetsPage:
     """The assets that a query string asks for: words in name or uri."""
     words, position = filter_of(params).words, position_of(params)
     found = queries.asset_rows(words=words, principal=principal, position=position)
-    hidden = queries.hidden_keys([row.asset.id for row in found.rows], of_asset=True)
+    hidden = _hidden(
+        (row.asset.id, entry) for row in found.rows for entry in (row.newest, row.watermark)
+    )
     shown = [_without_secrets(row, hidden) for row in found.rows]
     rows = [AssetRow(row, _watermark(row)) for row in shown]
     return AssetsPage(cursor_of(rows, found.next_after), rows, position, found.next_after)
@@ -57,10 +60,16 @@ def read_asset(params: QueryDict, principal: Principal, asset_id: int) -> AssetP
         NotFoundError: there is none that the principal reaches.
     """
     found = queries.asset_detail(asset_id, principal)
-    hidden = queries.hidden_keys([asset_id], of_asset=True)
+    shown = (found.summary.newest, found.summary.watermark, *found.entries)
+    hidden = _hidden((asset_id, entry) for entry in shown)
     of = _without_secrets(found.summary, hidden)
     entries = [queries.masked(entry, asset_id, hidden) for entry in found.entries]
     return AssetPage(cursor_of(of, entries), of, _watermark(of), task_entries(entries))
+
+
+def _hidden(entries: Iterable[tuple[int, Entry | None]]) -> set[tuple[int, str]]:
+    values = ((number, entry.key, entry.value) for number, entry in entries if entry)
+    return queries.hidden_among(values, of_asset=True)
 
 
 def _without_secrets(row: AssetSummary, hidden: set[tuple[int, str]]) -> AssetSummary:

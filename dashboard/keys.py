@@ -233,7 +233,11 @@ def _require(principal: Principal, history: KeyHistory, right: Right) -> None:
 
 def _shown(history: KeyHistory) -> KeyHistory:
     """Without the value and its versions, where something in them looks like a secret."""
-    hidden = queries.hidden_keys([history.owner_id], of_asset=bool(history.asset))
+    values = {history.entry.value, *(version.value for version in history.versions)}
+    hidden = queries.hidden_among(
+        ((history.owner_id, history.entry.key, value) for value in values),
+        of_asset=bool(history.asset),
+    )
     entry = queries.masked(history.entry, history.owner_id, hidden)
     return history if entry is history.entry else replace(history, entry=entry, versions=[])
 

@@ -32,7 +32,6 @@ from statestore.queries import (
     TaskState,
     TaskSummary,
 )
-from statestore.secrets_scan import names_a_secret
 
 ROWS: Final = 50
 _MOVING: Final = {TaskState.RUNNING, TaskState.STALLED}  # what has a pace
@@ -145,10 +144,11 @@ def read_table(where: TaskFilter, params: QueryDict, principal: Principal) -> Ta
     )
     tasks = [row.task for row in found.rows if row.mapped is None]
     samples = _samples(tasks, WINDOW)
+    hidden = _hidden([row.task for row in found.rows])
     rows: dict[Section, list[Row]] = {section: [] for section in Section}
     for row in found.rows:
         section = row.section if order is TaskOrder.ATTENTION else Section.OTHERS
-        rows[section].append(_row(row, samples))
+        rows[section].append(_row(row, samples, hidden))
     return TaskTable(
         urgent=rows[Section.URGENT],
         running=rows[Section.RUNNING],
@@ -160,24 +160,36 @@ def read_table(where: TaskFilter, params: QueryDict, principal: Principal) -> Ta
     )
 
 
-def _row(row: LiveRow, samples: dict[int, list[Sample]]) -> Row:
-    task = _without_secrets(row.task)
+def _hidden(tasks: list[TaskSummary]) -> set[tuple[int, str]]:
+    """The keys of these tasks that look like a secret, before a scan has come to them."""
+    values = [(task.id, PROGRESS_KEY, task.progress) for task in tasks if task.progress]
+    values += [
+        (task.id, key, value)
+        for task in tasks
+        for key, value in zip(task.other_keys, task.other_values, strict=False)  # or there are none
+        if queries.is_whole(value)
+    ]
+    return queries.hidden_at_sight(values)
+
+
+def _row(row: LiveRow, samples: dict[int, list[Sample]], hidden: set[tuple[int, str]]) -> Row:
+    task = _without_secrets(row.task, hidden)
     progress = progress_of(task.progress)
     if row.mapped is not None:
         left = row.mapped.running + row.mapped.stalled + row.mapped.none
         pace = pace_of_indices(row.finished, left=left)
         return Row(task, [], progress, pace, row.mapped)
     pace = _pace(task, progress, samples.get(task.id, []))
-    return Row(task, _chips(task), progress, pace)
+    return Row(task, _chips(task, hidden), progress, pace)
 
 
-def _chips(task: TaskSummary) -> list[Chip]:
-    """The keys beside the progress; what a key's name makes a secret, no list shows, scanned or not."""
+def _chips(task: TaskSummary, hidden: set[tuple[int, str]]) -> list[Chip]:
+    """The keys beside the progress."""
     chips = []
     for key, value in zip(task.other_keys, task.other_values, strict=True):
-        hidden = value == queries.HIDDEN
-        shown = "" if hidden or names_a_secret(key) else chip_text(value)
-        chips.append(Chip(key, shown, hidden))
+        secret = value == queries.HIDDEN or (task.id, key) in hidden
+        shown = "" if secret or not queries.is_whole(value) else chip_text(value)
+        chips.append(Chip(key, shown, secret))
     return chips
 
 
@@ -206,8 +218,9 @@ def _up_to_now(samples: list[Sample], task: TaskSummary, entries: list[Entry]) -
     return samples
 
 
-def _without_secrets(task: TaskSummary) -> TaskSummary:
-    return replace(task, progress=queries.HIDDEN) if task.hidden else task
+def _without_secrets(task: TaskSummary, hidden: set[tuple[int, str]]) -> TaskSummary:
+    secret = task.hidden or (task.id, PROGRESS_KEY) in hidden
+    return replace(task, progress=queries.HIDDEN) if secret else task
 
 
 def read_task(params: QueryDict, principal: Principal, task_instance_id: int) -> TaskPage:
@@ -219,7 +232,8 @@ def read_task(params: QueryDict, principal: Principal, task_instance_id: int) ->
     """
     after_key, key = params.get("after_key", "").replace("\0", ""), key_of(params)
     detail = queries.task_detail(task_instance_id, principal, after_key=after_key, key=key)
-    task, entries = _without_secrets(detail.summary), detail.entries
+    task, entries = detail.summary, detail.entries
+    task = _without_secrets(task, _hidden([task]))
     detail = replace(detail, summary=task)
     samples = queries.samples_of([task.id], since=datetime.now(UTC) - DAY).get(task.id, [])
     progress = progress_of(task.progress)

@@ -7,7 +7,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
-from django.db.models import OuterRef, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
@@ -25,6 +25,7 @@ from statestore.admin_filters import (
     TaskBeginsWithFilter,
     begins_with,
 )
+from statestore.admin_hidden import HidingMixin, shown_value
 from statestore.admin_lists import (
     FOUND,
     BoundedPaginator,
@@ -33,7 +34,7 @@ from statestore.admin_lists import (
 )
 from statestore.jsonpretty import pretty
 from statestore.models import ApiToken, Entry, GroupReach, SweepRun, TaskInstance
-from statestore.queries import HIDDEN, open_findings, principal_of_user, reached
+from statestore.queries import principal_of_user, reached
 
 admin.site.site_header = "Statestore administration"
 admin.site.site_title = "Statestore"
@@ -43,13 +44,8 @@ admin.site.enable_nav_sidebar = False  # the lists need its room
 VALUE_SHOWN = 40
 
 
-def _shown(entry: Entry) -> str:
-    """The value, unless something in it looks like a secret."""
-    return HIDDEN if entry.hidden else entry.value  # type: ignore[attr-defined]  # annotated
-
-
 @admin.register(Entry)
-class EntryAdmin(ClearingMixin, ReadOnlyAdmin):
+class EntryAdmin(HidingMixin, ClearingMixin, ReadOnlyAdmin):
     """Keys and their values."""
 
     to_task = "task_instance__"
@@ -83,14 +79,6 @@ class EntryAdmin(ClearingMixin, ReadOnlyAdmin):
         "created_at", "updated_at", "expires",
     )  # fmt: skip
     readonly_fields = ("pretty_value", "expires")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """The entries, and whether their values are hidden."""
-        rows: QuerySet[Entry] = super().get_queryset(request)
-        hidden: QuerySet[Any] = rows.annotate(
-            hidden=open_findings(OuterRef("pk"), OuterRef("task_instance_id"))
-        )
-        return hidden
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Entry], search_term: str
@@ -135,14 +123,14 @@ class EntryAdmin(ClearingMixin, ReadOnlyAdmin):
     @admin.display(description="value")
     def short(self, entry: Entry) -> SafeString:
         """The value's first characters."""
-        text = _shown(entry)
+        text = shown_value(entry)
         long = len(text) > VALUE_SHOWN
         return format_html("<code>{}</code>", text[:VALUE_SHOWN] + "…" * long)
 
     @admin.display(description="value")
     def pretty_value(self, entry: Entry) -> SafeString:
         """The value in lines."""
-        return format_html('<pre class="value" tabindex="0">{}</pre>', pretty(_shown(entry)))
+        return format_html('<pre class="value" tabindex="0">{}</pre>', pretty(shown_value(entry)))
 
     @admin.display(description="expires", empty_value="never")
     def expires(self, entry: Entry) -> str | None:

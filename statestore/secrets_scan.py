@@ -2,6 +2,7 @@
 
 The forms (private keys, cloud keys, JWTs, tokens of well-known services, URLs with a password) are
 those of bc-detect-secrets, the kept branch of detect-secrets; nothing is sent anywhere to be verified.
+What was found in a value is remembered, by the value's digest: pages show the same ones again and again.
 """
 
 import json
@@ -9,13 +10,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from hashlib import blake2b
 from typing import Any, Final
+
+from statestore.jsontext import decode
 
 STRINGS_MAX: Final = 5000  # of one value; what comes after them is not looked at
 STRING_MAX: Final = 20_000  # characters of one string
 SHORTEST: Final = 4  # characters of what a name can make a secret
 PLACE_MAX: Final = 500  # characters
 NUMBER_MAX: Final = 10**40
+REMEMBERED: Final = 20_000  # values
+SHORT: Final = 200  # characters of a string that is remembered by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +42,18 @@ def secrets_in(key: str, value: Any) -> list[Secret]:
     return sorted(found, key=lambda secret: (secret.place, secret.rule))
 
 
-def names_a_secret(key: str) -> bool:
-    """Whether what stands under this key is a secret by its name alone."""
-    return bool(_kind(f" {key}") or _many(f" {key}"))
+_seen: dict[tuple[str, bytes], tuple[Secret, ...]] = {}
+
+
+def secrets_in_text(key: str, text: str) -> tuple[Secret, ...]:
+    """The same of a value that is JSON text, from memory where it has been looked at before."""
+    name = key, blake2b(text.encode(), digest_size=16).digest()
+    found = _seen.get(name)
+    if found is None:
+        if len(_seen) >= REMEMBERED:
+            _seen.clear()
+        found = _seen[name] = tuple(secrets_in(key, decode(text)))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +83,22 @@ def _rules(leaf: _Leaf) -> Iterator[str]:
     text = leaf.value[:STRING_MAX] if isinstance(leaf.value, str) else ""
     if len(text) < 8:
         return
+    if leaf.name.lower().endswith(" authorization") and _CREDENTIALS.match(text):
+        yield AUTHORIZATION
+    # Progress that moves keeps most of its strings.
+    yield from _remembered(text) if len(text) <= SHORT else _forms_in(text)
+
+
+@lru_cache(maxsize=4096)
+def _remembered(text: str) -> tuple[str, ...]:
+    return tuple(_forms_in(text))
+
+
+def _forms_in(text: str) -> Iterator[str]:
+    """The rules of the forms that are found in a string."""
     for rule, form in _FORMS:
         if any(not _REFERENCE.match(found[1]) for found in form.finditer(text)):
             yield rule
-    if leaf.name.lower().endswith(" authorization") and _CREDENTIALS.match(text):
-        yield AUTHORIZATION
     if _OWN_TOKEN.search(text):
         yield "Statestore token"
     for plugin in _plugins():
@@ -195,7 +221,7 @@ def _harmless(plugin: Any, text: str) -> bool:
 
 @cache
 def _plugins() -> tuple[Any, ...]:
-    """Loaded at the first scan: a web process that refuses nothing never needs them."""
+    """Loaded at the first look: most processes that look at no page never need them."""
     from detect_secrets.plugins import (  # noqa: PLC0415 - see above
         artifactory,
         aws,

@@ -94,13 +94,22 @@ from statestore.queries.secrets import (
     Suspect,
     any_secret,
     findings,
+    hidden_among,
+    hidden_at_sight,
     hidden_keys,
     masked,
     open_findings,
     secret_count,
 )
 from statestore.queries.states import ACTIVE_AT_LAG, TaskState
-from statestore.queries.tasks import TaskDetail, TaskSummary, task_detail, task_keys, task_scope
+from statestore.queries.tasks import (
+    TaskDetail,
+    TaskSummary,
+    is_whole,
+    task_detail,
+    task_keys,
+    task_scope,
+)
 from statestore.queries.tokens import TokenInfo, api_tokens, api_tokens_called
 from statestore.queries.waiting import entry_wait
 from statestore.queries.webhooks import delivery_counts
@@ -178,7 +187,10 @@ __all__ = [
     "expired_oldest",
     "findings",
     "forget_principals",
+    "hidden_among",
+    "hidden_at_sight",
     "hidden_keys",
+    "is_whole",
     "key_history",
     "last_sweep",
     "last_sweeps",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from django.db.models import Q
 from django.db.models.functions import Left
@@ -11,8 +11,7 @@ from django.db.models.functions import Left
 from statestore.models import AuditEntry, EntryVersion
 from statestore.protocol import TaskScope
 from statestore.queries.history import Version
-
-_TEXT_SHOWN: Final = 200  # characters of a value
+from statestore.queries.tasks import VALUE_SHOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ def versions_of(entry_ids: Sequence[int]) -> dict[int, list[Version]]:
     found: dict[int, list[Version]] = {}
     rows: Any = EntryVersion.objects.filter(entry_id__in=list(entry_ids)).order_by("-version")
     for entry_id, *values in rows.values_list(
-        "entry_id", "version", Left("value", _TEXT_SHOWN), "at", "writer", "attempt"
+        "entry_id", "version", Left("value", VALUE_SHOWN), "at", "writer", "attempt"
     ):
         found.setdefault(entry_id, []).append(Version(*values))
     return found

@@ -13,6 +13,7 @@ from statestore.models import Entry as EntryRow
 from statestore.protocol import TaskScope
 from statestore.queries.entries import Entry
 from statestore.queries.patterns import reached, reached_assets
+from statestore.secrets_scan import secrets_in_text
 
 HIDDEN: Final = '"hidden: possible secret"'
 """What stands for a hidden value, as JSON text."""
@@ -77,6 +78,38 @@ def hidden_keys(ids: Iterable[int], *, of_asset: bool = False) -> set[tuple[int,
         of_asset=of_asset, owner_id__in=list(ids), dismissed_at=None
     )
     return set(rows.values_list("owner_id", "key"))
+
+
+def hidden_at_sight(
+    values: Iterable[tuple[int, str, str]], *, of_asset: bool = False
+) -> set[tuple[int, str]]:
+    """The keys whose values look like a secret and were not said to be none, before any scan: of these
+    owners, keys and values. It asks the database only if there are such."""
+    found = {
+        (owner, key, secret.rule, secret.place)
+        for owner, key, text in values
+        for secret in secrets_in_text(key, text)
+    }
+    if not found:
+        return set()
+    table: Any = AssetEntry if of_asset else EntryRow
+    rows = SecretFinding.objects.filter(
+        Exists(table.objects.filter(pk=OuterRef("entry_id"))),
+        of_asset=of_asset,
+        owner_id__in={owner for owner, *_ in found},
+        dismissed_at__isnull=False,
+    )
+    dismissed = set(rows.values_list("owner_id", "key", "rule", "place"))
+    return {(owner, key) for owner, key, *_ in found - dismissed}
+
+
+def hidden_among(
+    values: Iterable[tuple[int, str, str]], *, of_asset: bool = False
+) -> set[tuple[int, str]]:
+    """The keys, of these owners, keys and values, that are hidden from people: scanned or not."""
+    values = list(values)
+    scanned = hidden_keys({owner for owner, *_ in values}, of_asset=of_asset)
+    return scanned | hidden_at_sight(values, of_asset=of_asset)
 
 
 def masked(entry: Entry, owner_id: int, hidden: set[tuple[int, str]]) -> Entry:

@@ -15,7 +15,14 @@ from statestore.protocol import MAP_INDEX_NONE, PROGRESS_KEY, TaskScope
 from statestore.queries.entries import Entry
 from statestore.queries.keyset import begins
 from statestore.queries.patterns import reached
-from statestore.queries.secrets import HIDDEN, Suspect, first_finding, open_findings
+from statestore.queries.secrets import (
+    HIDDEN,
+    Suspect,
+    first_finding,
+    hidden_at_sight,
+    masked,
+    open_findings,
+)
 from statestore.queries.states import TaskState, state_of
 
 
@@ -33,7 +40,8 @@ class TaskSummary:
     other_keys: list[str]  # the first few that are not progress
     last_write: datetime | None
     other_values: list[str] = field(default_factory=list)
-    """The beginnings of their JSON texts, for a list that shows them; HIDDEN for possible secrets."""
+    """The beginnings of their JSON texts, for a list that shows them if `is_whole`; HIDDEN for possible
+    secrets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +116,8 @@ def task_detail(
         )
         for e in rows
     ]
+    hidden = hidden_at_sight((row.pk, entry.key, entry.value) for entry in snapshots)
+    snapshots = [masked(entry, row.pk, hidden) for entry in snapshots]
     suspects = [Suspect(e.key, e.rule, e.found_at) for e in rows if e.rule]
     ids = {e.key: e.pk for e in rows}
     (summary,) = summaries([row])
@@ -160,7 +170,12 @@ def unexpired(now: datetime) -> Q:
 
 
 OTHER_KEYS_SHOWN = 3
-VALUE_SHOWN = 40  # characters
+VALUE_SHOWN = 200  # characters: of a longer value nothing is shown, for it has not been looked at
+
+
+def is_whole(text: str) -> bool:
+    """Whether one of a list's values is there to its end."""
+    return len(text) < VALUE_SHOWN
 
 
 def summaries(rows: list[TaskInstance], *, values: bool = False) -> list[TaskSummary]:

@@ -204,7 +204,7 @@ def test_no_page_of_assets_holds_the_value(viewing: Client, key: str) -> None:
 def test_a_job_of_a_hidden_record_is_not_shown(viewing: Client) -> None:
     record = {"state": "submitted", "external_id": SECRET, "password": SECRET}
     put("job.submission", {**record, "token": "t-1", "generation": 1})
-    assert SECRET in viewing.get(f"/t/{id_of()}/").content.decode()
+    assert SECRET not in viewing.get(f"/t/{id_of()}/").content.decode()
     services.scan_secrets()
     watcher.forget()
     assert SECRET not in viewing.get(f"/t/{id_of()}/").content.decode()
