@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from django.http import QueryDict
 
 from dashboard.filters import filter_of, position_of
-from dashboard.live import TaskTable, cursor_of, read_table
+from dashboard.live import cursor_of
+from dashboard.table import TaskTable, read_table
 from statestore import queries
 from statestore.access import Principal
 from statestore.queries import MapIndex, RunSummary, TaskFilter

@@ -9,11 +9,13 @@ from django.db.models import Q, QuerySet
 
 from statestore.access import Principal
 from statestore.errors import NotFoundError
-from statestore.models import Asset, AssetEntry, AssetEntryVersion, EntryVersion, ProgressSample
+from statestore.models import Asset, AssetEntry, AssetEntryVersion, EntryVersion
 from statestore.models import Entry as EntryRow
 from statestore.protocol import AssetScope, Scope
 from statestore.queries.entries import Entry
 from statestore.queries.patterns import reached, reached_assets
+from statestore.sql import samples
+from statestore.sql.statement import read_time
 
 Row = TypeVar("Row", EntryRow, AssetEntry)
 
@@ -55,10 +57,9 @@ class KeyHistory:
 def samples_of(ids: Iterable[int], *, since: datetime) -> dict[int, list[Sample]]:
     """The samples of task instances from a time on, oldest first."""
     found: dict[int, list[Sample]] = {}
-    rows = ProgressSample.objects.filter(task_instance__in=list(ids), at__gte=since)
-    fields = ("task_instance_id", "at", "attempt", "done", "total")
-    for pk, *sample in rows.order_by("task_instance_id", "at").values_list(*fields):
-        found.setdefault(pk, []).append(Sample(*sample))
+    rows = samples.read.rows(rows=[{"id": one} for one in ids], since=since)
+    for owner, at, *sample in rows:
+        found.setdefault(owner, []).append(Sample(read_time(at), *sample))
     return found
 
 

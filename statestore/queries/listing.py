@@ -187,7 +187,7 @@ class _Listing:
         groups = self._groups(heads, start)
         kept = [head for head in heads if groups.get(_group(head), StateCounts())]
         rows = []
-        for head, task in zip(kept, summaries(kept, values=True), strict=True):
+        for head, task in zip(kept, summaries(kept), strict=True):
             mapped = groups.get(_group(head))
             several = mapped if mapped and mapped.total > 1 else None
             section = _SECTIONS.get(getattr(head, "rank", 0), Section.URGENT)

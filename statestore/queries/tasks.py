@@ -1,29 +1,24 @@
 """Task instances as people look at them: what each last reported, and when."""
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Case, Count, Exists, Max, OuterRef, Q, Subquery, Value, When
-from django.db.models.functions import Left
+from django.db.models import Count, OuterRef, Q, Subquery
 
 from statestore.access import Principal
 from statestore.errors import NotFoundError
 from statestore.models import Entry as EntryRow
-from statestore.models import SecretFinding, TaskInstance
-from statestore.protocol import MAP_INDEX_NONE, PROGRESS_KEY, TaskScope
+from statestore.models import TaskInstance
+from statestore.protocol import MAP_INDEX_NONE, TaskScope
 from statestore.queries.entries import Entry
 from statestore.queries.keyset import begins
 from statestore.queries.patterns import reached
-from statestore.queries.secrets import (
-    HIDDEN,
-    Suspect,
-    first_finding,
-    hidden_at_sight,
-    masked,
-    open_findings,
-)
+from statestore.queries.secrets import HIDDEN, Suspect, first_finding, hidden_at_sight, masked
 from statestore.queries.states import TaskState, state_of
+from statestore.sql import task_instances
+from statestore.sql.statement import read_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +33,11 @@ class TaskSummary:
     hidden: bool  # something in that looks like a secret
     key_count: int
     other_keys: list[str]  # the first few that are not progress
+    other_values: list[str]
+    """The beginnings of their JSON texts, shown if `is_whole`; HIDDEN for possible secrets."""
     last_write: datetime | None
-    other_values: list[str] = field(default_factory=list)
-    """The beginnings of their JSON texts, for a list that shows them if `is_whole`; HIDDEN for possible
-    secrets."""
+    sampled_at: datetime | None
+    """When a sample of the progress was last taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,41 +174,25 @@ def is_whole(text: str) -> bool:
     return len(text) < VALUE_SHOWN
 
 
-def summaries(rows: list[TaskInstance], *, values: bool = False) -> list[TaskSummary]:
-    """What Live and the search show of task instances, in one query: of each a few look-ups, so that
-    one with very many keys costs little more than others."""
+def summaries(rows: list[TaskInstance]) -> list[TaskSummary]:
+    """What Live and the search show of task instances, in one query."""
     if not rows:
         return []
     now = datetime.now(UTC)
-    kept = EntryRow.objects.filter(unexpired(now), task_instance=OuterRef("pk"))
-    together: Any = kept.order_by().values("task_instance")
-    progress, others = kept.filter(key=PROGRESS_KEY), kept.exclude(key=PROGRESS_KEY).order_by("key")
-    secret = SecretFinding.objects.filter(
-        of_asset=False, owner_id=OuterRef("pk"), key=PROGRESS_KEY, dismissed_at=None
+    listed = task_instances.listed.rows(
+        rows=[{"id": row.pk} for row in rows],
+        now=now,
+        hidden=HIDDEN,
+        length=VALUE_SHOWN,
+        others=OTHER_KEYS_SHOWN,
     )
-    secret_in_it = open_findings(OuterRef("pk"), OuterRef("task_instance_id"))
-    value = Case(When(secret_in_it, then=Value(HIDDEN)), default=Left("value", VALUE_SHOWN))
-    shown: list[Any] = ["key", value] if values else ["key"]
-    found = TaskInstance.objects.filter(pk__in=[row.pk for row in rows]).values_list(
-        "pk",
-        Subquery(together.annotate(keys=Count("pk")).values("keys")),
-        Subquery(together.annotate(last=Max("updated_at")).values("last")),
-        Subquery(progress.values("value")[:1]),
-        Exists(secret),
-        *(
-            Subquery(others.values_list(what)[n : n + 1])
-            for what in shown
-            for n in range(OTHER_KEYS_SHOWN)
-        ),
-    )
-    figures = {pk: found for pk, *found in found}
-    nothing = [None] * (4 + OTHER_KEYS_SHOWN)
-    return [_summary(row, figures.get(row.pk, nothing), now) for row in rows]
+    figures = {pk: found for pk, *found in listed}
+    return [_summary(row, figures[row.pk], now) for row in rows]
 
 
 def _summary(row: TaskInstance, figures: list[Any], now: datetime) -> TaskSummary:
-    count, last_write, progress, hidden, *others = figures
-    keys, values = others[:OTHER_KEYS_SHOWN], others[OTHER_KEYS_SHOWN:]
+    count, last_write, progress, sampled_at, hidden, others = figures
+    keys = json.loads(others or "[]")
     return TaskSummary(
         id=row.pk,
         scope=row.scope,
@@ -220,8 +200,9 @@ def _summary(row: TaskInstance, figures: list[Any], now: datetime) -> TaskSummar
         state=state_of(row, progress, now),
         progress=progress,
         hidden=bool(hidden),
-        key_count=count or 0,
-        other_keys=[key for key in keys if key is not None],
-        last_write=last_write,
-        other_values=[value for value in values if value is not None],
+        key_count=count,
+        other_keys=[key for key, _ in keys],
+        other_values=[value for _, value in keys],
+        last_write=read_time(last_write),
+        sampled_at=read_time(sampled_at),
     )

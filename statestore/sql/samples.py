@@ -19,6 +19,17 @@ FROM {rows} JOIN statestore_taskinstance t ON t.id = r.id
     },
 )
 
+# Those of some task instances from a time on, oldest first.
+read: Final = Statement(
+    """
+SELECT s.task_instance_id, s.at, s.attempt, s.done, s.total
+FROM {rows} JOIN statestore_progresssample s ON s.task_instance_id = r.id
+WHERE s.at >= %(since)s{at}
+ORDER BY s.task_instance_id, s.at
+""",
+    {"id": "bigint"},
+)
+
 # Those of task instances whose progress was deleted.
 forget: Final = Statement(
     """

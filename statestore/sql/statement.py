@@ -3,7 +3,8 @@
 `{at}` marks a parameter that is a time, `{int}` a number, `{text}` a text (PostgreSQL must be told),
 `{share}` locks a task instance's row against a newer attempt that starts at the same moment, `{hold}`
 locks a row until the transaction ends, and `{skip}` keeps sweepers out of each other's way; SQLite has
-one writer at a time and needs none of the locks.
+one writer at a time and needs none of the locks. `{array}(a, b)` is a JSON array, and `{array_of}(a)`
+one of all rows.
 """
 
 import json
@@ -25,8 +26,14 @@ _FRAGMENTS: Final = {
         "share": "FOR SHARE",
         "hold": "FOR NO KEY UPDATE",
         "skip": "FOR UPDATE SKIP LOCKED",
+        "array": "json_build_array",
+        "array_of": "json_agg",
     },
-    "sqlite": dict.fromkeys(("at", "int", "text", "share", "hold", "skip"), ""),
+    "sqlite": {
+        **dict.fromkeys(("at", "int", "text", "share", "hold", "skip"), ""),
+        "array": "json_array",
+        "array_of": "json_group_array",
+    },
 }
 
 

@@ -1,4 +1,4 @@
-"""Task instances: creating them, their attempts, their summary."""
+"""Task instances: creating them, their attempts, their summary, what lists show of them."""
 
 from typing import Final
 
@@ -58,3 +58,27 @@ report: Final = Statement("""
 UPDATE statestore_taskinstance SET active_at = %(now)s{at}, status = %(status)s
 WHERE id = %(id)s AND status <> %(status)s
 """)
+
+# What lists show of some task instances: how many keys, the last write, the progress and when it was
+# last sampled, whether that looks like a secret, and the first other keys with the beginnings of their
+# values. Each by a few look-ups, so that one with very many keys costs little more than others.
+listed: Final = Statement(
+    """
+SELECT r.id, COUNT(e.id), MAX(e.updated_at),
+    MAX(CASE WHEN e.key = 'progress' THEN e.value END),
+    MAX(CASE WHEN e.key = 'progress' THEN e.sampled_at END),
+    EXISTS (SELECT 1 FROM statestore_secretfinding f WHERE NOT f.of_asset AND f.owner_id = r.id
+        AND f.key = 'progress' AND f.dismissed_at IS NULL),
+    (SELECT {array_of}({array}(o.key, o.value)) FROM (
+        SELECT key, CASE WHEN EXISTS (SELECT 1 FROM statestore_secretfinding f
+            WHERE NOT f.of_asset AND f.owner_id = r.id AND f.entry_id = other.id
+            AND f.dismissed_at IS NULL) THEN %(hidden)s{text} ELSE substr(value, 1, %(length)s) END AS value
+        FROM statestore_entry other WHERE task_instance_id = r.id AND key <> 'progress'
+            AND (expires_at IS NULL OR expires_at > %(now)s{at})
+        ORDER BY key LIMIT %(others)s) AS o){text}
+FROM {rows} LEFT JOIN statestore_entry e ON e.task_instance_id = r.id
+    AND (e.expires_at IS NULL OR e.expires_at > %(now)s{at})
+GROUP BY r.id
+""",
+    {"id": "bigint"},
+)

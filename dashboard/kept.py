@@ -1,0 +1,25 @@
+"""What is made again only when that has changed of which it is made."""
+
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Kept(Generic[T]):
+    """For so many places at most, what was last made there, and of what."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._made: dict[Hashable, tuple[Any, T]] = {}
+
+    def get(self, place: Hashable, inputs: Any, make: Callable[[], T]) -> T:
+        """What `make` makes of these inputs; where it was made before, that."""
+        known = self._made.get(place)
+        if known is not None and known[0] == inputs:
+            return known[1]
+        made = make()
+        if len(self._made) >= self._most:
+            self._made.clear()
+        self._made[place] = inputs, made
+        return made
