@@ -42,8 +42,8 @@ class BoundedChangeList(ChangeList):
     """Sorted as the list says, whatever the address asks for: another order would sort all rows."""
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
-        """The list's own order, which an index has."""
-        return list(self.model_admin.get_ordering(request))
+        """The list's own order, or that of its rows; an index has it."""
+        return list(self.model_admin.get_ordering(request) or self.lookup_opts.ordering or ())
 
 
 class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in its stubs alone
