@@ -15,7 +15,6 @@ from django.http import HttpRequest
 from statestore.api import fields
 from statestore.errors import StateStoreError, TooLargeError
 from statestore.jsontext import (
-    Member,
     Reader,
     read_body,
     read_object,
@@ -39,7 +38,7 @@ from statestore.protocol import (
     check_asset_text,
     check_key,
 )
-from statestore.services import Expiry, Operation, Precondition
+from statestore.services import ALWAYS, Expiry, Operation, Precondition
 
 BODY_SLACK: Final = 16 * 1024  # bytes that a body may have beside its value
 BATCH_MAX_BYTES: Final = 16 * 1024 * 1024
@@ -69,15 +68,15 @@ class EntryInput:
 
 def entry_put(request: HttpRequest, scope: Scope) -> EntryInput:
     """`{"value": …}`; for tasks with `expires_at` (a time, null or "default") or `expires_in`."""
-    members = _object(request, {"value", *_expiry_fields(scope)})
-    value = fields.value(members, most=settings.STATESTORE_VALUE_MAX_BYTES)
-    return EntryInput(value.text, value.value, fields.expiry(members))
+    members, text = _object(request, {"value", *_expiry_fields(scope)})
+    value = fields.value(members, text, most=settings.STATESTORE_VALUE_MAX_BYTES)
+    return EntryInput(text, value, fields.expiry(members))
 
 
 def entry_patch(request: HttpRequest) -> EntryInput:
     """`{"value": …}`."""
-    value = fields.value(_object(request, {"value"}), most=settings.STATESTORE_VALUE_MAX_BYTES)
-    return EntryInput(value.text, value.value)
+    members, text = _object(request, {"value"})
+    return EntryInput(text, fields.value(members, text, most=settings.STATESTORE_VALUE_MAX_BYTES))
 
 
 def is_merge_patch(request: HttpRequest) -> bool:
@@ -95,16 +94,16 @@ def merge_patch(request: HttpRequest) -> str:
 
 def increment(request: HttpRequest, scope: Scope) -> tuple[str, Expiry]:
     """`{"by": 5}`, with an expiry where a task's key may be new."""
-    members = _object(request, {"by", *_expiry_fields(scope)})
-    by = members.get("by", Member("1", 1))
-    if isinstance(by.value, bool) or not isinstance(by.value, int | float):
+    members, text = _object(request, {"by", *_expiry_fields(scope)}, text_of="by")
+    by = members.get("by", 1)
+    if isinstance(by, bool) or not isinstance(by, int | float):
         raise InvalidInput(("body", "by"), "by must be a number", "float_type")
-    return by.text, fields.expiry(members)
+    return text or "1", fields.expiry(members)
 
 
 def asset(request: HttpRequest) -> tuple[str, str]:
     """`{"name": …, "uri": …}`; the uri is the name where it is left out."""
-    members = _object(request, {"name", "uri"})
+    members, _ = _object(request, {"name", "uri"})
     name = fields.text(members, "name")
     uri = fields.text(members, "uri") if "uri" in members else name
     for field, text in (("name", name), ("uri", uri)):
@@ -114,7 +113,7 @@ def asset(request: HttpRequest) -> tuple[str, str]:
 
 def login(request: HttpRequest) -> tuple[str, str]:
     """`{"username": …, "password": …}`."""
-    members = _object(request, {"username", "password"})
+    members, _ = _object(request, {"username", "password"})
     username = fields.text(members, "username")
     if "\0" in username:
         loc = ("body", "username")
@@ -127,15 +126,15 @@ def task_token(
 ) -> tuple[TaskScope, int, frozenset[str] | None]:
     """`{"dag_id", "run_id", "task_id", "map_index", "ttl", "assets"}`; `ttl` is in seconds, and
     `assets` are names."""
-    members = _object(request, {"dag_id", "run_id", "task_id", "map_index", "ttl", "assets"})
+    members, _ = _object(request, {"dag_id", "run_id", "task_id", "map_index", "ttl", "assets"})
     ttl = fields.number(members, "ttl", default=3600, least=1, most=ttl_most)
     return fields.task_scope(members, ("body",)), ttl, _asset_names(members)
 
 
-def _asset_names(members: Mapping[str, Member]) -> frozenset[str] | None:
+def _asset_names(members: Mapping[str, Any]) -> frozenset[str] | None:
     if "assets" not in members:
         return None
-    names, loc = members["assets"].value, ("body", "assets")
+    names, loc = members["assets"], ("body", "assets")
     if not isinstance(names, list):
         raise InvalidInput(loc, "assets must be an array of names", "list_type")
     if len(names) > TOKEN_ASSETS_MAX:
@@ -164,14 +163,14 @@ def batch(request: HttpRequest) -> list[Operation]:
 
 def _operations(reader: Reader, loc: Place) -> list[Operation]:
     """Each is read and checked before the next one, and none after the last that may be."""
-    operations, checked = list[Operation](), set[TaskScope]()
+    operations, scopes = list[Operation](), fields.Scopes()
     value_max = (
         settings.STATESTORE_VALUE_MAX_BYTES
     )  # asking a setting takes as long as reading a name
     for place in reader.elements(loc):
         if place == BATCH_MAX:
             raise InvalidInput(loc, f"a batch may have at most {BATCH_MAX} operations", "too_long")
-        operations.append(_operation(reader, (*loc, place), checked, value_max))
+        operations.append(_operation(reader, (*loc, place), scopes, value_max))
     return operations
 
 
@@ -186,46 +185,50 @@ _MORE: Final = {
 _ANY_FIELD: Final = _OPERATION.union(*_MORE.values(), _OF_TASK, _EXPIRY, {"asset_id"})
 
 
-def _fields(op: str, *, of_asset: bool) -> frozenset[str]:
-    """What an operation may say."""
-    scope = frozenset({"asset_id"}) if of_asset else _OF_TASK
-    expiry = _EXPIRY if op == "set" and not of_asset else frozenset[str]()
-    return _OPERATION | _MORE[op] | scope | expiry
+# What an operation may say, by its word and whether it is of an asset.
+_FIELDS: Final = {
+    (op, of_asset): _OPERATION
+    | more
+    | (frozenset({"asset_id"}) if of_asset else _OF_TASK)
+    | (_EXPIRY if op == "set" and not of_asset else frozenset())
+    for op, more in _MORE.items()
+    for of_asset in (False, True)
+}
 
 
-def _operation(reader: Reader, loc: Place, checked: set[TaskScope], value_max: int) -> Operation:
-    members = reader.record(loc, _ANY_FIELD)
-    op = members["op"].value if "op" in members else None
+def _operation(reader: Reader, loc: Place, scopes: fields.Scopes, value_max: int) -> Operation:
+    members, text = reader.record(loc, _ANY_FIELD, text_of="value")
+    op = members.get("op")
     if not isinstance(op, str) or op not in _MORE:
         raise InvalidInput((*loc, "op"), 'op must be "get", "set" or "delete"', "literal_error")
-    fields.allow(members, _fields(op, of_asset="asset_id" in members), loc)
-    scope = _scope(members, loc, checked)
+    fields.allow(members, _FIELDS[op, "asset_id" in members], loc)
+    scope = _scope(members, loc, scopes)
     key = check_key(fields.text(members, "key", loc), where=loc)
     attempt = (
         fields.number(members, "attempt", default=0, least=1, most=ATTEMPT_MAX, loc=loc) or None
     )
     if op != "set":
         return Operation(op, scope, key, attempt, precondition=_precondition(members, loc))
-    value = fields.value(members, loc, most=value_max)
+    value = fields.value(members, text, loc, most=value_max)
     expiry = fields.expiry(members, loc) if isinstance(scope, TaskScope) else None
     precondition = _precondition(members, loc)
     # Only progress is looked into: of a long batch no other value stays in memory decoded.
-    decoded = value.value if key == PROGRESS_KEY else None
-    return Operation(op, scope, key, attempt, value.text, decoded, expiry, precondition)
+    decoded = value if key == PROGRESS_KEY else None
+    return Operation(op, scope, key, attempt, text, decoded, expiry, precondition)
 
 
-def _precondition(members: Mapping[str, Member], loc: Place) -> Precondition:
+def _precondition(members: Mapping[str, Any], loc: Place) -> Precondition:
     if "if_absent" in members:
-        if members["if_absent"].value is not True or "if_version" in members:
+        if members["if_absent"] is not True or "if_version" in members:
             raise InvalidInput((*loc, "if_absent"), "if_absent must be true, alone", "value_error")
         return Precondition(absent=True)
     version = fields.number(members, "if_version", default=0, least=1, most=VERSION_MAX, loc=loc)
-    return Precondition(version=version or None)
+    return Precondition(version=version) if version else ALWAYS
 
 
-def _scope(members: Mapping[str, Member], loc: Place, checked: set[TaskScope]) -> Scope:
+def _scope(members: Mapping[str, Any], loc: Place, scopes: fields.Scopes) -> Scope:
     if "asset_id" not in members:
-        return fields.task_scope(members, loc, checked)
+        return fields.task_scope(members, loc, scopes)
     return AssetScope(
         fields.number(members, "asset_id", default=0, least=1, most=ASSET_ID_MAX, loc=loc)
     )
@@ -249,11 +252,15 @@ def _media_type(request: HttpRequest) -> str:
     return media_type.strip()
 
 
-def _object(request: HttpRequest, allowed: set[str]) -> dict[str, Member]:
+def _object(
+    request: HttpRequest, allowed: set[str], *, text_of: str = "value"
+) -> tuple[dict[str, Any], str]:
+    """The members of the body, decoded, and the text of one of them."""
     _require_json(request)
-    members = read_object(_bytes(request, settings.STATESTORE_VALUE_MAX_BYTES + BODY_SLACK))
+    body = _bytes(request, settings.STATESTORE_VALUE_MAX_BYTES + BODY_SLACK)
+    members, text = read_object(body, text_of=text_of)
     fields.allow(members, allowed, ("body",))
-    return members
+    return members, text
 
 
 def _require_json(request: HttpRequest) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from statestore.jsontext import Member, unknown_field
+from statestore.jsontext import unknown_field
 from statestore.protocol import (
     MAP_INDEX_MAX,
     MAP_INDEX_NONE,
@@ -20,24 +20,24 @@ from statestore.protocol import (
 from statestore.services import Expiry
 
 
-def allow(members: Mapping[str, Member], allowed: AbstractSet[str], loc: Place) -> None:
+def allow(members: Mapping[str, Any], allowed: AbstractSet[str], loc: Place) -> None:
     """Refuse a field beside those that are allowed."""
     if not members.keys() <= allowed:
         unknown_field(next(name for name in members if name not in allowed), allowed, loc)
 
 
-def text(members: Mapping[str, Member], name: str, loc: Place = ("body",)) -> str:
+def text(members: Mapping[str, Any], name: str, loc: Place = ("body",)) -> str:
     """A string that must be there."""
     if name not in members:
         raise InvalidInput((*loc, name), f"{name} is required", "missing")
-    text = members[name].value
+    text = members[name]
     if not isinstance(text, str):
         raise InvalidInput((*loc, name), f"{name} must be a string", "string_type")
     return text
 
 
 def number(
-    members: Mapping[str, Member],
+    members: Mapping[str, Any],
     name: str,
     *,
     default: int,
@@ -48,7 +48,7 @@ def number(
     """A whole number between two others."""
     if name not in members:
         return default
-    number = members[name].value
+    number = members[name]
     if isinstance(number, float) and number.is_integer():
         number = int(number)  # JSON knows no integers, and 3.0 is one to JSON Schema
     if isinstance(number, bool) or not isinstance(number, int):
@@ -60,16 +60,16 @@ def number(
     return number
 
 
-def value(members: Mapping[str, Member], loc: Place = ("body",), *, most: int) -> Member:
-    """The value of an entry, with its text: anything but null, of at most so many bytes."""
+def value(members: Mapping[str, Any], text: str, loc: Place = ("body",), *, most: int) -> Any:
+    """The value of an entry, whose text is given: anything but null, of at most so many bytes."""
     if "value" not in members:
         raise InvalidInput((*loc, "value"), "value is required", "missing")
     value = members["value"]
-    if value.value is None:
+    if value is None:
         raise InvalidInput(
             (*loc, "value"), "value must not be null: DELETE removes a key", "none_not_allowed"
         )
-    size = len(value.text.encode())
+    size = len(text) if text.isascii() else len(text.encode())
     if size > most:
         raise InvalidInput(
             (*loc, "value"),
@@ -80,17 +80,17 @@ def value(members: Mapping[str, Member], loc: Place = ("body",), *, most: int) -
     return value
 
 
-def expiry(members: Mapping[str, Member], loc: Place = ("body",)) -> Expiry:
+def expiry(members: Mapping[str, Any], loc: Place = ("body",)) -> Expiry:
     """What `expires_at` or `expires_in` says."""
     if "expires_in" in members:
         if "expires_at" in members:
             raise InvalidInput(
                 (*loc, "expires_in"), "send expires_at or expires_in, not both", "value_error"
             )
-        return _expires_in(members["expires_in"].value, (*loc, "expires_in"))
+        return _expires_in(members["expires_in"], (*loc, "expires_in"))
     if "expires_at" not in members:
         return None
-    expires_at = members["expires_at"].value
+    expires_at = members["expires_at"]
     if expires_at is None:
         return NEVER_EXPIRE
     if expires_at == "default":
@@ -129,17 +129,21 @@ def _expires_at(text: Any, loc: Place) -> datetime:
         raise InvalidInput(loc, years, "datetime_parsing") from None
 
 
-def task_scope(
-    members: Mapping[str, Member], loc: Place, checked: set[TaskScope] | None = None
-) -> TaskScope:
-    """The task instance that the four ids name; those of one body are checked once."""
-    dag, run, task = (text(members, name, loc) for name in ("dag_id", "run_id", "task_id"))
-    map_index = number(
-        members, "map_index", default=MAP_INDEX_NONE, least=-1, most=MAP_INDEX_MAX, loc=loc
+Scopes = dict[tuple[str, str, str, int], TaskScope]
+"""The task instances that one body names: each is checked once."""
+
+
+def task_scope(members: Mapping[str, Any], loc: Place, known: Scopes | None = None) -> TaskScope:
+    """The task instance that the four ids name."""
+    ids = (
+        text(members, "dag_id", loc),
+        text(members, "run_id", loc),
+        text(members, "task_id", loc),
+        number(members, "map_index", default=MAP_INDEX_NONE, least=-1, most=MAP_INDEX_MAX, loc=loc),
     )
-    scope = TaskScope(dag, run, task, map_index)
-    if checked is None or scope not in checked:
-        check_scope(scope, where=loc)
-        if checked is not None:
-            checked.add(scope)
+    if known is not None and ids in known:
+        return known[ids]
+    scope = check_scope(TaskScope(*ids), where=loc)
+    if known is not None:
+        known[ids] = scope
     return scope

@@ -229,7 +229,7 @@ def check_readable(api: Api, sent: Sent, answer: Answer) -> None:
     if sent.path == ["state-store", "batch"]:
         check_batch(api, sent)
     elif sent.method == "PUT":
-        check_entry(api, sent, sent.path, read_object(sent.body)["value"].text)
+        check_entry(api, sent, sent.path, read_object(sent.body)[1])
     elif "ETag" in answer and answer.content != b"null":  # of a merge or an increment
         key = "/".join(sent.path[-2:]) if sent.path[-1] == "increment" else sent.path[-1]
         path = [*sent.path[: -2 if sent.path[-1] == "increment" else -1]]
@@ -262,7 +262,7 @@ def check_entry(api: Api, sent: Sent, path: list[str], text: str) -> None:
 def check_batch(api: Api, sent: Sent) -> None:
     """The last operation on each key is the one that shows."""
     last = {}
-    for member in read_object(sent.body)["operations"].value:
+    for member in read_object(sent.body)[0]["operations"]:
         ids = {name: member.get(name) for name in ("asset_id", "dag_id", "run_id", "task_id")}
         if member["op"] != "get":
             last[(*ids.values(), member.get("map_index"), member["key"])] = ids, member
