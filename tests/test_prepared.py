@@ -11,6 +11,7 @@ from django.db.utils import InterfaceError, ProgrammingError
 from django.test.utils import CaptureQueriesContext
 
 from statestore.models import TaskInstance
+from statestore.sql.arrays import array
 from statestore.sql.prepared import Prepared
 from statestore.sql.statement import Statement
 
@@ -152,3 +153,32 @@ def test_whoever_looks_on_sees_the_statements() -> None:
     with CaptureQueriesContext(connection) as seen:
         the_echo()
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [],
+        ["", "a", 'a "b" \\ \n', "{}", "NULL", "a,b"],
+        ["x", None, "y"],
+        [None, None],
+        [3, -(2**62)],
+        [1.5, 2, None],
+        [TIME, None],
+        [TIME, TIME],
+    ],
+)
+def test_arrays_come_back_as_they_went(values: list[object]) -> None:
+    kinds = {str: "text", int: "numeric", float: "float8", datetime: "timestamptz"}
+    kind = next((kinds[type(one)] for one in values if one is not None), "text")
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT unnest(%s::{kind}[])", [array(values)])
+        assert [one for (one,) in cursor.fetchall()] == values
+
+
+def test_arrays_refuse_what_would_be_cut_or_is_unknown() -> None:
+    for texts in (["a\0b"], ["a", "\0", "b"], ["a\0b", None]):
+        with pytest.raises(DataError, match="NUL"):
+            array(texts)
+    with pytest.raises(TypeError, match="set"):
+        array([{"x"}])

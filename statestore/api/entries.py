@@ -10,7 +10,7 @@ from statestore.access import Right
 from statestore.api import answer, bodies, params
 from statestore.api.base import ScopeView
 from statestore.errors import BatchError, ForbiddenError, StateStoreError
-from statestore.protocol import AssetScope, TaskScope, check_key
+from statestore.protocol import AssetScope, Scope, TaskScope, check_key
 
 RIGHTS = {
     "get": (Right.VIEW,),
@@ -163,13 +163,17 @@ class Batch(ScopeView):
 
     def _seen(self, operation: services.Operation, outcome: services.Outcome) -> services.Outcome:
         """What is out of reach is read as if it were not there."""
-        scope = operation.scope
-        hidden = isinstance(scope, TaskScope) and not self.principal.reaches(scope)
-        return services.Outcome() if hidden else outcome
+        if operation.op != "get" or not isinstance(operation.scope, TaskScope):
+            return outcome
+        return outcome if self.principal.reaches(operation.scope) else services.Outcome()
 
     def _require(self, operations: list[services.Operation]) -> None:
-        asset = cache(queries.asset_get)
+        asset, passed = cache(queries.asset_get), set[tuple[str, Scope]]()
         for place, operation in enumerate(operations):
+            asked = operation.op, operation.scope
+            if asked in passed:
+                continue
+            passed.add(asked)
             try:
                 self._require_rights(operation, asset)
             except StateStoreError as refusal:

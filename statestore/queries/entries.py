@@ -9,7 +9,7 @@ from statestore.errors import NotFoundError
 from statestore.models import Asset, TaskInstance
 from statestore.protocol import AssetScope, Scope, TaskScope
 from statestore.sql.entries import entries_of, owner_of
-from statestore.sql.statement import first, read_time
+from statestore.sql.statement import columns, first, read_time
 
 PAGE_MAX = 100
 
@@ -68,13 +68,14 @@ def entries_get(*, named: Sequence[tuple[Scope, str]]) -> list[Entry | None]:
     for kind in (TaskScope, AssetScope):
         scopes = {scope for scope, _ in named if isinstance(scope, kind)}
         rows_of = _rows_of(scopes)
-        wanted = [{"owner": rows_of[scope], "key": key} for scope, key in named if scope in rows_of]
+        wanted = [(rows_of[scope], key) for scope, key in named if scope in rows_of]
         if not wanted:
             continue
         scope_of = {row: scope for scope, row in rows_of.items()}
         get_many = entries_of(next(iter(scopes))).get_many
-        for *columns, row in get_many.rows(rows=wanted, now=datetime.now(UTC)):
-            entry = _entry(tuple(columns))
+        rows = get_many.rows(rows=columns("owner key", wanted), now=datetime.now(UTC))
+        for *entry_columns, row in rows:
+            entry = _entry(tuple(entry_columns))
             found[scope_of[row], entry.key] = entry
     return [found.get(one) for one in named]
 

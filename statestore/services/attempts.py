@@ -1,7 +1,7 @@
 """Attempts of a task instance: the newest one alone may write."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from statestore.errors import StaleAttemptError
 from statestore.protocol import PROGRESS_KEY, Scope, Status, TaskScope
@@ -24,8 +24,17 @@ def attempt_start(*, scope: TaskScope) -> int:
     return int(attempt)
 
 
-def hold(scope: Scope, attempt: int | None) -> int | None:
-    """Hold a scope until the transaction ends; its row's id, or None where there is none.
+class Held(NamedTuple):
+    """The row of a scope that a transaction holds: what it tells stays true until that ends."""
+
+    id: int
+    active_at: Any
+    """About when one of its keys was written last, as the driver gave it (None: an asset)."""
+    status: str | None
+
+
+def hold(scope: Scope, attempt: int | None) -> Held | None:
+    """Hold a scope until the transaction ends; None where it has no row.
 
     Whoever locks more than one row in a transaction holds their scopes first, by digest: so two of
     them never wait for each other. Meanwhile no newer attempt starts.
@@ -36,9 +45,9 @@ def hold(scope: Scope, attempt: int | None) -> int | None:
     row = first(entries_of(scope).hold_owner.rows(owner=owner_of(scope)))
     if row is None:
         return None
-    newest, row_id = row
+    newest, *held = row
     refuse_stale(attempt, newest=newest)
-    return int(row_id)
+    return Held(*held)
 
 
 def refuse_stale(attempt: int | None, *, newest: int) -> None:

@@ -1,11 +1,11 @@
 """Many operations in one transaction: all of them happen, or none."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -13,24 +13,22 @@ from django.db import transaction
 from statestore.errors import BatchError, NotFoundError, StateStoreError
 from statestore.protocol import AssetScope, InvalidInput, Scope, TaskScope
 from statestore.queries import Entry, entries_get, entry_get
-from statestore.services.attempts import hold, scope_parameters
+from statestore.services.attempts import Held, hold, scope_parameters
 from statestore.services.entries import (
     ALWAYS,
     Expiry,
-    Overwrite,
     Precondition,
     Writer,
-    entries_overwrite,
     entry_delete,
     entry_set,
 )
+from statestore.services.overwrite import Overwrite, entries_overwrite
 from statestore.services.refusal import refuse_secret
 from statestore.sql import task_instances
 from statestore.sql.entries import owner_of
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """One operation of a batch: get, set or delete a key."""
 
     op: str
@@ -43,16 +41,11 @@ class Operation:
     precondition: Precondition = ALWAYS
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What one operation came to: the entry that was read, or the version that was written."""
 
     entry: Entry | None = None
     version: int | None = None
-
-
-Held = dict[Scope, int | None]
-"""The scopes that a batch holds, with the ids of their rows (None: there is none)."""
 
 
 @transaction.atomic
@@ -62,20 +55,40 @@ def batch_apply(*, operations: Sequence[Operation], writer: Writer) -> list[Outc
     Raises:
         BatchError: one was refused, and so none was carried out; it says which.
     """
-    held = _hold_all(operations, writer)
-    written = Counter((one.scope, one.key) for one in operations if one.op != "get")
-    named = Counter((one.scope, one.key) for one in operations)
-    alone = {
-        place: one
-        for place, one in enumerate(operations)
-        if named[one.scope, one.key] == 1 or not written[one.scope, one.key]
-    }
+    places = _places_of_scopes(operations)
+    held = _hold_all(operations, places, writer)
+    alone = {place: operations[place] for place in _alone(operations, places)}
     outcomes = _read_together(alone) | _overwrite_together(alone, writer, held)
     for place, operation in enumerate(operations):
         if place not in outcomes:
             with _refused_at(place):
                 outcomes[place] = _apply(operation, _numbered(writer, place))
     return [outcomes[place] for place in range(len(operations))]
+
+
+Places = Mapping[Scope, Sequence[int]]
+"""Where in a batch each scope is named: looked up once, since a scope's hash takes long."""
+
+
+def _places_of_scopes(operations: Sequence[Operation]) -> Places:
+    found: defaultdict[Scope, list[int]] = defaultdict(list)
+    for place, operation in enumerate(operations):
+        found[operation.scope].append(place)
+    return found
+
+
+def _alone(operations: Sequence[Operation], places: Places) -> Iterator[int]:
+    """Those whose key no other operation names, unless all only read it."""
+    for of_scope in places.values():
+        named = Counter([operations[place].key for place in of_scope])
+        if len(named) == len(of_scope):
+            yield from of_scope
+            continue
+        written = {operations[place].key for place in of_scope if operations[place].op != "get"}
+        for place in of_scope:
+            key = operations[place].key
+            if named[key] == 1 or key not in written:
+                yield place
 
 
 @contextmanager
@@ -96,24 +109,25 @@ def _order(scope: Scope) -> tuple[bool, Any]:
     return isinstance(scope, AssetScope), owner_of(scope)
 
 
-def _hold_all(operations: Sequence[Operation], writer: Writer) -> Held:
+def _hold_all(
+    operations: Sequence[Operation], places: Places, writer: Writer
+) -> dict[Scope, Held | None]:
     """Hold every scope that is written to, in the order in which everybody does; create new ones."""
-    held: Held = {}
-    checked = set[tuple[Scope, int | None]]()
-    for place in sorted(range(len(operations)), key=lambda place: _order(operations[place].scope)):
-        operation = operations[place]
-        if operation.op == "get":
-            continue
-        scope, attempt = operation.scope, operation.attempt or writer.attempt
-        creates = operation.op == "set" and isinstance(scope, TaskScope) and not held.get(scope)
-        if (scope, attempt) in checked and not creates:
-            continue
-        with _refused_at(place):
-            held[scope] = hold(scope, attempt)
-            if held[scope] is None and operation.op == "set" and isinstance(scope, TaskScope):
-                task_instances.create.count(**scope_parameters(scope), now=datetime.now(UTC))
+    held: dict[Scope, Held | None] = {}
+    for scope in sorted(places, key=_order):
+        attempts = dict[int | None, int]()  # that write to it, each with the place of the first
+        creates = False
+        for place in places[scope]:
+            operation = operations[place]
+            if operation.op != "get":
+                attempts.setdefault(operation.attempt or writer.attempt, place)
+                creates = creates or operation.op == "set"
+        for attempt, place in attempts.items():
+            with _refused_at(place):
                 held[scope] = hold(scope, attempt)
-        checked.add((scope, attempt))
+                if held[scope] is None and creates and isinstance(scope, TaskScope):
+                    task_instances.create.count(**scope_parameters(scope), now=datetime.now(UTC))
+                    held[scope] = hold(scope, attempt)
     return held
 
 
@@ -125,38 +139,36 @@ def _read_together(alone: Mapping[int, Operation]) -> dict[int, Outcome]:
 
 
 def _overwrite_together(
-    alone: Mapping[int, Operation], writer: Writer, held: Held
+    alone: Mapping[int, Operation], writer: Writer, held: Mapping[Scope, Held | None]
 ) -> dict[int, Outcome]:
     """Overwrite the keys that no other operation names, together for each kind of scope."""
     kinds: dict[type, dict[int, Overwrite]] = {TaskScope: {}, AssetScope: {}}
     refuse_secrets = settings.STATESTORE_REFUSE_SECRETS
     for place, operation in alone.items():
-        owner = held.get(operation.scope)
-        if owner is not None and operation.op == "set" and operation.precondition == ALWAYS:
-            if refuse_secrets:
-                with _refused_at(place):
-                    refuse_secret(operation.scope, operation.key, operation.value)
-            overwrite = _overwrite(operation, owner, _numbered(writer, place))
-            kinds[type(operation.scope)][place] = overwrite
+        if operation.op != "set" or operation.precondition is not ALWAYS:
+            continue
+        owner = held[operation.scope]
+        if owner is None:
+            continue
+        if refuse_secrets:
+            with _refused_at(place):
+                refuse_secret(operation.scope, operation.key, operation.value)
+        kinds[type(operation.scope)][place] = Overwrite(
+            owner,
+            operation.key,
+            operation.value,
+            operation.decoded,
+            operation.expiry,
+            operation.attempt or writer.attempt,
+            None if writer.sequence is None else writer.sequence + place,
+        )
     outcomes: dict[int, Outcome] = {}
     for overwrites in filter(None, kinds.values()):
-        versions = entries_overwrite(overwrites=list(overwrites.values()), writer=writer)
+        of = alone[next(iter(overwrites))].scope
+        versions = entries_overwrite(of=of, overwrites=list(overwrites.values()), writer=writer)
         for place, version in zip(overwrites, versions, strict=True):
             outcomes[place] = Outcome(version=version)
     return outcomes
-
-
-def _overwrite(operation: Operation, owner: int, writer: Writer) -> Overwrite:
-    return Overwrite(
-        operation.scope,
-        owner,
-        operation.key,
-        operation.value,
-        operation.decoded,
-        operation.expiry,
-        operation.attempt or writer.attempt,
-        writer.sequence,
-    )
 
 
 def _apply(operation: Operation, writer: Writer) -> Outcome:

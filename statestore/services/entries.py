@@ -6,7 +6,6 @@ A write of an attempt is refused once a newer one has started.
 
 import json
 import logging
-from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -94,7 +93,7 @@ def entry_set(
     parameters = {
         **_write_parameters(scope, key, writer, now),
         "value": value,
-        **_expiry_columns(scope, expiry, now),
+        **expiry_columns(scope, expiry, now),
     }
     writes = writes_of(scope, key)
     if precondition.present or precondition.version is not None:
@@ -114,67 +113,8 @@ def entry_set(
         if precondition == ALWAYS and writer.session is not None:
             return None
         raise _not_so(key, version)
-    summaries.update([Written(row, key, decoded, writer.attempt)], now)
+    summaries.update([Written(key, decoded, writer.attempt, *row)], now)
     return int(row[0])
-
-
-@dataclass(frozen=True, slots=True)
-class Overwrite:
-    """A key that is written whatever is there."""
-
-    scope: Scope
-    owner: int
-    """The row of its scope, which the transaction holds (`attempts.hold`)."""
-    key: str
-    value: str
-    decoded: Any
-    expiry: Expiry
-    attempt: int | None
-    sequence: int | None
-
-
-def entries_overwrite(*, overwrites: Sequence[Overwrite], writer: Writer) -> list[int | None]:
-    """Create or overwrite different entries of one kind; as `entry_set` for each, but the caller has
-    called `refuse_secret`. One statement writes all progress, and one everything else."""
-    now = datetime.now(UTC)
-    reports = [one for one in overwrites if one.key == PROGRESS_KEY]
-    others = [one for one in overwrites if one.key != PROGRESS_KEY]
-    written = _set_many(reports, writer, now) | _set_many(others, writer, now)
-    changed = [(one, row) for one in overwrites if (row := written.get((one.owner, one.key)))]
-    summaries.update([Written(row, one.key, one.decoded, one.attempt) for one, row in changed], now)
-    rows_of_all = (written.get((one.owner, one.key)) for one in overwrites)
-    return [None if row is None else int(row[0]) for row in rows_of_all]
-
-
-def _set_many(
-    overwrites: Sequence[Overwrite], writer: Writer, now: datetime
-) -> dict[tuple[int, str], tuple[Any, ...]]:
-    """Overwrite keys of which all leave samples, or all versions; the rows by owner and key."""
-    if not overwrites:
-        return {}
-    by_default = _expiry_columns(overwrites[0].scope, None, now)
-    rows = writes_of(overwrites[0].scope, overwrites[0].key).set_many.rows(
-        rows=[
-            {
-                "owner": one.owner,
-                "key": one.key,
-                "value": one.value,
-                "attempt": one.attempt,
-                "sequence": one.sequence,
-                **(
-                    by_default
-                    if one.expiry is None
-                    else _expiry_columns(one.scope, one.expiry, now)
-                ),
-            }
-            for one in overwrites
-        ],
-        now=now,
-        sampled_before=now - SAMPLE_EVERY,
-        session=writer.session,
-        **_writer_columns(writer),
-    )
-    return {(row[1], row[6]): row for row in rows}
 
 
 def entry_patch(
@@ -207,7 +147,7 @@ def entry_patch(
         if precondition == ALWAYS:  # it was created meanwhile
             return entry_patch(scope=scope, key=key, value=value, decoded=decoded, writer=writer)
         raise _not_so(key, version)
-    summaries.update([Written(row, key, decoded, writer.attempt)], now)
+    summaries.update([Written(key, decoded, writer.attempt, *row)], now)
     return int(row[0])
 
 
@@ -321,18 +261,20 @@ def _write_parameters(scope: Scope, key: str, writer: Writer, now: datetime) -> 
         "sampled_before": now - SAMPLE_EVERY,
         "attempt": writer.attempt,
         "by_attempt": writer.attempt,
-        **_writer_columns(writer),
+        **writer_columns(writer),
     }
 
 
-def _writer_columns(writer: Writer) -> dict[str, Any]:
+def writer_columns(writer: Writer) -> dict[str, Any]:
+    """Who writes, for SQL."""
     return {
         "writer": writer.name[:200],
         "writer_task": writer.task and json.dumps(astuple(writer.task)),
     }
 
 
-def _expiry_columns(scope: Scope, expiry: Expiry, now: datetime) -> dict[str, Any]:
+def expiry_columns(scope: Scope, expiry: Expiry, now: datetime) -> dict[str, Any]:
+    """When an entry ends, and in which hour, for SQL; those of assets never do."""
     expires_at = _expires_at(expiry, now) if isinstance(scope, TaskScope) else None
     hour = None if expires_at is None else int(expires_at.timestamp() // 3600)
     return {"expires_at": expires_at, "expires_hour": hour}

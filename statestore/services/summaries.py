@@ -4,9 +4,8 @@ They follow the writes of its entries, so rarely that most writes need no statem
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
@@ -17,18 +16,21 @@ from statestore.progress import sample_of
 from statestore.protocol import PROGRESS_KEY, Status, progress_status
 from statestore.queries import ACTIVE_AT_LAG
 from statestore.sql import samples, task_instances
-from statestore.sql.statement import first, read_time
+from statestore.sql.statement import columns, first, read_time
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """An entry that was written."""
+class Written(NamedTuple):
+    """An entry that was written, and at the end what its statement returned."""
 
-    row: tuple[Any, ...]
-    """What the statement returned: version, task instance, its last write and status, sample due."""
     key: str
     decoded: Any
     attempt: int | None
+    version: int
+    owner: int
+    sample_due: bool
+    active_at: Any
+    """When the task instance was written to last, before this (None: an asset)."""
+    status: str | None
 
 
 def update(written: Sequence[Written], now: datetime) -> None:
@@ -36,9 +38,9 @@ def update(written: Sequence[Written], now: datetime) -> None:
     _take_samples(written, now)
     seen = set[int]()
     for one in written:
-        if one.row[1] not in seen or one.key == PROGRESS_KEY:
+        if one.owner not in seen or one.key == PROGRESS_KEY:
             _summarize(one, now)
-            seen.add(one.row[1])
+            seen.add(one.owner)
 
 
 def forget_progress(deleted: list[tuple[Any, ...]]) -> None:
@@ -48,32 +50,31 @@ def forget_progress(deleted: list[tuple[Any, ...]]) -> None:
         written_again = Entry.objects.filter(task_instance=OuterRef("pk"), key=PROGRESS_KEY)
         silent = TaskInstance.objects.filter(~Exists(written_again), pk__in=ids)
         silent.update(status=Status.NONE.value)
-        samples.forget.count(rows=[{"id": one} for one in ids])
+        samples.forget.count(rows={"id": ids})
 
 
 def _take_samples(written: Sequence[Written], now: datetime) -> None:
     """Keep what was reported, of those of the written rows where a sample is due."""
-    rows = [
-        {"id": one.row[1], "attempt": one.attempt, "done": sample[0], "total": sample[1]}
+    taken = [
+        (one.owner, one.attempt, *sample)
         for one in written
-        if one.row[4] and (sample := sample_of(one.decoded))
+        if one.sample_due and (sample := sample_of(one.decoded))
     ]
-    if rows:
-        samples.take.count(rows=rows, now=now)
+    if taken:
+        samples.take.count(rows=columns("id attempt done total", taken), now=now)
 
 
 def _summarize(written: Written, now: datetime) -> None:
-    version, task_instance_id, active_at, status = written.row[:4]
-    if active_at is None:
+    if written.active_at is None:
         return  # an asset has no summary
     # The status was read before the write took effect: where the entry is new, it may have been
     # deleted meanwhile, and the status with it.
     if written.key == PROGRESS_KEY and (
-        version == 1 or progress_status(written.decoded).value != status
+        written.version == 1 or progress_status(written.decoded).value != written.status
     ):
-        _settle_status(task_instance_id, now)
-    elif now - read_time(active_at) >= ACTIVE_AT_LAG:
-        task_instances.touch.count(id=task_instance_id, now=now)
+        _settle_status(written.owner, now)
+    elif now - read_time(written.active_at) >= ACTIVE_AT_LAG:
+        task_instances.touch.count(id=written.owner, now=now)
 
 
 def _settle_status(task_instance_id: int, now: datetime) -> None:

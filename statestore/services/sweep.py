@@ -70,9 +70,9 @@ def _sweep_batch(found: Sequence[Expired]) -> int:
     A task instance that loses its progress loses its status with it. Who writes both holds the task
     instance first; the sweep waits for nobody, and leaves what is held for its next run.
     """
-    reporting = [{"id": owner} for _, owner, key in found if key == PROGRESS_KEY]
-    held = {row[0] for row in sql.hold_free.rows(rows=reporting)} if reporting else set()
-    free = [{"id": row} for row, owner, key in found if key != PROGRESS_KEY or owner in held]
-    deleted = sql.delete.rows(rows=free, now=datetime.now(UTC))
+    reporting = [owner for _, owner, key in found if key == PROGRESS_KEY]
+    held = {row[0] for row in sql.hold_free.rows(rows={"id": reporting})} if reporting else set()
+    free = [row for row, owner, key in found if key != PROGRESS_KEY or owner in held]
+    deleted = sql.delete.rows(rows={"id": free}, now=datetime.now(UTC))
     forget_progress(deleted)
     return len(deleted)

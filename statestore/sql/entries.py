@@ -14,8 +14,7 @@ from statestore.sql.versions import FORGET, KEEP, WithVersions
 # later one, changes nothing, unless another client has overwritten the entry since. Other writes depend
 # on what is there, not on the order: they have no number, and leave the entry's.
 
-# Create or overwrite what a query selects; what the caller should know of the owner comes back with
-# the version.
+# Create or overwrite what a query selects.
 _SET: Final = """
 INSERT INTO {entry} AS e
     ({owner_id}, key, value, version, created_at, updated_at,
@@ -32,7 +31,7 @@ ON CONFLICT ({owner_id}, key) DO UPDATE SET
     {column} = {next}
 WHERE (excluded.session IS NULL OR e.session IS NULL
     OR e.session <> excluded.session OR e.sequence < excluded.sequence) {condition}
-RETURNING version, {owner_id}, {summary}, {due} AS due, id, key {kept}
+RETURNING version, {owner_id}, {due} AS due{more} {kept}
 """
 _ONE: Final = """
 SELECT id, %(key)s, %(value)s, 1, %(now)s{{at}}, %(now)s{{at}},
@@ -40,7 +39,7 @@ SELECT id, %(key)s, %(value)s, 1, %(now)s{{at}}, %(now)s{{at}},
     %(session)s{{text}}, %(sequence)s{{int}}, {first}
 FROM ({writer}) AS t WHERE true
 """
-# Keys of owners that are held already.
+# Keys of owners that are held already, and known.
 _MANY: Final = """
 SELECT r.owner, r.key, r.value, 1, %(now)s{{at}}, %(now)s{{at}},
     r.expires_at, r.expires_hour, %(writer)s, %(writer_task)s, r.attempt,
@@ -66,7 +65,7 @@ UPDATE {entry} AS e SET
 WHERE {owner_id} = ({writer}) AND key = %(key)s
     AND (expires_at IS NULL OR expires_at > %(now)s{{at}})
     AND (%(version)s{{int}} IS NULL OR version = %(version)s{{int}})
-RETURNING version, {owner_id}, {summary}, {due} AS due, id, key {kept}
+RETURNING version, {owner_id}, {due} AS due{more} {kept}
 """
 _WITH_EXPIRY: Final = "expires_at = %(expires_at)s{at}, expires_hour = %(expires_hour)s{int},"
 
@@ -100,8 +99,8 @@ FROM {{rows}} JOIN {entry} e ON e.{owner_id} = r.owner AND e.key = r.key
 WHERE e.expires_at IS NULL OR e.expires_at > %(now)s{{at}}
 """
 
-# The newest attempt of an owner, which nobody else holds or changes until the transaction ends.
-_HOLD_OWNER: Final = "SELECT {attempt}, id FROM {owner} t WHERE t.{identity} {{hold}}"
+# An owner, which nobody else holds or changes until the transaction ends.
+_HOLD_OWNER: Final = "SELECT {attempt}, id, {state} FROM {owner} t WHERE t.{identity} {{hold}}"
 
 # The entry, and nobody else changes it until the transaction ends.
 _HOLD: Final = """
@@ -196,17 +195,20 @@ class Writes:
         remember: dict[str, str],
         statement: Callable[..., Runnable],
     ) -> None:
-        def parts(new: str) -> dict[str, str]:
-            return {**fragments, **remember, "next": remember["next"].replace("{new}", new)}
+        def parts(new: str, more: str) -> dict[str, str]:
+            following = remember["next"].replace("{new}", new)
+            return {**fragments, **remember, "next": following, "more": more}
 
-        def fenced(template: str, new: str, **more: str) -> Fenced:
-            return Fenced(template, parts(new), statement, **more)
+        def fenced(template: str, new: str, **others: str) -> Fenced:
+            more = f", {fragments['summary']}"
+            return Fenced(template, parts(new, more), statement, **others)
 
         set_one = _SET.replace("{selected}", _ONE)
         set_many = _SET.replace("{selected}", _MANY)
         self.set = fenced(set_one, _EXCLUDED, condition="")
         self.create = fenced(set_one, _EXCLUDED, condition=_ONLY_IF_EXPIRED)
-        self.set_many = statement(set_many.format(condition="", **parts(_EXCLUDED)), _MANY_COLUMNS)
+        many = parts(_EXCLUDED, more=", key")
+        self.set_many = statement(set_many.format(condition="", **many), _MANY_COLUMNS)
         self.replace = fenced(_REPLACE, _SENT, expiry=_WITH_EXPIRY)
         self.replace_value = fenced(_REPLACE, _SENT, expiry="")
 
@@ -221,7 +223,8 @@ class EntryStatements:
         entry, owner_id = fragments["entry"], fragments["owner_id"]
 
         def keeping(text: str, columns: Mapping[str, str] | None = None) -> WithVersions:
-            returned = f"version, {owner_id}, active_at, status, due, id, key"
+            more = "key" if columns else "active_at, status"
+            returned = f"version, {owner_id}, due, {more}"
             return WithVersions(text, KEEP, columns, entry=entry, returned=returned)
 
         def forgetting(text: str) -> WithVersions:
@@ -249,6 +252,7 @@ _of_tasks: Final = EntryStatements(
     identity="scope_digest = %(owner)s",
     newest=" AND attempt <= %(attempt)s {share}",
     attempt="t.attempt",
+    state="active_at, status",
     summary="""
     (SELECT active_at FROM statestore_taskinstance t WHERE t.id = task_instance_id) AS active_at,
     (SELECT status FROM statestore_taskinstance t WHERE t.id = task_instance_id) AS status""",
@@ -260,6 +264,7 @@ _of_assets: Final = EntryStatements(
     identity="id = %(owner)s",
     newest=" AND 0 <= %(attempt)s",  # an asset has no attempts
     attempt="0",
+    state="NULL, NULL",
     summary="NULL AS active_at, NULL AS status",
 )
 

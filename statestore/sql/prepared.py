@@ -17,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import pq
 from psycopg.pq.abc import PGconn, PGresult
 
-_PARAMETER: Final = re.compile(r"%\((\w+)\)s")
+_PARAMETER: Final = re.compile(r"%\(([\w.]+)\)s")
 _SUCCEEDED: Final = {pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK}
 _IDLE: Final = pq.TransactionStatus.IDLE
 # What was prepared fits no longer: a migration has changed a table, or somebody has dropped it.

@@ -44,7 +44,7 @@ class WithVersions:
         returned: str,
     ) -> None:
         together = _TOGETHER.format(
-            write=write.replace("{kept}", ", changes, value, updated_at, writer, attempt"),
+            write=write.replace("{kept}", ", id, changes, value, updated_at, writer, attempt"),
             versions=versions.format(entry=entry, rows="w"),
             returned=returned,
         )
