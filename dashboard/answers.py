@@ -81,7 +81,7 @@ class _Views:
         """What is read: the same for all who may see the same."""
         asked = tuple(sorted((k, v) for k, v in request.GET.items() if k != "cursor"))
         reach = (principal.dag_patterns(Right.VIEW), principal.asset_patterns(Right.VIEW))
-        return self.name, tuple(ids.values()), asked, reach
+        return self.name, tuple(ids.items()), asked, reach
 
 
 def _look(request: HttpRequest, principal: Principal) -> Any:

@@ -1,6 +1,7 @@
 """A JSON value as a tree of nested `<details>`, which opens without any script; each token as it was sent."""
 
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Final
 
 from django.utils.html import format_html, format_html_join
@@ -39,7 +40,7 @@ def has_tree(text: str) -> bool:
 
 def tree_html(text: str, *, raw_url: str) -> SafeString:
     """The value as a tree; what is too much for one is said to be at `raw_url`."""
-    return _Drawing(raw_url, NODES_MAX).node(tree_of(text), 0)
+    return _Drawing(raw_url, NODES_MAX).node(tree_of(text), 0, "")
 
 
 def tree_of(text: str) -> Node:
@@ -70,9 +71,9 @@ class _Drawing:
     raw_url: str
     left: int
 
-    def node(self, node: Node, depth: int) -> SafeString:
+    def node(self, node: Node, depth: int, place: str) -> SafeString:
         if node.holds:
-            return self._with_children(node, depth)
+            return self._with_children(node, depth, place)
         value = span(kind(node.first, ""), node.first)
         if len(node.first) <= OPEN_MAX:
             return format_html("{}{}", _name(node), value)
@@ -80,15 +81,17 @@ class _Drawing:
             '<span class="size">{}</span> {}',
             count_text(len(node.first) - 2, "char"), clipped(node.first, PREVIEW),
         )  # fmt: skip
-        return _details(node, about, value, opened=False)
+        return _details(node, place, about, value, opened=False)
 
-    def _with_children(self, node: Node, depth: int) -> SafeString:
+    def _with_children(self, node: Node, depth: int, place: str) -> SafeString:
         # Siblings first: what is deep inside of the first of them hides none of the others.
         room = self.left if depth < MAX_DEPTH else 0
         shown = node.children[:room]
         self.left -= len(shown)
         items = format_html_join(
-            "", "<li>{}</li>", ((self.node(child, depth + 1),) for child in shown)
+            "",
+            "<li>{}</li>",
+            ((self.node(child, depth + 1, f"{place}/{child.name}"),) for child in shown),
         )
         ends = format_html('<span class="jp">{}</span>', "{}" if node.first == "{" else "[]")
         about = format_html(
@@ -97,7 +100,7 @@ class _Drawing:
         if not node.count:
             return format_html("{}{}", _name(node), about)
         inside = format_html("<ul>{}{}</ul>", items, self._rest(node, len(shown)))
-        return _details(node, about, inside, opened=depth < OPEN_LEVELS)
+        return _details(node, place, about, inside, opened=depth < OPEN_LEVELS)
 
     def _rest(self, node: Node, shown: int) -> SafeString:
         if node.count == shown:
@@ -115,8 +118,12 @@ def _name(node: Node) -> SafeString:
     return format_html('<span class="{}">{}</span><span class="jp">:</span> ', style, node.name)
 
 
-def _details(node: Node, about: SafeString, inside: object, *, opened: bool) -> SafeString:
+def _details(
+    node: Node, place: str, about: SafeString, inside: object, *, opened: bool
+) -> SafeString:
+    """What opens; named after its place, so that it stays open when the value changes."""
+    name = blake2b(place.encode(), digest_size=8).hexdigest()
     return format_html(
-        "<details{}><summary>{}{}</summary>{}</details>",
-        SafeString(" open") if opened else "", _name(node), about, inside,
+        '<details id="n-{}"{}><summary>{}{}</summary>{}</details>',
+        name, SafeString(" open") if opened else "", _name(node), about, inside,
     )  # fmt: skip

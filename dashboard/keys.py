@@ -1,9 +1,7 @@
-"""The Key page, of a task instance's key and of an asset's: going back to an old value, keeping it
-for longer, taking it along as a file."""
+"""What people do on the Key page, of a task instance's key and of an asset's: change the value, go back
+to an old one, keep it for longer, take it along as a file."""
 
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import timedelta
 from functools import wraps
 from typing import Final
 
@@ -12,37 +10,29 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import reverse
-from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.filters import key_of
-from dashboard.history import curve_of, fields_of, steps_of
-from dashboard.jsontree import has_tree, tree_html
-from dashboard.jsonview import json_view
+from dashboard.keyview import (
+    RETENTIONS,
+    beside_key,
+    history_of,
+    page_of,
+    require,
+    shown_of,
+    urls_of,
+)
 from dashboard.rights import needs
-from dashboard.snippets import curl_read, python_read
 from dashboard.watch import watcher
-from statestore import queries, services
-from statestore.access import Principal, Right
+from statestore import services
+from statestore.access import Right
 from statestore.errors import ForbiddenError, NotFoundError, PreconditionFailedError
-from statestore.jsonpretty import pretty
 from statestore.jsontext import MalformedJSON, read_value
-from statestore.protocol import NEVER_EXPIRE, AssetScope, InvalidInput, NeverExpire
+from statestore.protocol import AssetScope, InvalidInput
 from statestore.queries import KeyHistory, principal_of_user
 from statestore.services import Writer
 
 VERSION_DIGITS: Final = 18
-PRETTY: Final = "pretty"
-FORMS: Final = {PRETTY: "Pretty", "tree": "Tree", "raw": "Raw"}  # `?as=`
-RETENTIONS: Final[dict[str, tuple[str, timedelta | NeverExpire]]] = {
-    "1": ("1 day", timedelta(days=1)),
-    "7": ("7 days", timedelta(days=7)),
-    "30": ("30 days", timedelta(days=30)),
-    "90": ("90 days", timedelta(days=90)),
-    "never": ("ever", NEVER_EXPIRE),
-}
-
 View = Callable[..., HttpResponseBase]
 
 
@@ -61,52 +51,12 @@ def answers_refusals(view: View) -> View:
     return answered
 
 
-@require_safe
-@needs(Right.VIEW)
-@answers_refusals
-def key(request: HttpRequest, **owner: int) -> HttpResponse:
-    """A key with its versions."""
-    return _page(request, _history(request, owner))
-
-
-def _page(
-    request: HttpRequest, found: KeyHistory, *, text: str = "", wrong: str = ""
-) -> HttpResponse:
-    """The page; with what somebody wanted to make of the value, and why that cannot be."""
-    history = _shown(found)
-    base = request.build_absolute_uri("/")
-    scope, name, value = history.scope, history.entry.key, history.entry.value
-    urls = _urls(history)
-    hidden = value == queries.HIDDEN
-    forms = {word: text for word, text in FORMS.items() if word != "tree" or has_tree(value)}
-    form = request.GET.get("as", PRETTY)
-    form = form if form in forms and not hidden else PRETTY
-    context = {
-        "history": history,
-        "hidden": hidden,
-        "scope": scope,
-        "entry": history.entry,
-        "view": json_view(value),
-        "forms": forms,
-        "form": form,
-        "tree": tree_html(value, raw_url=f"{urls['page_url']}&as=raw") if form == "tree" else "",
-        "steps": steps_of(history.versions),
-        "curve": curve_of(history.versions, request.GET.get("field")),
-        "fields": fields_of(history.versions),
-        "snippets": {
-            "curl": curl_read(base, scope, name),
-            "Python": python_read(base, scope, name, asset=history.asset),
-        },
-        "may_write": _may(request, history, Right.WRITE),
-        "may_reveal": hidden and _may(request, history, Right.ADMINISTER),
-        "may_clear": _may(request, history, Right.CLEAR),
-        "retentions": {word: text for word, (text, _) in RETENTIONS.items()},
-        "text": text or pretty(value),
-        "wrong": wrong,
-        "page_path": urls["page_url"].partition("?")[0],
-        **urls,
-    }
-    return render(request, "dashboard/key.html", context, status=422 if wrong else 200)
+def _refused(request: HttpRequest, history: KeyHistory, text: str, wrong: str) -> HttpResponse:
+    """The page with what somebody wanted to make of the value, and why that cannot be."""
+    page, principal = page_of(history), principal_of_user(request.user)
+    told = {"page": page, "principal": principal, **beside_key(request, page)}
+    told |= {"text": text, "wrong": wrong}
+    return render(request, "dashboard/key.html", told, status=422)
 
 
 @require_safe
@@ -114,7 +64,7 @@ def _page(
 @answers_refusals
 def download(request: HttpRequest, **owner: int) -> HttpResponse:
     """The value as it was sent, as a file."""
-    history = _shown(_history(request, owner))
+    history = shown_of(_history(request, owner))
     headers = {"Content-Disposition": 'attachment; filename="value.json"'}
     return HttpResponse(
         history.entry.value, content_type="application/json; charset=utf-8", headers=headers
@@ -154,10 +104,10 @@ def edit(request: HttpRequest, **owner: int) -> HttpResponse:
             writer=_writer(request),
         )
     except (InvalidInput, MalformedJSON) as error:
-        return _page(request, history, text=text, wrong=f"Nothing was changed: {error}.")
+        return _refused(request, history, text, f"Nothing was changed: {error}.")
     except PreconditionFailedError:
         wrong = "Nothing was changed: it was written meanwhile. Its new value is above."
-        return _page(request, history, text=text, wrong=wrong)
+        return _refused(request, history, text, wrong)
     return _done(request, history, f"The value is changed, in version {new}.")
 
 
@@ -195,59 +145,16 @@ def extend(request: HttpRequest, task_instance_id: int) -> HttpResponse:
 def _done(request: HttpRequest, history: KeyHistory, text: str) -> HttpResponse:
     watcher.forget()
     messages.success(request, text)
-    return redirect(_urls(history)["page_url"])
-
-
-def _urls(history: KeyHistory) -> dict[str, str]:
-    """Where the page and its actions are, of either kind."""
-    kind = "asset_" if history.asset else ""
-    actions = ("download", "restore", "edit")
-    found = {f"{action}_url": f"{kind}key_{action}" for action in actions}
-    found["page_url"] = f"{kind}key"
-    found["clear_url"] = "clear_asset_key" if history.asset else "clear_key"
-    query = urlencode({"key": history.entry.key})
-    return {
-        word: f"{reverse(f'dashboard:{name}', args=[history.owner_id])}?{query}"
-        for word, name in found.items()
-    }
+    return redirect(urls_of(history)["page_url"])
 
 
 def _history(request: HttpRequest, owner: dict[str, int], *rights: Right) -> KeyHistory:
     name = key_of(request.POST if "key" in request.POST else request.GET)
     principal = principal_of_user(request.user)
-    if "asset_id" in owner:
-        history = queries.asset_key_history(owner["asset_id"], name, principal)
-    else:
-        history = queries.key_history(owner["task_instance_id"], name, principal)
+    history = history_of(name, principal, owner)
     for right in rights:
-        _require(principal, history, right)
+        require(principal, history, right)
     return history
-
-
-def _require(principal: Principal, history: KeyHistory, right: Right) -> None:
-    if isinstance(history.scope, AssetScope):
-        principal.require_asset(history.owner_id, history.asset, right)
-    else:
-        principal.require(history.scope, right)
-
-
-def _shown(history: KeyHistory) -> KeyHistory:
-    """Without the value and its versions, where something in them looks like a secret."""
-    values = {history.entry.value, *(version.value for version in history.versions)}
-    hidden = queries.hidden_among(
-        ((history.owner_id, history.entry.key, value) for value in values),
-        of_asset=bool(history.asset),
-    )
-    entry = queries.masked(history.entry, history.owner_id, hidden)
-    return history if entry is history.entry else replace(history, entry=entry, versions=[])
-
-
-def _may(request: HttpRequest, history: KeyHistory, right: Right) -> bool:
-    try:
-        _require(principal_of_user(request.user), history, right)
-    except ForbiddenError:
-        return False
-    return True
 
 
 def _writer(request: HttpRequest) -> Writer:

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 from dashboard.answers import page_and_fragment
 from dashboard.assets import read_asset, read_assets
 from dashboard.filters import is_filtered
+from dashboard.keyview import beside_key, read_key
 from dashboard.live import LivePage, TaskPage, read_live, read_task
 from dashboard.retention import read_retention
 from dashboard.runs import read_run, read_runs
@@ -53,3 +54,4 @@ assets, assets_fragment = page_and_fragment("assets", read_assets)
 asset, asset_fragment = page_and_fragment("asset", read_asset)
 retention, retention_fragment = page_and_fragment("retention", read_retention, personal=True)
 task, task_fragment = page_and_fragment("task", read_task, _beside_task)
+key, key_fragment = page_and_fragment("key", read_key, beside_key, personal=True)

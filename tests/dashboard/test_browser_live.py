@@ -51,6 +51,17 @@ def test_task_shows_a_write_and_keeps_open_what_was_opened(page: Page) -> None:
     expect(page.get_by_role("button", name="Copy value of new_key")).to_be_visible()
 
 
+@pytest.mark.parametrize(("path", "box"), [("/", "#filter"), ("/t/{}/", "#key-filter")])
+def test_what_is_being_typed_into_a_filter_stays(page: Page, path: str, box: str) -> None:
+    for number in range(6):
+        put(f"key_{number}", number)
+    page.goto(path.format(id_of()))
+    page.locator(box).fill("conf")
+    put("progress", {"current": 42, "total": 100, "unit": "rows"})
+    expect(page.locator("#big, .pct").first).to_contain_text("42", timeout=WITHIN)
+    expect(page.locator(box)).to_have_value("conf")
+
+
 def test_an_end_that_should_have_come_comes_now(page: Page) -> None:
     page.goto("/")
     page.evaluate(

@@ -8,11 +8,13 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
 from dashboard.history import Line, curve_of, difference
-from dashboard.keys import FORMS
+from dashboard.keyview import FORMS
+from dashboard.watch import watcher
 from statestore import services
-from statestore.models import AuditEntry, Entry, GroupReach, ProgressSample
-from statestore.protocol import AssetScope
+from statestore.models import Asset, AuditEntry, Entry, GroupReach, ProgressSample
+from statestore.protocol import NEVER_EXPIRE, AssetScope
 from statestore.queries import Version
+from statestore.services import Writer
 from tests.dashboard.data import EVIL, SCOPE, id_of, put
 from tests.storage import expire
 
@@ -195,7 +197,7 @@ def test_a_value_is_shown_as_the_address_says(viewing: Client, viewer: User) -> 
     put("k", {"a": {"b": [1, 2]}})
     put("plain", 12)
     html = {form: viewing.get(f"{path('k')}&as={form}").content.decode() for form in FORMS}
-    assert '<details open><summary><span class="jk">&quot;a&quot;</span>' in html["tree"]
+    assert ' open><summary><span class="jk">&quot;a&quot;</span>' in html["tree"]
     assert '<div class="tree"' not in html["pretty"] + html["raw"]
     assert "as it was sent" in html["raw"]
     for form, page in html.items():
@@ -274,3 +276,31 @@ def test_a_number_in_every_version_is_drawn(values: list[str], points: str | Non
     versions = [Version(n, value, now, "", None) for n, value in enumerate(values)][::-1]
     curve = curve_of(versions, None)
     assert (curve and curve.points) == points
+
+
+def test_its_fragment_is_empty_while_it_shows_all_there_is(viewing: Client, viewer: User) -> None:
+    may(viewer, "change_entry")
+    put("page", 1)
+    fragment = f"/fragments{path('page')}"
+    for change in (
+        lambda: put("page", 1),
+        lambda: put("page", 2),
+        lambda: services.entry_extend(
+            scope=SCOPE, key="page", retention=NEVER_EXPIRE, writer=Writer("user vera")
+        ),
+    ):
+        cursor = viewing.get(fragment).context["page"].cursor
+        assert viewing.get(f"{fragment}&cursor={cursor}").status_code == 204
+        change()
+        watcher.forget()
+        assert viewing.get(f"{fragment}&cursor={cursor}").status_code == 200
+
+
+def test_a_task_and_an_asset_of_one_number_are_told_apart(viewing: Client) -> None:
+    put("mark", "of the task")
+    asset, _ = services.asset_register(name="orders", uri="s3://orders")
+    Asset.objects.filter(pk=asset.id).update(id=id_of())
+    put("mark", "of the asset", AssetScope(id_of()))
+    for owner, said in (("t", "task"), ("assets", "asset"), ("t", "task")):
+        html = viewing.get(f"/{owner}/{id_of()}/k/?key=mark").content.decode()
+        assert f"of the {said}" in html

@@ -44,7 +44,7 @@
     if (status === 200 || status === 204) found();
     else if (status === 401) end("You are signed out.", "Sign in again", signIn());
     else if (status === 403) end("Your account may not view task state any more.", "Reload", location.href);
-    else if (status === 404) end("This task instance is not there any more.", "Go to Live", document.querySelector(".brand").href);
+    else if (status === 404) end("What this page shows is not there any more.", "Go to Live", document.querySelector(".brand").href);
     else { lost = true; show(); announce("Live updates are lost"); }
     later(lost ? RETRY : pause());
   });
@@ -89,10 +89,15 @@
   // --- morphing ---
   if (window.Idiomorph) {
     Object.assign(Idiomorph.defaults.callbacks, {
+      // A form stays as it is while somebody is about to fill it in: also the version that it names.
+      beforeNodeMorphed: (element) => !(element.matches?.("form, details.edit") && isTouched(element)),
       // What a reader has opened stays open.
       beforeAttributeUpdated: (name, element) => !(name === "open" && element.localName === "details"),
     });
   }
+  const isTouched = (form) => form.open || form.contains(document.activeElement)
+    || [...form.querySelectorAll("input:not([type=hidden]), textarea")].some((field) => field.value !== field.defaultValue)
+    || [...form.querySelectorAll("option")].some((option) => option.selected !== option.defaultSelected);
   const texts = () => new Map([...region.querySelectorAll("[data-watch]")].map((e) => [e.id, e.textContent]));
   let before = new Map(), summary = "";
   region.addEventListener("htmx:beforeSwap", (event) => {
