@@ -180,7 +180,7 @@ def summaries(rows: list[TaskInstance]) -> list[TaskSummary]:
         return []
     now = datetime.now(UTC)
     listed = task_instances.listed.rows(
-        rows=[{"id": row.pk} for row in rows],
+        rows={"id": [row.pk for row in rows]},
         now=now,
         hidden=HIDDEN,
         length=VALUE_SHOWN,
