@@ -15,7 +15,7 @@ from statestore.models import Entry, SweepRun, TaskInstance
 from statestore.protocol import NEVER_EXPIRE, Status, TaskScope
 from statestore.services import sweep_expired
 from statestore.services.attempts import hold
-from statestore.services.sweep import _expired, _sweep_batch
+from statestore.services.sweep import _sweep_others
 from tests.storage import expire, put, row_of
 from tests.threads import all_at_once
 
@@ -61,7 +61,7 @@ def test_the_oldest_go_first(scope: TaskScope) -> None:
         put(scope, f"{hours} hours", "1")
         expire(scope, f"{hours} hours", ago=timedelta(hours=hours))
 
-    _sweep_batch(_expired(2))
+    next(_sweep_others(2))
 
     assert [entry.key for entry in Entry.objects.all()] == ["1 hours"]
 

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,6 @@ from django.db import transaction
 
 from statestore.models import SweepRun
 from statestore.origin import SERVER, origin
-from statestore.protocol import PROGRESS_KEY
 from statestore.queries import expired_count
 from statestore.services.audit import Action, audit_record
 from statestore.services.summaries import forget_progress
@@ -20,13 +19,11 @@ logger = logging.getLogger(__name__)
 
 SWEEP_BATCH = 2000
 BATCHES_AT_ONCE = 20
-"""Of what has expired, so much is looked up at once: the index begins with all that was deleted just
-before, and to go past that for each batch took most of the time of a large backlog."""
+"""Of progress that has expired, so much is looked up at once: the index begins with all that was deleted
+just before, and to go past that for each batch took most of the time of a large backlog."""
 
+FIRST_HOUR = -(2**31)
 OVERDUE_COUNTED = 1_000_000  # a larger backlog is shown as this
-
-Expired = tuple[Any, ...]
-"""An entry: its id, its task instance's, and its key."""
 
 
 def sweep_expired(*, seconds: float = 50.0, batch: int = SWEEP_BATCH) -> SweepRun:
@@ -36,14 +33,14 @@ def sweep_expired(*, seconds: float = 50.0, batch: int = SWEEP_BATCH) -> SweepRu
     somebody holds is left for the next run. A sweep by hand is in the audit.
     """
     started_at, clock = datetime.now(UTC), time.monotonic()
-    deleted, more = 0, True
-    while more and time.monotonic() - clock < seconds:
-        found, gone = _expired(BATCHES_AT_ONCE * batch), 0
-        for start in range(0, len(found), batch):
-            if not start or time.monotonic() - clock < seconds:  # one in any case, or it never ends
-                gone += _sweep_batch(found[start : start + batch])
-        deleted += gone
-        more = gone > 0 and len(found) == BATCHES_AT_ONCE * batch
+    deleted, kinds = 0, [_sweep_progress(batch), _sweep_others(batch)]
+    while kinds and time.monotonic() - clock < seconds:
+        count = next(kinds[0], None)
+        if count is None:
+            del kinds[0]
+        else:
+            deleted += count
+            kinds.append(kinds.pop(0))  # each in turn, so that none waits for the other's backlog
     run = SweepRun.objects.create(
         started_at=started_at,
         seconds=time.monotonic() - clock,
@@ -58,21 +55,44 @@ def sweep_expired(*, seconds: float = 50.0, batch: int = SWEEP_BATCH) -> SweepRu
     return run
 
 
-def _expired(limit: int) -> list[Expired]:
-    now = datetime.now(UTC)
-    return sql.expired.rows(now=now, hour=int(now.timestamp() // 3600), limit=limit)
+def _sweep_progress(batch: int) -> Iterator[int]:
+    """Delete progress, with the status of its task instance: how many for each batch."""
+    while found := sql.expired_progress.rows(limit=BATCHES_AT_ONCE * batch, **_now()):
+        gone = 0
+        for start in range(0, len(found), batch):
+            count = _delete_progress(found[start : start + batch])
+            gone += count
+            yield count
+        if not gone:
+            return
 
 
 @transaction.atomic
-def _sweep_batch(found: Sequence[Expired]) -> int:
+def _delete_progress(found: list[tuple[int, int]]) -> int:
     """Delete those of them that are still expired; how many.
 
-    A task instance that loses its progress loses its status with it. Who writes both holds the task
-    instance first; the sweep waits for nobody, and leaves what is held for its next run.
+    Who writes progress and status holds the task instance first; the sweep waits for nobody, and leaves
+    what is held for its next run.
     """
-    reporting = [owner for _, owner, key in found if key == PROGRESS_KEY]
-    held = {row[0] for row in sql.hold_free.rows(rows={"id": reporting})} if reporting else set()
-    free = [row for row, owner, key in found if key != PROGRESS_KEY or owner in held]
-    deleted = sql.delete.rows(rows={"id": free}, now=datetime.now(UTC))
+    held = {row for (row,) in sql.hold_free.rows(rows={"id": [owner for _, owner in found]})}
+    free = [entry for entry, owner in found if owner in held]
+    deleted = sql.delete_progress.rows(rows={"id": free}, now=datetime.now(UTC))
     forget_progress(deleted)
     return len(deleted)
+
+
+def _sweep_others(batch: int) -> Iterator[int]:
+    """Delete what is no progress: how many for each batch, which is a statement of its own."""
+    since = FIRST_HOUR
+    while True:
+        rows = sql.delete.rows(since=since, limit=batch, **_now())
+        count = sum(row[0] for row in rows)
+        if not count:
+            return
+        since = max(row[1] for row in rows)
+        yield count
+
+
+def _now() -> dict[str, Any]:
+    now = datetime.now(UTC)
+    return {"now": now, "hour": int(now.timestamp() // 3600)}

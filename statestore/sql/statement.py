@@ -4,7 +4,8 @@
 `{share}` locks a task instance's row against a newer attempt that starts at the same moment, `{hold}`
 locks a row until the transaction ends, and `{skip}` keeps sweepers out of each other's way; SQLite has
 one writer at a time and needs none of the locks. `{array}(a, b)` is a JSON array, and `{array_of}(a)`
-one of all rows.
+one of all rows. `{among}` begins a condition that finds rows by a query, which runs once and ends with
+two brackets.
 """
 
 import json
@@ -29,11 +30,13 @@ _FRAGMENTS: Final = {
         "skip": "FOR UPDATE SKIP LOCKED",
         "array": "json_build_array",
         "array_of": "json_agg",
+        "among": "ctid = ANY (ARRAY(SELECT ctid",
     },
     "sqlite": {
         **dict.fromkeys(("at", "int", "text", "share", "hold", "skip"), ""),
         "array": "json_array",
         "array_of": "json_group_array",
+        "among": "id IN (SELECT id FROM (SELECT id",
     },
 }
 

@@ -5,10 +5,29 @@ from typing import Final
 from statestore.sql.statement import Statement
 from statestore.sql.versions import FORGET, WithVersions
 
-# A batch of what has expired, oldest hour first.
-expired: Final = Statement("""
-SELECT id, task_instance_id, key FROM statestore_entry
-WHERE expires_hour <= %(hour)s AND expires_at <= %(now)s{at}
+# Delete a batch of what has expired, oldest hour first, beside progress: how many, and up to which hour. What
+# somebody holds is passed over. The outer condition is the one that counts: a row that was renewed after
+# the inner SELECT saw it is not deleted (on PostgreSQL it is also locked and re-read). It begins at an
+# hour, for the index still holds what was deleted just before.
+delete: Final = WithVersions(
+    """
+DELETE FROM statestore_entry
+WHERE {among} FROM statestore_entry
+    WHERE expires_hour >= %(since)s AND expires_hour <= %(hour)s AND expires_at <= %(now)s{at}
+        AND key <> 'progress'
+    ORDER BY expires_hour LIMIT %(limit)s {skip}))
+AND expires_at <= %(now)s{at}
+RETURNING 1 AS one, expires_hour, id
+""",
+    FORGET,
+    entry="statestore_entry",
+    returned="count(*), max(expires_hour)",
+)
+
+# Progress that has expired, oldest hour first.
+expired_progress: Final = Statement("""
+SELECT id, task_instance_id FROM statestore_entry
+WHERE key = 'progress' AND expires_hour <= %(hour)s AND expires_at <= %(now)s{at}
 ORDER BY expires_hour LIMIT %(limit)s
 """)
 
@@ -21,22 +40,16 @@ WHERE id IN (SELECT r.id FROM {rows}) ORDER BY scope_digest {skip}
     {"id": "bigint"},
 )
 
-# Delete those of some entries that are still expired. The outer condition is the one that counts: a
-# row that was renewed after the inner SELECT saw it is not deleted (on PostgreSQL it is also locked
-# and re-read).
-delete: Final = WithVersions(
+# Delete that of some entries which is still expired, and which nobody holds.
+delete_progress: Final = Statement(
     """
 DELETE FROM statestore_entry
-WHERE id IN (
-    SELECT id FROM statestore_entry
-    WHERE id IN (SELECT r.id FROM {rows}) AND expires_at <= %(now)s{at} {skip})
+WHERE {among} FROM statestore_entry
+    WHERE id IN (SELECT r.id FROM {rows}) AND expires_at <= %(now)s{at} {skip}))
 AND expires_at <= %(now)s{at}
-RETURNING task_instance_id, key, id
+RETURNING task_instance_id, key
 """,
-    FORGET,
     {"id": "bigint"},
-    entry="statestore_entry",
-    returned="task_instance_id, key, id",
 )
 
 # How many entries have expired and still take room, up to a limit.
