@@ -63,8 +63,9 @@ class _Views:
         if self.personal:
             return render(request, template, context)
 
-        def draw() -> Fragment:
-            return Fragment.of(render_to_string(template, context, request))
+        def draw(page: Page) -> Fragment:
+            seen = {"page": page, "principal": principal, **self.more(request, page)}
+            return Fragment.of(render_to_string(template, seen, request))
 
         return packed_for(request, watcher.draw(key, page, look, draw), HttpResponse())
 

@@ -38,7 +38,7 @@ def principal_of(request: HttpRequest) -> Principal:
     """
     began = getattr(request, "began", time.monotonic())
     principal = principal_of_user(request.user)
-    session = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    session = session_of(request)
     if session:
         if len(_known) >= _KNOWN_MAX:
             _known.clear()
@@ -47,9 +47,14 @@ def principal_of(request: HttpRequest) -> Principal:
     return principal
 
 
-def is_known(request: HttpRequest, principal: Principal) -> bool:
+def session_of(request: HttpRequest) -> str:
+    """The session that a browser names; empty: none."""
+    return request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+
+
+def is_known(session: str, principal: Principal) -> bool:
     """Whether this session belonged to this principal a few seconds ago; False: look them up."""
-    looker = _known.get(request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""))
+    looker = _known.get(session)
     if looker is None or looker.principal != principal:
         return False
     looker.asked = time.monotonic()

@@ -1,29 +1,31 @@
-"""Polls that are answered from memory, before any other middleware: most find their page unchanged.
+"""Polls that are answered from memory, before Django sees them: most find their page unchanged.
 
-The first poll of a page goes the whole way: who asks is looked up, and the other middleware adds its
-headers. The ones that follow get the same headers, as long as the session is known to be what it was.
+The first poll of a page goes the whole way: who asks is looked up, and middleware adds its headers. The
+ones that follow get the same headers, as long as the session is known to be what it was.
 """
 
 import gzip
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from dashboard.lookers import is_known
+from dashboard.lookers import is_known, session_of
 from dashboard.watch import watcher
 from statestore.access import Principal
 
 Get = Callable[[HttpRequest], HttpResponseBase]
 
 NOTHING_NEW: Final = 204
+_UNCHANGED, _CHANGED = "204 No Content", "200 OK"
+_FRAGMENTS: Final = "/fragments/"
 _LEVEL: Final = 4  # of compression: a fragment shrinks to a tenth, in a millisecond
 _KNOWN_MAX: Final = 5_000
 # What an answer depends on, beside the path: whose it is, and the server's address as they see it.
-_ASKED: Final = ("HTTP_COOKIE", "HTTP_HOST", "SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme",
+_ASKED: Final = ("HTTP_COOKIE", "SCRIPT_NAME", "HTTP_HOST", "SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme",
                  "HTTP_X_FORWARDED_PROTO")  # fmt: skip
 
 
@@ -31,10 +33,11 @@ _ASKED: Final = ("HTTP_COOKIE", "HTTP_HOST", "SERVER_NAME", "SERVER_PORT", "wsgi
 class Poll:
     """A page that somebody polls, and how it looks to them."""
 
+    session: str
     principal: Principal
     key: Any
     look: Any
-    headers: dict[str, str]
+    headers: list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +54,56 @@ class Fragment:
         raw = html.encode()
         return cls(raw, gzip.compress(raw, _LEVEL, mtime=0))
 
+    def sent(self, environ: dict[str, Any]) -> tuple[bytes, list[tuple[str, str]]]:
+        """The body and its headers, compressed for who takes it so."""
+        takes = "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "")
+        body = self.packed if takes else self.html
+        headers = [
+            ("Content-Type", "text/html; charset=utf-8"),
+            ("Content-Length", str(len(body))),
+            ("Vary", "Accept-Encoding, Cookie"),
+        ]
+        return body, [*headers, ("Content-Encoding", "gzip")] if takes else headers
+
 
 _polls: dict[Any, Poll] = {}
+Answer = tuple[str, list[tuple[str, str]], bytes]  # status, headers, body
 
 
 def answer_polls(get_response: Get) -> Get:
-    """Middleware, the first of all."""
+    """Middleware, the first of all: for servers that do not ask `from_memory` themselves."""
 
     def answer(request: HttpRequest) -> HttpResponseBase:
         request.began = time.monotonic()  # type: ignore[attr-defined]
-        if request.method != "GET" or not request.path.startswith("/fragments/"):
-            return get_response(request)
-        query, cursor = _without_cursor(request.META.get("QUERY_STRING", ""))
-        asked = (request.path, query, *(request.META.get(name) for name in _ASKED))
-        poll = _polls.get(asked)
-        if poll is not None and (found := _from_memory(request, poll, cursor)) is not None:
-            return found
+        if found := from_memory(request.META):
+            status, headers, body = found
+            return HttpResponse(body, status=int(status[:3]), headers=dict(headers))
         response = get_response(request)
-        _remember(asked, request, response)
+        _remember(request, response)
         return response
 
     return answer
+
+
+def from_memory(environ: dict[str, Any]) -> Answer | None:
+    """What a poll is answered, of whom and of which page all is known; None: it goes the whole way."""
+    if environ["REQUEST_METHOD"] != "GET" or not environ["PATH_INFO"].startswith(_FRAGMENTS):
+        return None
+    asked, cursor = _asked(environ)
+    poll = _polls.get(asked)
+    if poll is None or not is_known(poll.session, poll.principal):
+        return None
+    drawn = watcher.good(poll.key, poll.look)
+    if drawn is None:
+        return None
+    headers = [*poll.headers, *_when_to_ask()]
+    if drawn.page.cursor == cursor:
+        return _UNCHANGED, headers, b""
+    fragment = drawn.shown.get(poll.look)
+    if fragment is None:
+        return None
+    body, others = fragment.sent(environ)
+    return _CHANGED, [*headers, *others], body
 
 
 def polled(request: HttpRequest, principal: Principal, key: Any, look: Any) -> None:
@@ -81,33 +113,33 @@ def polled(request: HttpRequest, principal: Principal, key: Any, look: Any) -> N
 
 def packed_for(request: HttpRequest, fragment: Fragment, response: HttpResponse) -> HttpResponse:
     """The response with the fragment, compressed for those who take it so."""
-    takes = "gzip" in request.META.get("HTTP_ACCEPT_ENCODING", "")
-    response.content = fragment.packed if takes else fragment.html
-    if takes:
-        response.headers["Content-Encoding"] = "gzip"
-    response.headers["Vary"] = "Accept-Encoding, Cookie"
-    response.headers["Content-Length"] = str(len(response.content))
+    response.content, headers = fragment.sent(request.META)
+    for name, text in headers:
+        response.headers[name] = text
     return response
 
 
-def _from_memory(request: HttpRequest, poll: Poll, cursor: str) -> HttpResponse | None:
-    if not is_known(request, poll.principal) or (drawn := watcher.good(poll.key)) is None:
-        return None
-    if drawn.page.cursor == cursor:
-        return HttpResponse(status=NOTHING_NEW, headers=poll.headers)
-    shown = drawn.shown.get(poll.look)
-    return shown and packed_for(request, shown, HttpResponse(headers=poll.headers))
+def _when_to_ask() -> Iterable[tuple[str, str]]:
+    seconds = watcher.ask_again()
+    return [] if seconds is None else [("Statestore-Ask-Again", str(round(1000 * seconds)))]
 
 
-def _remember(asked: Any, request: HttpRequest, response: HttpResponseBase) -> None:
+def _remember(request: HttpRequest, response: HttpResponseBase) -> None:
     poll: tuple[Principal, Any, Any] | None = getattr(request, "poll", None)
     if poll is None or response.cookies or response.status_code not in {200, NOTHING_NEW}:
         return
     if len(_polls) >= _KNOWN_MAX:
         _polls.clear()
-    others = {"Content-Length", "Content-Encoding", "Vary"}
-    headers = {name: text for name, text in response.items() if name not in others}
-    _polls[asked] = Poll(*poll, headers=headers)
+    others = {"Content-Length", "Content-Encoding", "Content-Type", "Vary"}
+    headers = [(name, text) for name, text in response.items() if name not in others]
+    asked, _ = _asked(request.META)
+    _polls[asked] = Poll(session_of(request), *poll, headers=headers)
+
+
+def _asked(environ: dict[str, Any]) -> tuple[Any, str]:
+    """What is asked for, by whom, and the state that the browser shows."""
+    query, cursor = _without_cursor(environ.get("QUERY_STRING", ""))
+    return (environ["PATH_INFO"], query, *map(environ.get, _ASKED)), cursor
 
 
 def _without_cursor(query: str) -> tuple[str, str]:

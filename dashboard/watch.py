@@ -1,11 +1,15 @@
 """One watcher per server process: it reads what people look at, however many they are.
 
 Whoever opens a page has it read once; from then on the watcher reads it again when something in the
-store has changed, and forgets it when nobody has asked for some seconds. So a browser that asks whether
-its page has changed is answered from memory.
+store has changed, draws it for those who asked, and forgets it when nobody has asked for some seconds.
+So a browser that asks whether its page has changed is answered from memory.
+
+All processes of a host look at the same moments, and tell browsers when that is: who asks right after a
+look sees a change as early as who asks all the time.
 """
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -19,9 +23,11 @@ from statestore.errors import NotFoundError
 
 logger = logging.getLogger(__name__)
 
-TICK: Final = 0.3  # seconds between two looks at the store, at least
-SLOWEST: Final = 1.0  # seconds between them where pages take long to read and draw
-SHARE: Final = 0.02  # of a processor that goes into reading what keeps changing
+TICK: Final = 0.6  # seconds between two looks at the store; more of them where pages take long
+SLOWEST: Final = 1.0  # seconds that reading and drawing much makes a look wait, at most
+SHARE: Final = 0.1  # of a processor that goes into reading and drawing what keeps changing
+SOON: Final = 0.05  # seconds after which to ask again while a look is on
+SPREAD: Final = 0.15  # seconds over which those who ask after a look are spread
 ASKED: Final = 10.0  # seconds for which a page is read that nobody asks for
 AGES: Final = 5.0  # seconds after which a page is read even though nothing was written: time passes
 FRESH: Final = 0.4  # seconds for which a page is good that the watcher does not renew
@@ -38,6 +44,7 @@ class Page(Protocol):
 
 P = TypeVar("P", bound=Page)
 L = TypeVar("L")
+Draw = Callable[[Any], L]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +68,26 @@ class _Watched:
     looked_at: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
     drawing: threading.Lock = field(default_factory=threading.Lock)
+    looks: dict[Hashable, Draw[Any]] = field(default_factory=dict)
+    """How it is drawn for each of those whom it is shown differently."""
+    seen: dict[Hashable, float] = field(default_factory=dict)
+    """When each of them asked last."""
 
-    def renew(self) -> Drawn:
-        """Read it now."""
+    def renew(self, *, draw: bool = False) -> Drawn:
+        """Read it now; and draw it, so that nobody who polls has to."""
         began = time.monotonic()
-        page = self.read()
-        old = self.drawn
-        self.drawn = Drawn(page, old.shown if old and old.page.cursor == page.cursor else {})
+        page, old = self.read(), self.drawn
+        if old is not None and old.page.cursor == page.cursor:
+            self.drawn = Drawn(page, old.shown)
+        else:
+            self.drawn = Drawn(page, self._shown(page, began) if draw else {})
         self.read_at = began
         self.good_until = began + FRESH
         return self.drawn
+
+    def _shown(self, page: Page, now: float) -> dict[Hashable, Any]:
+        recent = [look for look, asked in list(self.seen.items()) if asked > now - ASKED]
+        return {look: self.looks[look](page) for look in recent}
 
 
 class Watcher:
@@ -82,6 +99,7 @@ class Watcher:
         self._thread: threading.Thread | None = None
         self._pulse: object = None
         self._moved = True
+        self._next_look = 0.0
         self._wake = threading.Event()
         self.in_background = True
         self.beside: list[Callable[[], None]] = []
@@ -98,7 +116,7 @@ class Watcher:
                     drawn = watched.renew()
         return drawn.page  # type: ignore[return-value]  # read by a function that says so
 
-    def good(self, key: Hashable) -> Drawn | None:
+    def good(self, key: Hashable, look: Hashable) -> Drawn | None:
         """A page that somebody polls, and how it has been drawn; None: nobody looked at it lately.
 
         One that is too old is read by one of those who poll; the others see it as it was meanwhile.
@@ -107,6 +125,8 @@ class Watcher:
         if watched is None or watched.drawn is None:
             return None
         watched.asked = now
+        if look in watched.looks:
+            watched.seen[look] = now
         if watched.good_until < now and watched.lock.acquire(blocking=False):
             try:
                 watched.renew()
@@ -116,16 +136,24 @@ class Watcher:
                 watched.lock.release()
         return watched.drawn
 
-    def draw(self, key: Hashable, page: Page, look: Hashable, draw: Callable[[], L]) -> L:
+    def draw(self, key: Hashable, page: Page, look: Hashable, draw: Draw[L]) -> L:
         """How this page looks; of many who ask for it at once, one draws it."""
         watched = self._watched.get(key)
         drawn = None if watched is None else watched.drawn
         if watched is None or drawn is None or drawn.page is not page:
-            return draw()
+            return draw(page)
         with watched.drawing:
             if look not in drawn.shown:
-                drawn.shown[look] = draw()
+                drawn.shown[look] = draw(page)
+            watched.looks[look], watched.seen[look] = draw, time.monotonic()
             return drawn.shown[look]  # type: ignore[no-any-return]  # what it was drawn as
+
+    def ask_again(self) -> float | None:
+        """Seconds after which a browser should ask: when the next look is over; None: nobody looks."""
+        if self._thread is None:
+            return None
+        left = self._next_look - time.monotonic()
+        return (left if left > 0 else 0) + SOON + random.uniform(0, SPREAD)  # noqa: S311 - no secret
 
     def forget(self) -> None:
         """Read everything again at its next use."""
@@ -164,9 +192,11 @@ class Watcher:
                 except DatabaseError as error:  # pages are read by who asks until it is back
                     logger.warning("the watcher cannot read the store: %s", error)
                     close_old_connections()
-                pause = min(max(TICK, (time.thread_time() - worked) / SHARE), SLOWEST)
+                pause = min((time.thread_time() - worked) / SHARE, SLOWEST)
                 # A quarter of the time goes into reading at most, where the database is slow.
                 pause = min(max(pause, 3 * (time.monotonic() - began)), AGES)
+                pause += -(time.time() + pause) % TICK  # all processes of a host at once
+                self._next_look = time.monotonic() + pause
                 for watched in list(self._watched.values()):
                     if watched.looked_at >= began:
                         watched.good_until = time.monotonic() + pause + FRESH
@@ -195,7 +225,7 @@ class Watcher:
             if moved or self._moved or watched.read_at < time.monotonic() - AGES:
                 try:
                     with watched.lock:
-                        watched.renew()
+                        watched.renew(draw=True)
                 except NotFoundError:  # what it showed is gone: whoever asks next is told
                     self._watched.pop(key, None)
                     continue

@@ -1,4 +1,4 @@
-"""The WSGI application that the web server runs: Django, with static files in front."""
+"""The WSGI application that the web server runs: Django, with static files and polls in front."""
 
 import os
 from collections.abc import Iterable
@@ -15,6 +15,7 @@ _django = get_wsgi_application()
 
 from django.conf import settings  # noqa: E402 - readable once Django is set up
 
+from dashboard.polls import from_memory  # noqa: E402 - as above
 from statestore.api import handler  # noqa: E402 - as above
 
 _problems = [problem for problem in run_checks() if problem.level >= ERROR]
@@ -28,6 +29,10 @@ BODY_READ_MAX = 64 * 1024
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     """Refuse a path that is no UTF-8: Django would store another key in its place."""
+    if found := from_memory(environ):
+        status, headers, body = found
+        start_response(status, headers)
+        return [body]
     try:
         environ["PATH_INFO"].encode("latin-1").decode()
     except UnicodeDecodeError:

@@ -18,14 +18,14 @@ from tests.server import Server
 
 VIEWERS = 200
 SETTLED = 10.0  # seconds after which everybody has been looked up in every process
-EVERY = 700  # milliseconds, as the pages ask while something changes
+EVERY = 600  # milliseconds after which a page asks that was not told when to
 
 # Each request is that of another viewer. As browsers do, they take compressed answers; some do not, so
-# that the script reads the cursor.
+# that the script reads the cursor. They come again when the server says.
 _POLLS = """
-local cookies, cursor, page, number = {%(cookies)s}, "", "", 0
+local cookies, cursor, page, number, wait = {%(cookies)s}, "", "", 0, %(every)d
 function init(args) page = args[1] end
-function delay() return %(every)d end
+function delay() return wait end
 function request()
     number = number + 1
     local headers = {["Cookie"] = cookies[number %% #cookies + 1]}
@@ -35,6 +35,7 @@ end
 function response(status, headers, body)
     local found = body:match('data%%-cursor="([^"]+)"')
     if found then cursor = found end
+    wait = tonumber(headers["statestore-ask-again"]) or %(every)d
 end
 """
 

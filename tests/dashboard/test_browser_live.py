@@ -104,6 +104,9 @@ def test_it_asks_less_often_while_all_is_quiet(page: Page, monkeypatch: pytest.M
     # Else the writes of the tests before leave its minute now and then, which moves the page.
     monkeypatch.setattr("dashboard.live.meter.per_minute", lambda: 0)
 
+    # The next look is over in 300 ms, says the server.
+    monkeypatch.setattr("dashboard.polls.watcher.ask_again", lambda: 0.3)
+
     def waits_for(wait: int) -> None:
         page.evaluate("window.waits = []")
         for _ in range(WITHIN // 100):
@@ -114,17 +117,16 @@ def test_it_asks_less_often_while_all_is_quiet(page: Page, monkeypatch: pytest.M
 
     page.add_init_script(SKIPPING)
     page.goto("/")
-    waits_for(700)
-    for quiet, wait in ((31_000, 1000), (62_000, 1500)):
-        page.evaluate(f"window.skip = {quiet}")
-        waits_for(wait)
+    waits_for(300)
+    page.evaluate("window.skip = 31_000")
+    waits_for(900)
     page.keyboard.press("Shift")
-    waits_for(700)
+    waits_for(300)
     page.evaluate("window.skip = 200_000")
-    waits_for(1500)
+    waits_for(900)
     put("progress", {"current": 42, "total": 100})
     expect(page.locator(f"#t-{id_of()}")).to_contain_text("42 %", timeout=WITHIN)
-    waits_for(700)
+    waits_for(300)
 
 
 def test_a_lost_connection_is_told_and_the_values_stay(page: Page, complaints: list[str]) -> None:

@@ -70,10 +70,10 @@ def test_all_who_ask_share_a_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     watcher, read = Watcher(), Reader()
     watcher.in_background = False
     assert [watcher.page("page", read).cursor for _ in range(3)] == ["1", "1", "1"]
-    good = watcher.good("page")
+    good = watcher.good("page", "look")
     assert good is not None
     assert good.page.cursor == "1"
-    assert watcher.good("other") is None
+    assert watcher.good("other", "look") is None
     watcher.forget()
     assert watcher.page("page", read).cursor == "2"
 
@@ -83,11 +83,11 @@ def test_a_page_that_is_too_old_is_read_again(monkeypatch: pytest.MonkeyPatch) -
     watcher, read = Watcher(), Reader()
     watcher.in_background = False
     watcher.page("page", read)
-    good = watcher.good("page")
+    good = watcher.good("page", "look")
     assert good is not None
     assert good.page.cursor == "2"
     with watcher._watched["page"].lock:  # while another reads it, the others see what there is
-        good = watcher.good("page")
+        good = watcher.good("page", "look")
     assert good is not None
     assert good.page.cursor == "2"
 
@@ -158,6 +158,33 @@ def test_a_thread_that_ended_with_an_error_is_followed_by_another(
         watcher.stop()
 
 
+def test_it_draws_what_has_changed_for_those_who_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    watcher, read = Watcher(), Reader()
+    watcher.in_background = False
+    watcher.page("page", read)
+    watcher.draw("page", watcher.page("page", read), "look", lambda page: page.cursor * 2)
+    watcher._watched["page"].renew(draw=True)
+    good = watcher.good("page", "look")
+    assert good is not None
+    assert good.shown == {"look": good.page.cursor * 2}
+    monkeypatch.setattr(watch, "ASKED", 0.0)  # nobody has asked for long
+    assert watcher._watched["page"].renew(draw=True).shown == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_says_when_the_next_look_is_over() -> None:
+    watcher = Watcher()
+    assert watcher.ask_again() is None
+    try:
+        watcher.page("page", Reader())
+        wait_until(lambda: watcher._next_look > 0)
+        seconds = watcher.ask_again()
+        assert seconds is not None
+        assert 0 < seconds <= watch.SLOWEST + watch.TICK + watch.SOON + watch.SPREAD
+    finally:
+        watcher.stop()
+
+
 def test_no_state_of_a_page_is_kept_under_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "FRESH", 60)
     body, traced = Watcher.draw.__code__, sys.gettrace()
@@ -167,10 +194,10 @@ def test_no_state_of_a_page_is_kept_under_the_next_one(monkeypatch: pytest.Monke
         page = watcher.page("page", Reader())
         renew_at(body, moment, watcher._watched["page"].renew)
         try:
-            assert watcher.draw("page", page, "look", lambda: b"1") == b"1"
+            assert watcher.draw("page", page, "look", lambda _: b"1") == b"1"
         finally:
             sys.settrace(traced)
-        good = watcher.good("page")
+        good = watcher.good("page", "look")
         assert good is not None
         assert (good.page.cursor, good.shown.get("look")) in {("1", b"1"), ("2", None)}
 

@@ -1,18 +1,20 @@
-// Owns the live mode: asks every 0.7 s while things move, less often when all is quiet, morphs what changed, says when it cannot.
+// Owns the live mode: asks right after the server has looked at the store, half as often when all is quiet,
+// morphs what changed, says when it cannot.
 (() => {
   const region = document.getElementById("live");
   const pill = document.getElementById("live-pill");
   const strip = document.getElementById("offline");
   if (!region || !window.htmx) return;
 
-  // Even when all is quiet a write is seen within two seconds: its reader needs some of them too.
-  const EVERY = 700, SLOWER = 1000, SLOWEST = 1500, QUIET = 30000;
+  // The server looks every 600 ms, and tells with each answer how long it is until the next look is over.
+  const EVERY = 600, QUIET = 30000;
   const RETRY = 2000, MARK = 2000, SPEAK = 10000;
   const { age, reveal, relative, say } = window.statestore;
   let paused = false, ended = false, lost = false, asking = false, timer = 0;
   let fresh = Date.now(); // when the server last said that this is how things are
   let moved = Date.now(); // when something changed, or the person did something
   let spoke = 0;
+  let next = EVERY; // ms from the last answer to the next look
   const marks = new Map(); // element id -> until when it is marked as changed
 
   // --- asking ---
@@ -23,12 +25,9 @@
     asking = true;
     htmx.trigger(region, "live:poll");
   };
-  const pause = () => {
-    const quiet = Date.now() - moved;
-    return quiet < QUIET ? EVERY : quiet < 2 * QUIET ? SLOWER : SLOWEST;
-  };
+  const quiet = () => Date.now() - moved > QUIET;
   const acted = () => {
-    const slow = pause() > EVERY;
+    const slow = quiet();
     moved = Date.now();
     if (slow && !lost) later(EVERY);
   };
@@ -46,7 +45,8 @@
     else if (status === 403) end("Your account may not view task state any more.", "Reload", location.href);
     else if (status === 404) end("What this page shows is not there any more.", "Go to Live", document.querySelector(".brand").href);
     else { lost = true; show(); announce("Live updates are lost"); }
-    later(lost ? RETRY : pause());
+    next = Number(event.detail.xhr?.getResponseHeader("Statestore-Ask-Again")) || EVERY;
+    later(lost ? RETRY : quiet() ? next + EVERY : next);
   });
   const signIn = () => `${region.dataset.login}?next=${encodeURIComponent(location.pathname + location.search)}`;
   const found = () => {
