@@ -67,6 +67,18 @@ def test_the_oldest_go_first(scope: TaskScope) -> None:
 
 
 @pytest.mark.django_db
+def test_it_goes_on_from_hour_to_hour(scope: TaskScope) -> None:
+    """Where a batch ends within an hour, the next one begins with the rest of that."""
+    for hours in (1, 2, 2, 2, 3, 9, 9):
+        key = f"{hours} {Entry.objects.count()}"
+        put(scope, key, "1")
+        expire(scope, key, ago=timedelta(hours=hours))
+    put(scope, "progress", "1", expiry=timedelta(microseconds=1))
+
+    assert sweep_expired(batch=2).deleted == 8
+
+
+@pytest.mark.django_db
 def test_each_run_is_recorded_for_a_week(scope: TaskScope) -> None:
     week = SweepRun.objects.create(
         started_at=datetime.now(UTC) - timedelta(days=8), seconds=1, deleted=0, overdue=0
@@ -101,14 +113,15 @@ def test_the_task_instance_and_its_attempts_stay(scope: TaskScope) -> None:
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("key", ["progress", "page"])
 def test_what_a_writer_holds_is_left_and_the_rest_goes(
-    scope: TaskScope, monkeypatch: pytest.MonkeyPatch
+    scope: TaskScope, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     """The sweep waits for nobody, and does not end its work at the first batch with a held one."""
     monkeypatch.setattr("statestore.services.sweep.BATCHES_AT_ONCE", 1)
     for number in range(6):
-        put(scope.at(number), "progress", "{}", expiry=timedelta(microseconds=1))
-    expire(scope.at(0), "progress", ago=timedelta(days=1))  # in every batch, for it is the oldest
+        put(scope.at(number), key, "{}", expiry=timedelta(microseconds=1))
+    expire(scope.at(0), key, ago=timedelta(days=1))  # in every batch, for it is the oldest
 
     def act(sweeps: bool) -> SweepRun | None:
         if sweeps:
@@ -118,6 +131,7 @@ def test_what_a_writer_holds_is_left_and_the_rest_goes(
             return run
         with transaction.atomic():
             hold(scope.at(0), None)
+            row_of(scope.at(0), key).select_for_update(of=("self",)).get()
             held.set()
             swept.wait(30)
         return None

@@ -11,6 +11,7 @@ ALL = (
     "sdk",
     "viewers",
     "sweeps",
+    "backlog",
     "hotkeys",
     "growth",
     "processes",

@@ -12,14 +12,30 @@ from tests.benchmarks.servers import statestore
 from tests.postgresql import postgresql
 from tests.server import ROOT
 
-FILL = """
+TASKS = 64
+_FILL = """
 INSERT INTO statestore_entry (task_instance_id, key, value, version, created_at, updated_at,
     expires_at, expires_hour, writer, changes)
-SELECT t.id, 'old-' || n, '{"page": 1}', 1, now(), now(), now() - interval '1 hour',
-    extract(epoch FROM now() - interval '1 hour')::bigint / 3600, 'bench', 1
-FROM (SELECT id FROM statestore_taskinstance ORDER BY id LIMIT 64) t,
-    generate_series(1, %(rows)s / 64) n
+SELECT t.id, 'old-' || n, '{"page": 1}', 1, now(), now(), time, extract(epoch FROM time)::bigint / 3600,
+    'bench', 1
+FROM generate_series(1, %(rows)s / %(tasks)s) n,
+    LATERAL (SELECT now() - interval '1 hour' * (1 + n * %(hours)s * %(tasks)s / %(rows)s) AS time) e,
+    (SELECT id FROM statestore_taskinstance ORDER BY id LIMIT %(tasks)s) t
 """
+_SCOPES = """
+INSERT INTO statestore_taskinstance (scope_digest, dag_id, run_id, task_id, map_index, attempt, status,
+    active_at, created_at)
+SELECT decode(md5(n::text), 'hex'), 'bench', 'expired', n::text, -1, 0, '', now(), now()
+FROM generate_series(1, %(tasks)s) n ON CONFLICT DO NOTHING
+"""
+
+
+def fill(url: str, rows: int, *, hours: int = 1) -> None:
+    """Write so many expired rows, which expired over so many hours, one hour after the other."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(_SCOPES, {"tasks": TASKS})
+        connection.execute(_FILL, {"rows": rows, "hours": hours, "tasks": TASKS})
+        connection.execute("VACUUM ANALYZE statestore_entry")
 
 
 def main(quick: bool = False) -> None:
@@ -29,18 +45,12 @@ def main(quick: bool = False) -> None:
         target = entry_target("statestore", server, "progress", "PUT")
         alone = measure([target], connections=8, seconds=4, rounds=1)["statestore"]
         url = server.environment["DATABASE_URL"]
-
-        def fill() -> None:
-            with psycopg.connect(url, autocommit=True) as connection:
-                connection.execute(FILL, {"rows": rows})
-                connection.execute("VACUUM ANALYZE statestore_entry")
-
-        fill()
+        fill(url, rows)
         begin = time.monotonic()
         server.manage("sweep_expired")
         seconds = time.monotonic() - begin
         print(f"{rows:,} expired rows in {seconds:.1f} s: {rows / seconds:,.0f} a second")  # noqa: T201
-        fill()
+        fill(url, rows)
         sweep = subprocess.Popen(
             [sys.executable, "manage.py", "sweep_expired"],
             env=server.environment,
