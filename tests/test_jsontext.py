@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statestore.jsontext import MAX_DEPTH, MAX_DIGITS, MalformedJSON, dumps, read_object, reading
+from statestore.jsontext import (
+    MAX_DEPTH,
+    MAX_DIGITS,
+    MalformedJSON,
+    dumps,
+    mistakes,
+    read_object,
+    reading,
+)
 from statestore.protocol import InvalidInput
 
 scalars = (
@@ -167,7 +175,7 @@ def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
     ['["1e100", "NaN", "\\ud83d\\ude00"]', '"%s"' % ("[" * 600), "[1e100,-1.5e-30]", "[%s1]" % ("[]," * 600)],
 )  # fmt: skip
 def test_what_is_in_order_is_read_once(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_slow", None)
+    monkeypatch.setattr(mistakes, "_slow", None)
     assert read_object(body_of(text))[1] == text
 
 

@@ -7,8 +7,8 @@ otherwise (RFC 8259, RFC 7493).
 """
 
 from statestore.jsontext.merging import merge
+from statestore.jsontext.mistakes import MalformedJSON
 from statestore.jsontext.reading import (
-    MalformedJSON,
     Member,
     Reader,
     decode,

@@ -7,18 +7,22 @@ from json.decoder import scanstring  # type: ignore[attr-defined]  # in no stub
 from math import isinf
 from typing import Any, Final, NamedTuple, NoReturn
 
+from statestore.jsontext.mistakes import (
+    MalformedJSON,
+    malformed,
+    refuse,
+    refuse_inside,
+    repeated,
+)
 from statestore.jsontext.strict import (
-    MAX_DIGITS,
     TOO_DEEP,
     TOO_MANY_DIGITS,
-    Pairs,
     Refused,
     infinite,
     is_too_deep,
     lone_surrogate,
     no_number,
     twice,
-    walk,
 )
 from statestore.protocol import InvalidInput, Place
 
@@ -29,10 +33,6 @@ _next_element = re.compile(r"[ \t\n\r]*([,\]])[ \t\n\r]*").match
 _colon = re.compile(r"[ \t\n\r]*:[ \t\n\r]*").match
 _NEAR: Final = 4096  # characters: what makes an object's plain members is not sought further away
 _with_surrogates = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
-
-
-class MalformedJSON(ValueError):  # noqa: N818 - an answer to the caller
-    """The text is no JSON; the message says where."""
 
 
 class Member(NamedTuple):
@@ -75,12 +75,12 @@ class Reader:
         while not closed:
             name = self._name(at, loc)
             if name in names:
-                _refuse((*loc, name), twice(name))
+                refuse((*loc, name), twice(name))
             names.add(name)
             yield name
             after = _next_member(text, self.at)
             if after is None:
-                _malformed("',' or '}' is expected", text, _past_space(text, self.at))
+                malformed("',' or '}' is expected", text, _past_space(text, self.at))
             self.at = at = after.end()
             closed = after[1] == "}"
 
@@ -152,7 +152,7 @@ class Reader:
             place += 1
             after = _next_element(text, self.at)
             if after is None:
-                _malformed("',' or ']' is expected", text, _past_space(text, self.at))
+                malformed("',' or ']' is expected", text, _past_space(text, self.at))
             self.at = after.end()
             closed = after[1] == "]"
 
@@ -162,21 +162,21 @@ class Reader:
         try:
             value, self.at = _scan(self.text, start)
         except StopIteration as error:
-            _malformed("a value is expected", self.text, error.value)
+            malformed("a value is expected", self.text, error.value)
         except json.JSONDecodeError as error:
-            _malformed(error.msg, self.text, error.pos)
+            malformed(error.msg, self.text, error.pos)
         except RecursionError:
-            _refuse(loc, TOO_DEEP)
+            refuse(loc, TOO_DEEP)
         except _Suspect as suspect:
-            _refuse_inside(self.text, start, loc, suspect.refused)
+            refuse_inside(self.text, start, loc, suspect.refused)
         except ValueError:
-            _refuse_inside(self.text, start, loc, TOO_MANY_DIGITS)
+            refuse_inside(self.text, start, loc, TOO_MANY_DIGITS)
         if isinstance(value, dict | list) and is_too_deep(self.text, start, self.at):
-            _refuse(loc, TOO_DEEP)
+            refuse(loc, TOO_DEEP)
         if self._may_have_surrogates and isinstance(value, str | dict | list):
             refused = lone_surrogate(value if isinstance(value, str) else _with_surrogates(value))
             if refused:
-                _refuse_inside(self.text, start, loc, refused)
+                refuse_inside(self.text, start, loc, refused)
         return value
 
     def member(self, loc: Place) -> Member:
@@ -189,7 +189,7 @@ class Reader:
         """Nothing may come next."""
         at = _past_space(self.text, self.at)
         if at != len(self.text):
-            _malformed("there is more after the end of the value", self.text, at)
+            malformed("there is more after the end of the value", self.text, at)
 
     def _name(self, at: int, loc: Place) -> str:
         """A name, and go past its colon."""
@@ -203,16 +203,16 @@ class Reader:
         """A name with escapes, or with a mistake."""
         text, at = self.text, _past_space(self.text, at)
         if not text.startswith('"', at):
-            _malformed("a key in double quotes is expected", text, at)
+            malformed("a key in double quotes is expected", text, at)
         try:
             name, at = scanstring(text, at + 1, True)
         except json.JSONDecodeError as error:
-            _malformed(error.msg, text, error.pos)
+            malformed(error.msg, text, error.pos)
         at = _past_space(text, at)
         if not text.startswith(":", at):
-            _malformed("':' is expected", text, at)
+            malformed("':' is expected", text, at)
         if refused := lone_surrogate(name):
-            _refuse(loc, refused)
+            refuse(loc, refused)
         self.at = _past_space(text, at + 1)
         return str(name)
 
@@ -277,15 +277,6 @@ def _past_space(text: str, at: int) -> int:
     return match.end() if match else at
 
 
-def _malformed(what: str, text: str, at: int) -> NoReturn:
-    line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
-    raise MalformedJSON(f"the body is not JSON: {what} at line {line}, column {column}")
-
-
-def _refuse(loc: Place, refused: Refused) -> NoReturn:
-    raise InvalidInput(loc, refused.msg, refused.type)
-
-
 # --- the quick parse: says that something is refused ---
 
 
@@ -308,64 +299,9 @@ def _finite(digits: str) -> float:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise _Suspect(_repeated(pairs))
+        raise _Suspect(repeated(pairs))
     return members
-
-
-def _repeated(pairs: list[tuple[str, Any]]) -> Refused:
-    names = set[str]()
-    for name, _ in pairs:
-        if name in names:
-            break
-        names.add(name)
-    return twice(name)
 
 
 _decoder = json.JSONDecoder(parse_constant=_alarm, parse_float=_finite, object_pairs_hook=_unique)
 _scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
-
-
-# --- the slow parse: finds its place ---
-
-_SOUGHT: Final = 1024 * 1024  # characters: the place of what is further on is not looked for
-
-
-def _float(digits: str) -> float | Refused:
-    number = float(digits)
-    return infinite(digits) if isinf(number) else number
-
-
-def _int(digits: str) -> int | Refused:
-    return TOO_MANY_DIGITS if len(digits.lstrip("-")) > MAX_DIGITS else 0
-
-
-_slow = json.JSONDecoder(
-    parse_constant=no_number, parse_float=_float, parse_int=_int, object_pairs_hook=Pairs
-)
-
-
-def _refuse_inside(text: str, start: int, loc: Place, refused: Refused) -> NoReturn:
-    try:
-        value, _ = _slow.raw_decode(text[start : start + _SOUGHT])
-    except json.JSONDecodeError as error:
-        if start + _SOUGHT < len(text):
-            _refuse(loc, refused)
-        _malformed(error.msg, text, start + error.pos)
-    except RecursionError:
-        _refuse(loc, TOO_DEEP)
-    for path, node in walk(value):
-        if found := _refusal(node):
-            _refuse((*loc, *path), found)
-    _refuse(loc, refused)
-
-
-def _refusal(node: Any) -> Refused | None:
-    if isinstance(node, Refused):
-        return node
-    if isinstance(node, str):
-        return lone_surrogate(node)
-    if isinstance(node, Pairs):
-        if len(dict(node)) != len(node):
-            return _repeated(node)
-        return next(filter(None, (lone_surrogate(name) for name, _ in node)), None)
-    return None
