@@ -40,6 +40,8 @@ class LivePage:
     store: StoreFigures | None
     """None to who sees a part of it."""
     writes: int | None
+    spark: str
+    """The writes of the last minute, as points of a polyline."""
     table: TaskTable
     last: TaskSummary | None
     """Whoever wrote last, where nothing is running."""
@@ -76,6 +78,12 @@ class TaskPage:
     """Its external jobs."""
     activity: list[Event]
 
+    @property
+    def last_key(self) -> str:
+        """The key that was written last; empty: it is not on this page."""
+        last = self.detail.summary.last_write
+        return next((e.entry.key for e in self.entries if e.entry.updated_at == last), "")
+
 
 def read_live(params: QueryDict, principal: Principal) -> LivePage:
     """The page of Live that a query string asks for, with what the principal reaches."""
@@ -87,7 +95,7 @@ def read_live(params: QueryDict, principal: Principal) -> LivePage:
     last = queries.newest_task(principal) if idle else None
     return LivePage(
         cursor_of(counts, store, writes, table, last),
-        where, counts, store, writes, table, last,
+        where, counts, store, writes, meter.spark() if writes else "", table, last,
     )  # fmt: skip
 
 

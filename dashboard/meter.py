@@ -3,13 +3,16 @@
 import threading
 import time
 from collections import deque
+from itertools import pairwise
 from typing import Final
 
+from dashboard.pace import SPARK_HEIGHT, SPARK_WIDTH
 from statestore import queries
 
 WINDOW: Final = 60.0  # seconds
 LEAST: Final = 4.0  # seconds that two samples must be apart
 PAUSE: Final = 2.0  # seconds between two samples
+POINTS_LEAST: Final = 5
 
 
 class Meter:
@@ -29,6 +32,21 @@ class Meter:
                 self._sample(now)
             (first, before), (last, after) = self._samples[0], self._samples[-1]
         return round((after - before) * 60 / (last - first)) if last - first >= LEAST else None
+
+    def spark(self) -> str:
+        """The pace between each two samples, as points of a polyline; empty: there are too few."""
+        with self._lock:
+            samples = list(self._samples)
+        rates = [
+            (after - before) / (end - start) for (start, before), (end, after) in pairwise(samples)
+        ]
+        if len(rates) < POINTS_LEAST:
+            return ""
+        most, last = max(rates) or 1, len(rates) - 1
+        return " ".join(
+            f"{SPARK_WIDTH * place / last:.4g},{1 + (SPARK_HEIGHT - 2) * (1 - rate / most):.3g}"
+            for place, rate in enumerate(rates)
+        )
 
     def _sample(self, now: float) -> None:
         found = queries.writes()

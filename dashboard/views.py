@@ -21,7 +21,9 @@ from dashboard.snippets import (
     python_read,
     shell_read,
 )
+from dashboard.suggest import suggestion_for
 from statestore.protocol import PROGRESS_KEY
+from statestore.queries import principal_of_user
 
 
 @require_safe
@@ -33,7 +35,11 @@ def safe(request: HttpRequest) -> HttpResponse:
 def _beside_live(request: HttpRequest, page: LivePage) -> dict[str, Any]:
     base = request.build_absolute_uri("/")
     snippets = {"curl": curl_first(base), "Python": python_first(base)}
-    return {"snippets": snippets, "filtered": is_filtered(page.where)}
+    filtered = is_filtered(page.where)
+    meant = None
+    if filtered and not page.table.size:
+        meant = suggestion_for(page.where, principal_of_user(request.user))
+    return {"snippets": snippets, "filtered": filtered, "meant": meant}
 
 
 def _beside_task(request: HttpRequest, page: TaskPage) -> dict[str, Any]:

@@ -64,6 +64,7 @@ from statestore.queries.live import (
     StateCounts,
     TaskFilter,
     live_figures,
+    newest_names,
     newest_task,
     task_instance_counts,
 )
@@ -197,6 +198,7 @@ __all__ = [
     "live_figures",
     "live_rows",
     "masked",
+    "newest_names",
     "newest_task",
     "open_findings",
     "principal_of_token",

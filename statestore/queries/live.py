@@ -89,6 +89,12 @@ def newest_task(principal: Principal) -> TaskSummary | None:
     return next(iter(summaries(list(rows))), None)
 
 
+def newest_names(principal: Principal, *, limit: int) -> set[tuple[str, str, str]]:
+    """The dags, runs and tasks of the task instances that were written to last."""
+    rows = TaskInstance.objects.filter(reached(principal)).order_by("-active_at", "-id")
+    return set(rows.values_list("dag_id", "run_id", "task_id")[:limit])
+
+
 def matching(where: TaskFilter, principal: Principal) -> tuple[QuerySet[TaskInstance], Q, int]:
     """What an index finds of a filter, in no order; what must be looked at row by row, and at how
     many rows for one page (0: any number)."""

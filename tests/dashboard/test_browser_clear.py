@@ -5,7 +5,8 @@ from django.contrib.auth.models import Permission, User
 from playwright.sync_api import Page, expect
 
 from statestore.models import Entry
-from tests.dashboard.data import id_of, put
+from statestore.protocol import TaskScope
+from tests.dashboard.data import SCOPE, id_of, put, silence
 
 pytestmark = pytest.mark.browser
 
@@ -40,11 +41,21 @@ def test_a_dialog_tells_what_is_lost_and_asks_for_the_name(page: Page) -> None:
 
 
 def test_on_a_phone_the_stuck_task_is_found_and_its_key_cleared(page: Page) -> None:
+    put("progress", {"current": 61, "total": 100, "message": "waiting for stage 61"})
+    silence(SCOPE, minutes=11)
+    for number in range(5):
+        put("progress", {"current": number}, TaskScope("etl", "run-1", f"load_{number}"))
     page.set_viewport_size({"width": 390, "height": 844})
-    page.goto("/runs/")
-    page.get_by_role("link", name="run-1").click()
-    page.get_by_role("link", name="ingest").click()
+    page.goto("/")
+    row = page.locator("table.grid tr[id]").first
+    expect(row).to_be_in_viewport(ratio=1)
+    for said in ("ingest", "Stalled", "61 %", "waiting for stage 61", "11 min ago"):
+        expect(row).to_contain_text(said)
+    row.get_by_role("link", name="ingest").click()
+    facts = page.locator(".facts")
+    expect(facts).to_be_in_viewport(ratio=1)
+    expect(facts).to_contain_text("11 min ago")
     page.get_by_role("link", name="Clear progress").click()
     page.get_by_role("dialog").get_by_role("button", name="Clear 1 key").click()
-    expect(page.get_by_text("Cleared 1 key.")).to_be_visible()
-    assert [entry.key for entry in Entry.objects.all()] == ["job_id"]
+    expect(page.get_by_text("Cleared 1 key.")).to_be_in_viewport()
+    assert not Entry.objects.filter(task_instance=id_of(), key="progress").exists()
