@@ -30,12 +30,14 @@ ORDER BY s.task_instance_id, s.at
     {"id": "bigint"},
 )
 
-# Those of task instances whose progress was deleted.
+# Those of task instances whose progress was deleted, and not written again. That is asked of each, for
+# PostgreSQL would join all the progress that there is to two thousand of them.
 forget: Final = Statement(
     """
-DELETE FROM statestore_progresssample AS s WHERE task_instance_id IN (SELECT r.id FROM {rows})
-    AND NOT EXISTS (SELECT 1 FROM statestore_entry e
-        WHERE e.task_instance_id = s.task_instance_id AND e.key = 'progress')
+DELETE FROM statestore_progresssample WHERE task_instance_id IN (
+    SELECT r.id FROM {rows} WHERE (
+        SELECT 1 FROM statestore_entry e
+        WHERE e.task_instance_id = r.id AND e.key = 'progress' LIMIT 1) IS NULL)
 """,
     {"id": "bigint"},
 )

@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--keep", default="", metavar="database")
     parser.add_argument("--statements", action="store_true", help="print what reads the most rows")
     options = parser.parse_args()
-    with postgresql() as server, _database(server, options.keep) as (url, new):
+    with postgresql() as server, database(server, options.keep) as (url, new):
         os.environ["DATABASE_URL"] = url
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
         django.setup()
@@ -84,7 +84,8 @@ def main() -> None:
 
 
 @contextmanager
-def _database(server: str, keep: str) -> Iterator[tuple[str, bool]]:
+def database(server: str, keep: str) -> Iterator[tuple[str, bool]]:
+    """A database of its own, or the one to keep; and whether it is new."""
     name = keep or f"statestore_pages_{os.getpid()}"
     with psycopg.connect(server, autocommit=True) as connection:
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
@@ -192,7 +193,7 @@ def _read(sql: str, params: Any) -> tuple[int, set[str]]:
         cursor.execute("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + sql, params)
         ((plans,),) = cursor.fetchall()
     rows, whole = 0, set()
-    for node in _nodes(plans[0]["Plan"]):
+    for node in nodes(plans[0]["Plan"]):
         if "Relation Name" not in node:
             continue
         removed = sum(node.get(f"Rows Removed by {why}", 0) for why in ("Filter", "Index Recheck"))
@@ -204,10 +205,11 @@ def _read(sql: str, params: Any) -> tuple[int, set[str]]:
     return rows, whole
 
 
-def _nodes(plan: Any) -> Iterator[Any]:
+def nodes(plan: Any) -> Iterator[Any]:
+    """Every node of a plan."""
     yield plan
     for child in plan.get("Plans", ()):
-        yield from _nodes(child)
+        yield from nodes(child)
 
 
 if __name__ == "__main__":

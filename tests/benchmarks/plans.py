@@ -1,0 +1,103 @@
+"""The plans of what workers do, over a million entries of 100,000 task instances, on PostgreSQL.
+
+`python -m tests.benchmarks.plans [--keep database]` fills a database of its own, does each thing in a
+transaction that is rolled back, and prints which index each of its statements goes by.
+"""
+
+import argparse
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import django
+
+from tests.benchmarks.pages import database, nodes
+from tests.postgresql import postgresql
+
+
+def main() -> None:
+    """Fill, explain and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--keep", default="", metavar="database")
+    options = parser.parse_args()
+    with postgresql() as server, database(server, options.keep) as (url, new):
+        os.environ["DATABASE_URL"] = url
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+        django.setup()
+        from django.core.management import call_command
+        from django.db import connections
+
+        call_command("migrate", verbosity=0)
+        if new:
+            from tests.benchmarks.fill import fill
+
+            fill()
+        try:
+            for name, act in _acts():
+                print(name)  # noqa: T201
+                for plan in _plans(act):
+                    print(f"    {plan}", flush=True)  # noqa: T201
+        finally:
+            connections.close_all()
+
+
+def _acts() -> Iterator[tuple[str, Callable[[], object]]]:
+    from statestore import queries, services
+    from statestore.models import Entry
+    from statestore.protocol import TaskScope
+    from statestore.services import Operation, Writer
+
+    entry = Entry.objects.filter(key="last_page").order_by("pk")[777]
+    task = entry.task_instance
+    scope = TaskScope(task.dag_id, task.run_id, task.task_id, task.map_index)
+    me = Writer("bench")
+
+    def put(key: str, attempt: int | None) -> object:
+        writer = Writer("bench", attempt)
+        return services.entry_set(scope=scope, key=key, value="7", decoded=7, writer=writer)
+
+    yield "PUT", lambda: put("last_page", None)
+    yield "PUT of progress by an attempt", lambda: put("progress", 9)
+    yield "GET", lambda: queries.entry_get(scope=scope, key="last_page")
+    yield "list of a task", lambda: queries.entry_page(scope=scope)
+    yield "DELETE", lambda: services.entry_delete(scope=scope, key="last_page", writer=me)
+    sets = [Operation("set", scope, f"part_{number}", value="7") for number in range(100)]
+    yield "batch of 100", lambda: services.batch_apply(operations=sets, writer=me)
+    yield "clear", lambda: services.entries_clear(scope=scope, writer=me)
+    yield "attempt", lambda: services.attempt_start(scope=scope)
+    yield "sweep", lambda: services.sweep_expired(seconds=0.001)
+
+
+def _plans(act: Callable[[], object]) -> Iterator[str]:
+    """What each statement reads, and by which index."""
+    from django.db import connection, transaction
+
+    found: list[str] = []
+
+    def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if not sql.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK")):
+            with connection.connection.cursor() as cursor:
+                cursor.execute("EXPLAIN (FORMAT JSON) " + sql, params)
+                ((plans,),) = cursor.fetchall()
+            read = (_read(node) for node in nodes(plans[0]["Plan"]))
+            found.append(", ".join(dict.fromkeys(filter(None, read))) or "no table")
+        return execute(sql, params, many, context)
+
+    with transaction.atomic(), connection.execute_wrapper(explain):
+        act()
+        transaction.set_rollback(True)
+    yield from dict.fromkeys(found)
+
+
+def _read(node: Any) -> str:
+    index, table = node.get("Index Name"), node.get("Relation Name")
+    kind = node["Node Type"]
+    if kind == "ModifyTable":
+        return f"{node['Operation'].lower()} {table}"
+    if index or (table and "Scan" in kind):
+        return f"{kind} of {index or table}"
+    return ""
+
+
+if __name__ == "__main__":
+    main()
