@@ -5,6 +5,7 @@ With --quick over a million, of 100,000 task instances.
 
 import contextlib
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import psycopg
@@ -20,6 +21,7 @@ from tests.server import Server
 KEYS: Final = 10  # of each task instance
 SMALL: Final = 1_000  # task instances
 ASKED: Final = 1_000  # of all that there are, evenly
+RUNNING: Final = 500  # of either store; the others are done, over the last 30 days
 
 _TASKS: Final = """
 COPY statestore_taskinstance (scope_digest, dag_id, run_id, task_id, map_index, attempt, status,
@@ -29,7 +31,7 @@ _ENTRIES: Final = """
 INSERT INTO statestore_entry (task_instance_id, key, value, version, created_at, updated_at,
     expires_at, expires_hour, writer, changes)
 SELECT t.id, CASE n WHEN 0 THEN 'progress' ELSE 'key-' || n END,
-    '{"current": 5, "total": 10, "status": "running"}', 1, t.created_at, t.active_at,
+    '{"current": 5, "total": 10, "status": "' || t.status || '"}', 1, t.created_at, t.active_at,
     t.active_at + interval '30 days',
     extract(epoch FROM t.active_at + interval '30 days')::bigint / 3600, 'bench', 1
 FROM statestore_taskinstance t, generate_series(0, %(keys)s - 1) n
@@ -116,10 +118,15 @@ def _fill(server: Server, tasks: int) -> None:
     with psycopg.connect(server.environment["DATABASE_URL"], autocommit=True) as connection:
         with connection.cursor() as cursor, cursor.copy(_TASKS) as copy:
             copy.set_types(["bytea", *["text"] * 3, "int4", "int4", "text", "text", "text"])
+            now = datetime.now(UTC)
             for number in range(tasks):
                 scope = _scope(number)
                 ids = (scope.dag_id, scope.run_id, scope.task_id, scope.map_index)
-                copy.write_row((scope.digest, *ids, 1, "running", "now", "now"))
+                wrote = now - timedelta(days=30) * (number / tasks)
+                status = "running" if number < RUNNING else "done"
+                copy.write_row(
+                    (scope.digest, *ids, 1, status, wrote.isoformat(), wrote.isoformat())
+                )
         connection.execute(_ENTRIES, {"keys": KEYS})
         connection.execute("VACUUM ANALYZE")
 
