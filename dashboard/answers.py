@@ -73,7 +73,11 @@ class _Views:
         principal, params = principal_of(request), request.GET
         key = self._key(request, principal, ids)
         try:
-            page = watcher.page(key, lambda: self.read(params, principal, **ids))
+            page = watcher.page(
+                key,
+                lambda: self.read(params, principal, **ids),
+                task=ids.get("task_instance_id"),
+            )
         except NotFoundError as error:
             raise Http404(error.detail) from None
         return {"page": page, "principal": principal, **self.more(request, page)}

@@ -42,22 +42,20 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """HTML, and the same compressed."""
+    """HTML, compressed: many are kept, and nearly everybody takes it so."""
 
-    html: bytes
     packed: bytes
 
     @classmethod
     def of(cls, html: str) -> "Fragment":
         """This HTML. No other site learns from the length of an answer what is in it: sessions are
         not sent along with the requests of other sites (SameSite), and a fragment holds no token."""
-        raw = html.encode()
-        return cls(raw, gzip.compress(raw, _LEVEL, mtime=0))
+        return cls(gzip.compress(html.encode(), _LEVEL, mtime=0))
 
     def sent(self, environ: dict[str, Any]) -> tuple[bytes, list[tuple[str, str]]]:
         """The body and its headers, compressed for who takes it so."""
         takes = "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "")
-        body = self.packed if takes else self.html
+        body = self.packed if takes else gzip.decompress(self.packed)
         headers = [
             ("Content-Type", "text/html; charset=utf-8"),
             ("Content-Length", str(len(body))),

@@ -26,12 +26,17 @@ logger = logging.getLogger(__name__)
 TICK: Final = 0.6  # seconds between two looks at the store; more of them where pages take long
 SLOWEST: Final = 1.0  # seconds that reading and drawing much makes a look wait, at most
 SHARE: Final = 0.1  # of a processor that goes into reading and drawing what keeps changing
+AT_ONCE: Final = (
+    0.15  # seconds of a processor for one look: the pages that are left wait for the next
+)
+GRACE: Final = 2.0  # seconds that a look may take before those who ask read for themselves
 SOON: Final = 0.05  # seconds after which to ask again while a look is on
 SPREAD: Final = 0.15  # seconds over which those who ask after a look are spread
 ASKED: Final = 10.0  # seconds for which a page is read that nobody asks for
 AGES: Final = 5.0  # seconds after which a page is read even though nothing was written: time passes
 FRESH: Final = 0.4  # seconds for which a page is good that the watcher does not renew
-WATCHED_MAX: Final = 200
+AGES_ALONE: Final = 30.0  # the same of a page of one task, whose mark tells of all but slow decay
+WATCHED_MAX: Final = 500
 
 
 class Page(Protocol):
@@ -62,10 +67,14 @@ class _Watched:
 
     read: Callable[[], Page]
     asked: float
+    task: int | None = None
+    """The task instance that it shows alone: it changes with the mark of that."""
+    mark: object = None
+    due: bool = False
+    """Whether it may have changed since it was read."""
     drawn: Drawn | None = None
     good_until: float = 0.0
     read_at: float = 0.0
-    looked_at: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
     drawing: threading.Lock = field(default_factory=threading.Lock)
     looks: dict[Hashable, Draw[Any]] = field(default_factory=dict)
@@ -73,8 +82,8 @@ class _Watched:
     seen: dict[Hashable, float] = field(default_factory=dict)
     """When each of them asked last."""
 
-    def renew(self, *, draw: bool = False) -> Drawn:
-        """Read it now; and draw it, so that nobody who polls has to."""
+    def renew(self, *, good_for: float, draw: bool = False) -> Drawn:
+        """Read it now, and be good for so many seconds; draw it, so that nobody who polls has to."""
         began = time.monotonic()
         page, old = self.read(), self.drawn
         if old is not None and old.page.cursor == page.cursor:
@@ -82,7 +91,7 @@ class _Watched:
         else:
             self.drawn = Drawn(page, self._shown(page, began) if draw else {})
         self.read_at = began
-        self.good_until = began + FRESH
+        self.good_until = began + good_for
         return self.drawn
 
     def _shown(self, page: Page, now: float) -> dict[Hashable, Any]:
@@ -105,15 +114,16 @@ class Watcher:
         self.beside: list[Callable[[], None]] = []
         """What else is looked after while somebody looks on."""
 
-    def page(self, key: Hashable, read: Callable[[], P]) -> P:
-        """The page, from memory while that is good; else it is read, by one who asks for all."""
-        watched, now = self._looked_at(key, read), time.monotonic()
+    def page(self, key: Hashable, read: Callable[[], P], *, task: int | None = None) -> P:
+        """The page, from memory while that is good; else it is read, by one who asks for all. `task` is
+        the number of the task instance that it shows alone."""
+        watched, now = self._looked_at(key, read, task), time.monotonic()
         drawn = watched.drawn
         if drawn is None or watched.good_until < now:
             with watched.lock:
                 drawn = watched.drawn
                 if drawn is None or watched.good_until < time.monotonic():
-                    drawn = watched.renew()
+                    drawn = watched.renew(good_for=self._good_for())
         return drawn.page  # type: ignore[return-value]  # read by a function that says so
 
     def good(self, key: Hashable, look: Hashable) -> Drawn | None:
@@ -129,7 +139,7 @@ class Watcher:
             watched.seen[look] = now
         if watched.good_until < now and watched.lock.acquire(blocking=False):
             try:
-                watched.renew()
+                watched.renew(good_for=self._good_for())
             except (DatabaseError, NotFoundError):
                 return None  # the poll goes the whole way, and is told
             finally:
@@ -169,26 +179,31 @@ class Watcher:
             thread.join()
         self._wake.clear()
 
-    def _looked_at(self, key: Hashable, read: Callable[[], Page]) -> _Watched:
+    def _looked_at(self, key: Hashable, read: Callable[[], Page], task: int | None) -> _Watched:
         now = time.monotonic()
         with self._lock:
             if key not in self._watched and len(self._watched) >= WATCHED_MAX:
                 del self._watched[min(self._watched, key=lambda k: self._watched[k].asked)]
-            watched = self._watched.setdefault(key, _Watched(read, now))
+            watched = self._watched.setdefault(key, _Watched(read, now, task))
             watched.asked = now
             if self.in_background and self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
                 self._thread.start()
         return watched
 
+    def _good_for(self) -> float:
+        """Seconds for which a page is good that a request has read: until the watcher comes to it."""
+        return GRACE if self._thread is not None else FRESH
+
     def _run(self) -> None:
         try:
             while self._drop_what_nobody_wants():
-                began, worked = time.monotonic(), time.thread_time()
+                began, worked, looked = time.monotonic(), time.thread_time(), False
                 try:
                     self._look()
                     for look_after in self.beside:
                         look_after()
+                    looked = True
                 except DatabaseError as error:  # pages are read by who asks until it is back
                     logger.warning("the watcher cannot read the store: %s", error)
                     close_old_connections()
@@ -197,9 +212,8 @@ class Watcher:
                 pause = min(max(pause, 3 * (time.monotonic() - began)), AGES)
                 pause += -(time.time() + pause) % TICK  # all processes of a host at once
                 self._next_look = time.monotonic() + pause
-                for watched in list(self._watched.values()):
-                    if watched.looked_at >= began:
-                        watched.good_until = time.monotonic() + pause + FRESH
+                for watched in list(self._watched.values()) if looked else ():
+                    watched.good_until = time.monotonic() + pause + GRACE
                 self._wake.wait(pause)
         finally:
             with self._lock:
@@ -219,24 +233,39 @@ class Watcher:
     def _look(self) -> None:
         """Read again what may have changed."""
         pulse = queries.pulse()
-        moved = pulse != self._pulse
-        for key, watched in list(self._watched.items()):
-            # After a change once more: it may not have been visible yet.
-            if moved or self._moved or watched.read_at < time.monotonic() - AGES:
-                try:
-                    with watched.lock:
-                        watched.renew(draw=True)
-                except NotFoundError:  # what it showed is gone: whoever asks next is told
-                    self._watched.pop(key, None)
-                    continue
-                except DatabaseError:
-                    raise
-                except Exception:  # whoever asks next reads it, and sees the error
-                    logger.exception("the watcher cannot read %r, and leaves it out", key)
-                    self._watched.pop(key, None)
-                    continue
-            watched.looked_at = time.monotonic()
-        self._pulse, self._moved = pulse, moved
+        moved = pulse != self._pulse or self._moved  # once more: it may not have been visible yet
+        marks = self._marks()
+        worked, pages = time.thread_time(), list(self._watched.items())
+        for _, watched in pages:
+            changed, ages, mark = moved, AGES, None
+            if watched.task is not None:
+                mark = marks.get(watched.task)
+                changed, ages = mark != watched.mark, AGES_ALONE
+            watched.due |= changed or watched.read_at < time.monotonic() - ages
+            watched.mark = mark
+        for key, watched in sorted(pages, key=lambda page: page[1].read_at):
+            if watched.due and time.thread_time() - worked < AT_ONCE:
+                self._renew(key, watched)
+        self._pulse, self._moved = pulse, pulse != self._pulse
+
+    def _renew(self, key: Hashable, watched: _Watched) -> None:
+        try:
+            with watched.lock:
+                watched.due = False  # what changes from here on may be missing in what is read
+                watched.renew(good_for=GRACE, draw=True)
+        except NotFoundError:  # what it showed is gone: whoever asks next is told
+            self._watched.pop(key, None)
+        except DatabaseError:
+            watched.due = True
+            raise
+        except Exception:  # whoever asks next reads it, and sees the error
+            logger.exception("the watcher cannot read %r, and leaves it out", key)
+            self._watched.pop(key, None)
+
+    def _marks(self) -> dict[int, object]:
+        tasks = {watched.task for watched in list(self._watched.values())}
+        alone = [task for task in tasks if task is not None]
+        return queries.task_marks(alone) if alone else {}
 
 
 watcher = Watcher()

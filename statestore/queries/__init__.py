@@ -109,6 +109,7 @@ from statestore.queries.tasks import (
     is_whole,
     task_detail,
     task_keys,
+    task_marks,
     task_scope,
 )
 from statestore.queries.tokens import TokenInfo, api_tokens, api_tokens_called
@@ -221,6 +222,7 @@ __all__ = [
     "task_detail",
     "task_instance_counts",
     "task_keys",
+    "task_marks",
     "task_scope",
     "task_search",
     "token_digest",

@@ -69,11 +69,11 @@ class _InState(Func):
         if self.state is TaskState.NONE:
             return f"({{status}} = '' OR {self._expired})".format(**names), expired
         said = self._said[self.state]
-        since = (time(_silent_since(self.now)),) * said.count("%s")
+        since = (time(silent_since(self.now)),) * said.count("%s")
         return f"({said} AND NOT {self._expired})".format(**names), (*since, *expired)
 
 
-def _silent_since(now: datetime) -> datetime:
+def silent_since(now: datetime) -> datetime:
     """Over the coarse `active_at`, which lags the last write: nobody is called silent too early."""
     return now - timedelta(seconds=settings.STATESTORE_STALLED_SECONDS) - ACTIVE_AT_LAG
 
@@ -88,5 +88,5 @@ def state_of(row: TaskInstance, progress: str | None, now: datetime) -> TaskStat
     """The state of one row, with the progress that it reports (None: none, or it has expired)."""
     status = Status.NONE if progress is None else Status(row.status)
     if status is Status.RUNNING:
-        return TaskState.STALLED if row.active_at < _silent_since(now) else TaskState.RUNNING
+        return TaskState.STALLED if row.active_at < silent_since(now) else TaskState.RUNNING
     return next(state for state, of in _STATUS_OF.items() if of is status)

@@ -16,7 +16,7 @@ from statestore.queries.entries import Entry
 from statestore.queries.keyset import begins
 from statestore.queries.patterns import reached
 from statestore.queries.secrets import HIDDEN, Suspect, first_finding, hidden_at_sight, masked
-from statestore.queries.states import TaskState, state_of
+from statestore.queries.states import TaskState, silent_since, state_of
 from statestore.sql import task_instances
 from statestore.sql.statement import read_time
 
@@ -121,6 +121,13 @@ def task_detail(
     return TaskDetail(
         summary, row.created_at, snapshots[:KEYS_SHOWN], ids, suspects, _siblings(row), next_key
     )
+
+
+def task_marks(ids: list[int]) -> dict[int, object]:
+    """For each of these task instances a value that changes whenever what their pages show does."""
+    now = datetime.now(UTC)
+    rows = task_instances.marks.rows(rows={"id": ids}, now=now, silent_since=silent_since(now))
+    return {pk: mark for pk, *mark in rows}
 
 
 def task_scope(task_instance_id: int, principal: Principal) -> TaskScope:

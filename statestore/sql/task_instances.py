@@ -82,3 +82,20 @@ GROUP BY r.id
 """,
     {"id": "bigint"},
 )
+
+# What of some task instances changes whenever their pages do: by a write, by expiry, by falling silent,
+# by a finding of the scan, by anything that a person does.
+marks: Final = Statement(
+    """
+SELECT t.id, t.attempt, t.status, t.active_at < %(silent_since)s{at},
+    COUNT(e.id), CAST(SUM(e.version) AS bigint), MAX(e.id), MAX(e.updated_at),
+    (SELECT COUNT(*) FROM statestore_secretfinding f WHERE NOT f.of_asset AND f.owner_id = t.id
+        AND f.dismissed_at IS NULL),
+    (SELECT MAX(id) FROM statestore_auditentry)
+FROM {rows} JOIN statestore_taskinstance t ON t.id = r.id
+LEFT JOIN statestore_entry e ON e.task_instance_id = t.id
+    AND (e.expires_at IS NULL OR e.expires_at > %(now)s{at})
+GROUP BY t.id, t.attempt, t.status, t.active_at
+""",
+    {"id": "bigint"},
+)

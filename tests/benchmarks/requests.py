@@ -40,13 +40,13 @@ def main(quick: bool = False) -> None:
 _PATH = "/api/v2/dags/bench/dagRuns/run/taskInstances/task-{}/state-store/"
 
 
-def entry_target(name: str, server: Server, key: str, method: str) -> Target:
+def entry_target(name: str, server: Server, key: str, method: str, tasks: int = TASKS) -> Target:
     """Requests for one key of many tasks in turn."""
-    return _target(name, server.url, server.token, _PATH + key, method)
+    return _target(name, server.url, server.token, _PATH + key, method, tasks)
 
 
-def _target(name: str, url: str, token: str, path: str, method: str) -> Target:
-    paths = [path.format(number) for number in range(TASKS)]
+def _target(name: str, url: str, token: str, path: str, method: str, tasks: int = TASKS) -> Target:
+    paths = [path.format(number) for number in range(tasks)]
     return Target(name, url, token or "none", paths, method, [BODY] if method == "PUT" else [])
 
 

@@ -1,11 +1,9 @@
-"""What people who look on cost those who write: PUT beside 200 browsers on a page, and without them."""
+"""What people who look on cost those who write: PUT beside 200 browsers, and without them."""
 
-import re
 import statistics
 import subprocess
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,26 +15,34 @@ from tests.postgresql import postgresql
 from tests.server import Server
 
 VIEWERS = 200
-SETTLED = 10.0  # seconds after which everybody has been looked up in every process
+SETTLED = 20.0  # seconds after which everybody has been looked up in every process
 EVERY = 600  # milliseconds after which a page asks that was not told when to
 
-# Each request is that of another viewer. As browsers do, they take compressed answers; some do not, so
-# that the script reads the cursor. They come again when the server says.
+# Each request is that of another viewer, and of the next page. As browsers do, they take compressed
+# answers; some do not, so that the script reads the cursor, and of a task its number. They come again when
+# the server says.
 _POLLS = """
-local cookies, cursor, page, number, wait = {%(cookies)s}, "", "", 0, %(every)d
-function init(args) page = args[1] end
+local cookies, pages, cursors, number, wait = {%(cookies)s}, {%(pages)s}, {}, 0, %(every)d
 function delay() return wait end
 function request()
     number = number + 1
+    local page = pages[number %% #pages + 1]
     local headers = {["Cookie"] = cookies[number %% #cookies + 1]}
-    if number %% 10 > 0 then headers["Accept-Encoding"] = "gzip" end
+    if math.random(10) > 1 then headers["Accept-Encoding"] = "gzip" end
+    local cursor = cursors[page:match("/t/%%d+/") or ""] or ""
     return wrk.format("GET", page .. "?cursor=" .. cursor, headers)
 end
 function response(status, headers, body)
     local found = body:match('data%%-cursor="([^"]+)"')
-    if found then cursor = found end
+    local task = #pages > 1 and body:match("/t/%%d+/") or ""
+    if found then cursors[task] = found end
     wait = tonumber(headers["statestore-ask-again"]) or %(every)d
 end
+"""
+
+_TASKS = """
+from statestore.models import TaskInstance
+print(*TaskInstance.objects.order_by("pk").values_list("pk", flat=True))
 """
 
 # People of their own, who may view: their sessions.
@@ -60,18 +66,18 @@ def main(quick: bool = False) -> None:
     """Measure, and print."""
     seconds, rounds = (4.0, 3) if quick else (8.0, 5)
     with postgresql() as database, statestore(database) as server:
-        target = entry_target("statestore", server, "progress", "PUT")
+        target = entry_target("statestore", server, "progress", "PUT", tasks=VIEWERS)
         cookies = sessions(server, VIEWERS)
         measure([target], connections=8, seconds=1, rounds=1)
-        for name, page in _pages(server, cookies[0]).items():
+        for name, pages in _pages(server).items():
             alone, watched = [], []
             for _ in range(rounds):
                 alone.append(_rate(target, seconds))
-                with _viewers(server, page, cookies):
+                with viewers(server, pages, cookies):
                     watched.append(_rate(target, seconds))
             ratio = statistics.median(watched) / statistics.median(alone)
             print(  # noqa: T201
-                f"{VIEWERS} on {name:5} PUT {statistics.median(alone):6.0f} a second alone,"
+                f"{VIEWERS} on {name}: PUT {statistics.median(alone):6.0f} a second alone,"
                 f" {statistics.median(watched):6.0f} beside them: {ratio:.2f}",
                 flush=True,
             )
@@ -87,21 +93,21 @@ def sessions(server: Server, viewers: int) -> list[str]:
     return [f"sessionid={key}" for key in keys]
 
 
-def _pages(server: Server, cookie: str) -> dict[str, str]:
-    """The fragments that are polled: the list that shows every write, and one task."""
-    request = urllib.request.Request(f"{server.url}/", headers={"Cookie": cookie})
-    html = urllib.request.urlopen(request).read().decode()
-    task = re.search(r'href="(/t/[^"/]+/)"', html)
-    assert task is not None
-    return {"Live": "/fragments/live/", "Task": f"/fragments{task[1]}"}
+def _pages(server: Server) -> dict[str, list[str]]:
+    """The fragments that are polled: the list that shows every write, one task, and each another."""
+    ids = server.manage("shell", "-v", "0", "-c", _TASKS).split()
+    tasks = [f"/fragments/t/{number}/" for number in ids]
+    return {"Live": ["/fragments/live/"], "one task": tasks[:1], "as many tasks": tasks}
 
 
 @contextmanager
-def _viewers(server: Server, page: str, cookies: list[str]) -> Iterator[None]:
+def viewers(server: Server, pages: list[str], cookies: list[str]) -> Iterator[None]:
+    """So many look on as there are cookies, each at the next of the pages."""
     with tempfile.TemporaryDirectory() as name:
         script = Path(name) / "polls.lua"
-        quoted = ", ".join(f'"{cookie}"' for cookie in cookies)
-        script.write_text(_POLLS % {"every": EVERY, "cookies": quoted})
+        script.write_text(
+            _POLLS % {"every": EVERY, "cookies": _quoted(cookies), "pages": _quoted(pages)}
+        )
         command = [
             wrk(),
             "-t1",
@@ -110,8 +116,6 @@ def _viewers(server: Server, page: str, cookies: list[str]) -> Iterator[None]:
             "-s",
             str(script),
             server.url,
-            "--",
-            page,
         ]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
@@ -120,3 +124,7 @@ def _viewers(server: Server, page: str, cookies: list[str]) -> Iterator[None]:
         finally:
             process.terminate()
             process.wait()
+
+
+def _quoted(words: list[str]) -> str:
+    return ", ".join(f'"{word}"' for word in words)

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import CodeType, FrameType
 from typing import Any
 
@@ -16,8 +17,10 @@ from pytest_django import DjangoAssertNumQueries
 
 from dashboard import watch
 from dashboard.watch import Watcher
-from statestore import queries
-from tests.dashboard.data import id_of, put
+from statestore import queries, services
+from statestore.protocol import TaskScope
+from tests.dashboard.data import SCOPE, id_of, put, silence
+from tests.storage import expire
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,37 @@ def test_its_thread_reads_what_has_changed_and_ends_when_nobody_asks(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_page_of_one_task_is_read_again_when_that_has_changed() -> None:
+    other = TaskScope("sales", "run-1", "other")
+    put("progress", {"current": 1})
+    put("progress", {"current": 1}, other)
+    watcher, read = Watcher(), Reader()
+    watcher.in_background = False
+    watcher.page("page", read, task=id_of())
+    watcher._look()
+    before = read.count
+    put("progress", {"current": 2}, other)
+    watcher._look()
+    watcher._look()
+    assert read.count == before
+    changes: list[Callable[[], object]] = [
+        lambda: put("progress", {"current": 2}),
+        lambda: put("progress", {"status": "failed"}),
+        lambda: put("part", 1),
+        lambda: expire(SCOPE, "part"),
+        lambda: services.entries_clear(scope=SCOPE, writer=services.Writer("token worker")),
+        lambda: services.attempt_start(scope=SCOPE),
+        lambda: put("progress", {"current": 2}),
+        lambda: silence(SCOPE, minutes=60),
+    ]
+    for change in changes:
+        change()
+        watcher._look()
+        assert read.count == before + 1
+        before = read.count
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_page_that_cannot_be_read_is_dropped_and_the_others_are_read_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -163,12 +197,12 @@ def test_it_draws_what_has_changed_for_those_who_asked(monkeypatch: pytest.Monke
     watcher.in_background = False
     watcher.page("page", read)
     watcher.draw("page", watcher.page("page", read), "look", lambda page: page.cursor * 2)
-    watcher._watched["page"].renew(draw=True)
+    watcher._watched["page"].renew(good_for=60, draw=True)
     good = watcher.good("page", "look")
     assert good is not None
     assert good.shown == {"look": good.page.cursor * 2}
     monkeypatch.setattr(watch, "ASKED", 0.0)  # nobody has asked for long
-    assert watcher._watched["page"].renew(draw=True).shown == {}
+    assert watcher._watched["page"].renew(good_for=60, draw=True).shown == {}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -192,7 +226,7 @@ def test_no_state_of_a_page_is_kept_under_the_next_one(monkeypatch: pytest.Monke
         watcher = Watcher()
         watcher.in_background = False
         page = watcher.page("page", Reader())
-        renew_at(body, moment, watcher._watched["page"].renew)
+        renew_at(body, moment, partial(watcher._watched["page"].renew, good_for=60))
         try:
             assert watcher.draw("page", page, "look", lambda _: b"1") == b"1"
         finally:
