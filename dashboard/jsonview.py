@@ -1,6 +1,7 @@
 """A JSON value as HTML: highlighted, escaped, and named by its type."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,11 @@ from statestore.jsonpretty import pieces
 INLINE_MAX: Final = 80  # characters that still fit on one line
 CHIP_MAX: Final = 16  # characters
 OPEN_MAX: Final = 900  # longer values are folded
+
+# Plain characters alone, and no name before the host, which could pass for one: JSON escapes none of them.
+_ADDRESS: Final = re.compile(
+    r'"https?://[A-Za-z0-9.:\[\]-]{1,255}(?:[/?#][^\s"\\<>^`{|}\x7f-\U0010ffff]*)?"'
+)
 
 _CLASS = {"key": "jk", "string": "js", "number": "jn", "literal": "jl", "mark": "jp"}
 
@@ -26,6 +32,7 @@ class JsonView:
     inline: bool
     folded: bool
     preview: str  # the first characters, for the folded form
+    link: str  # the address that a string is, for instance of a job's own page; empty: it is none
 
 
 def json_view(text: str) -> JsonView:
@@ -40,6 +47,7 @@ def json_view(text: str) -> JsonView:
         inline=inline,
         folded=sum(len(part) for _, part in parts) > OPEN_MAX,
         preview=text[:INLINE_MAX] + "…" if len(text) > INLINE_MAX else text,
+        link=text[1:-1] if _ADDRESS.fullmatch(text) else "",
     )
 
 

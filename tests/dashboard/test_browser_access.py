@@ -42,6 +42,7 @@ def _tasks(transactional_db: None, viewer: User) -> None:
     put("progress", {"current": 12000, "total": 50000, "unit": "rows", "message": "page 3"})
     put("job_id", "application_1732085112_0042", expiry=NEVER_EXPIRE)
     put("config", {"a": [1, True, None], "text": "b" * 300, long: 2.5})
+    put("job_url", "https://spark.example.com/app/42")
     put("rows", list(range(2000)))
     put(long, long)
     put("progress", {"current": 1, "total": 3}, TaskScope(long, long, long, 2147483647))

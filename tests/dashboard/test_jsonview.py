@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,3 +43,21 @@ def test_what_is_too_deep_or_too_long_is_shown_as_it_is() -> None:
     deep, long = "[" * 400 + "]" * 400, json.dumps(list(range(9000)))
     assert pretty(deep) == deep
     assert pretty(long) == long
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["https://spark.example.com:8443/app/42?tab=1#jobs", "http://10.0.0.7/", "http://[::1]:80"],
+)
+def test_an_address_is_a_link(value: str) -> None:
+    assert json_view(json.dumps(value)).link == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["javascript:alert(1)", "data:text/html,x", "s3://lake/orders", "//host/", "see https://h/",
+     "https://u:pw1234@host/", "https://good.example@evil.example/", "https://h/\"onclick=x",
+     "https://h/<b>", "https://h/a b", "https://h/\u202egnp", "https:\\\\h", ["https://h/"], 7],
+)  # fmt: skip
+def test_what_is_no_plain_address_is_no_link(value: Any) -> None:
+    assert json_view(json.dumps(value)).link == ""

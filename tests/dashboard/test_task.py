@@ -216,3 +216,11 @@ def test_its_keys_are_found_by_their_beginnings(viewing: Client) -> None:
     shown = viewing.get(f"/t/{id_of()}/", {"key": "part"}).context["page"].entries
     assert [item.entry.key for item in shown] == ["part_1", "part_2"]
     assert "No key begins with x" in viewing.get(f"/t/{id_of()}/?key=x").content.decode()
+
+
+def test_an_address_is_opened_from_its_key(viewing: Client) -> None:
+    put("job_url", "https://spark.example.com/app/42")
+    link = '<a class="{}" href="https://spark.example.com/app/42" rel="noreferrer"'
+    assert link.format("icon-btn") in viewing.get(f"/t/{id_of()}/").content.decode()
+    key = viewing.get(f"/t/{id_of()}/k/?key=job_url").content.decode()
+    assert link.format("btn") in key
