@@ -102,11 +102,12 @@ def _tasks(text: str) -> None:
 def _doors() -> list[str]:
     """Where the crawl begins: what no link leads to is here."""
     task = f"/t/{id_of(EVERYWHERE)}/"
-    asset = f"/assets/{Asset.objects.values_list('pk', flat=True)[0]}/"
+    asset = f"/assets/{Asset.objects.get(name=HOSTILE[0]).pk}/"
     doors = ["/", "/admin/", "/secrets/?state=dismissed", "/t/999999/"]
     doors += ["/retention/?dry_run=1", "/login/?next=javascript:alert(6)", f"/runs{task[2:]}"]
     for path in ("/live/", "/runs/", "/assets/", "/retention/", task, f"/runs{task[2:]}", asset):
         doors.append(f"/fragments{path}")
+    doors += [f"/fragments{owner}k/?key={quote(HOSTILE[0])}" for owner in (task, asset)]
     for text in HOSTILE:
         asked = quote(text, safe="")
         doors += [f"/?q={asked}", f"/?q=dag:{asked}", f"/runs/?q={asked}", f"/assets/?q={asked}"]
