@@ -12,7 +12,8 @@ from statestore.access import Principal
 from statestore.queries import TaskFilter
 
 NEAR: Final = 0.7  # of difflib's ratio
-LOOKED_AT: Final = 2_000  # task instances
+LOOKED_AT: Final = 500  # task instances
+WORDS_TRIED: Final = 2
 SHORTEST: Final = 3  # characters
 _PLACES: Final = {"dag": 0, "run": 1, "task": 2}
 _PARTS: Final = re.compile(r"[^\W_]+")
@@ -34,7 +35,7 @@ def suggestion_for(where: TaskFilter, principal: Principal) -> Suggestion | None
         if typed and (near := _near(typed, {ids[place] for ids in names})):
             return Suggestion(near, _query(where, typed, near))
     parts = {part for ids in names for name in ids for part in (name, *_PARTS.findall(name))}
-    for word in where.words:
+    for word in where.words[:WORDS_TRIED]:
         if near := _near(word, parts):
             return Suggestion(near, _query(where, word, near))
     return None

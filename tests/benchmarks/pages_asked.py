@@ -38,6 +38,8 @@ _LIVE = (
     "q=zzz-a-rare-word",
     "q=dag:sales_00+zzz-a-rare-word",
     "q=dag:sales_00+key:nothing",
+    "q=dag:salse_00",
+    "q=salse+taks",
     "state=running&q=zzz-a-rare-word",
     "state=done&q=key:nothing",
     "sort=name&q=zzz-a-rare-word",
