@@ -47,7 +47,7 @@ def activity_of(detail: TaskDetail, progress: Progress | None) -> list[Event]:
             events.append(_reported(entry, progress))
             continue
         secret = entry.key in hidden
-        events += islice(_changes(entry.key, shown[entry.key], hidden=secret), OF_ONE_KEY)
+        events += islice(_changes(entry, shown[entry.key], hidden=secret), OF_ONE_KEY)
     return sorted(events, key=lambda event: event.at, reverse=True)[:SHOWN]
 
 
@@ -69,17 +69,19 @@ def _hidden(detail: TaskDetail, shown: dict[str, list[Version]]) -> set[str]:
     return masked | {key for _, key in queries.hidden_at_sight(values)}
 
 
-def _changes(key: str, versions: list[Version], *, hidden: bool) -> Iterator[Event]:
+def _changes(entry: Entry, versions: list[Version], *, hidden: bool) -> Iterator[Event]:
     for new, old in zip_longest(versions, versions[1:]):
-        texts = [_text(v.value) for v in (old, new) if v is not None]
+        texts = [_text(v.value, entry) for v in (old, new) if v is not None]
         word = "written" if new.version == 1 else "changed"
         by = f"by {new.writer}" if new.writer.startswith("user ") else ""
         detail = by if hidden else " → ".join(texts)
-        yield Event(new.at, "git-commit-horizontal", "", f"{key} {word}", detail)
+        yield Event(new.at, "git-commit-horizontal", "", f"{entry.key} {word}", detail)
 
 
-def _text(value: str) -> str:
-    return clipped(value, TEXT_MAX) if queries.is_whole(value) else LONG
+def _text(value: str, entry: Entry) -> str:
+    """The beginning of a value that has been looked at to its end, as the entry's own has."""
+    known = queries.is_whole(value) or entry.value.startswith(value)
+    return clipped(value, TEXT_MAX) if known else LONG
 
 
 def _reported(entry: Entry, progress: Progress | None) -> Event:
