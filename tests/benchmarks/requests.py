@@ -29,7 +29,7 @@ def main(quick: bool = False) -> None:
         peer = None if quick else stack.enter_context(airflow(database, TASKS))
         for key, method in (("progress", "PUT"), ("job", "PUT"), ("progress", "GET")):
             targets = [entry_target(name, server, key, method) for name, server in servers.items()]
-            targets.append(_target("bare view", bare_url, "", "/task-{}/" + key, method))
+            targets.append(bare_target(bare_url, key, method))
             if peer:
                 targets.append(_target("airflow", *peer, _PATH + key, method))
             for connections in CONNECTIONS:
@@ -43,6 +43,11 @@ _PATH = "/api/v2/dags/bench/dagRuns/run/taskInstances/task-{}/state-store/"
 def entry_target(name: str, server: Server, key: str, method: str, tasks: int = TASKS) -> Target:
     """Requests for one key of many tasks in turn."""
     return _target(name, server.url, server.token, _PATH + key, method, tasks)
+
+
+def bare_target(url: str, key: str, method: str) -> Target:
+    """The same of the bare view, once somebody has written to these tasks."""
+    return _target("bare view", url, "", "/task-{}/" + key, method)
 
 
 def _target(name: str, url: str, token: str, path: str, method: str, tasks: int = TASKS) -> Target:
