@@ -2,9 +2,15 @@
 
 The first poll of a page goes the whole way: who asks is looked up, and middleware adds its headers. The
 ones that follow get the same headers, as long as the session is known to be what it was.
+
+One poll at a time goes that way in a process; who comes meanwhile is told to come again, and keeps what
+they see. So whatever makes many unknown at once, as a restart or a slow database, leaves the process to
+those who write.
 """
 
 import gzip
+import random
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -73,19 +79,40 @@ def answer_polls(get_response: Get) -> Get:
 
     def answer(request: HttpRequest) -> HttpResponseBase:
         request.began = time.monotonic()  # type: ignore[attr-defined]
+        if not _is_poll(request.META):
+            return get_response(request)
         if found := from_memory(request.META):
             status, headers, body = found
             return HttpResponse(body, status=int(status[:3]), headers=dict(headers))
-        response = get_response(request)
+        if not _whole_way.acquire(blocking=False):
+            return HttpResponse(status=NOTHING_NEW, headers=_come_again())
+        try:
+            response = get_response(request)
+        finally:
+            _whole_way.release()
         _remember(request, response)
         return response
 
     return answer
 
 
+_whole_way = threading.Lock()
+_AGAIN: Final = 300, 1200  # milliseconds until they come again who could not be looked up now
+
+
+def _come_again() -> dict[str, str]:
+    wait = random.randint(*_AGAIN)  # noqa: S311 - no secret
+    return {"Statestore-Busy": "1", "Statestore-Ask-Again": str(wait), "Cache-Control": "no-store"}
+
+
+def _is_poll(environ: dict[str, Any]) -> bool:
+    path: str = environ["PATH_INFO"]
+    return environ["REQUEST_METHOD"] == "GET" and path.startswith(_FRAGMENTS)
+
+
 def from_memory(environ: dict[str, Any]) -> Answer | None:
     """What a poll is answered, of whom and of which page all is known; None: it goes the whole way."""
-    if environ["REQUEST_METHOD"] != "GET" or not environ["PATH_INFO"].startswith(_FRAGMENTS):
+    if not _is_poll(environ):
         return None
     asked, cursor = _asked(environ)
     poll = _polls.get(asked)

@@ -75,7 +75,7 @@ def main(quick: bool = False) -> None:
                 alone.append(_rate(target, seconds))
                 with viewers(server, pages, cookies):
                     watched.append(_rate(target, seconds))
-            ratio = statistics.median(watched) / statistics.median(alone)
+            ratio = statistics.median(watched) / (statistics.median(alone) or 1)
             print(  # noqa: T201
                 f"{VIEWERS} on {name}: PUT {statistics.median(alone):6.0f} a second alone,"
                 f" {statistics.median(watched):6.0f} beside them: {ratio:.2f}",

@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from dashboard import lookers, watch
+from dashboard import lookers, polls, watch
 from statestore.models import GroupReach
 from tests.dashboard.data import id_of, put
 
@@ -163,3 +163,17 @@ def test_nobody_gets_what_another_is_shown(viewing: Client, clock: Clock) -> Non
     other = Client()
     other.force_login(powerless)
     assert other.get("/fragments/live/", {"cursor": "old"}).status_code == 403
+
+
+def test_who_polls_while_another_is_looked_up_is_told_to_come_again(
+    viewing: Client, clock: Clock
+) -> None:
+    """It says nothing of the page, also not that this is unchanged, and takes no thread."""
+    with polls._whole_way:
+        answer = viewing.get("/fragments/live/")
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["Statestore-Busy"] == "1"
+    assert 0 < int(answer.headers["Statestore-Ask-Again"]) < 2000
+    later = viewing.get("/fragments/live/")
+    assert later.status_code == 200
+    assert "Statestore-Busy" not in later.headers

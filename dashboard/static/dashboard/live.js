@@ -39,13 +39,15 @@
   region.addEventListener("htmx:afterRequest", (event) => {
     asking = false;
     const status = event.detail.xhr?.status ?? 0;
+    const header = (name) => event.detail.xhr?.getResponseHeader(name);
     if (status === 200) moved = Date.now();
-    if (status === 200 || status === 204) found();
+    if (status === 204 && header("Statestore-Busy")) {} // nobody has looked: the age goes on
+    else if (status === 200 || status === 204) found();
     else if (status === 401) end("You are signed out.", "Sign in again", signIn());
     else if (status === 403) end("Your account may not view task state any more.", "Reload", location.href);
     else if (status === 404) end("What this page shows is not there any more.", "Go to Live", document.querySelector(".brand").href);
     else { lost = true; show(); announce("Live updates are lost"); }
-    next = Number(event.detail.xhr?.getResponseHeader("Statestore-Ask-Again")) || EVERY;
+    next = Number(header("Statestore-Ask-Again")) || EVERY;
     later(lost ? RETRY : quiet() ? next + EVERY : next);
   });
   const signIn = () => `${region.dataset.login}?next=${encodeURIComponent(location.pathname + location.search)}`;
