@@ -258,3 +258,23 @@ def test_a_record_is_read_up_to_its_end_with_the_text_of_its_value(text: str) ->
     whole = text[: reader.at]
     assert values == json.loads(whole)
     assert (json.loads(sent) if sent else None) == values.get("value")
+
+
+def test_no_value_is_read_for_an_object_that_comes_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Many short objects before a long one: each is read alone, or a batch could cost minutes."""
+    read: list[int] = []
+
+    def scan(text: str, at: int) -> tuple[Any, int]:
+        value, end = json.JSONDecoder().scan_once(text, at)  # type: ignore[attr-defined]
+        read.append(end - at)
+        return value, end
+
+    monkeypatch.setattr(reading, "_scan", scan)
+    gets = '{"op": "get", "key": "a"},' * 100
+    text = f'[{gets}{{"value": [{"1," * 50_000}1]}}]'
+    reader = reading.Reader(text)
+    for place in reader.elements(()):
+        reader.record((place,), text_of="value")
+    assert sum(read) < 2 * len(text)

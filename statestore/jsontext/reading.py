@@ -31,7 +31,7 @@ _plain_name = re.compile(r'[ \t\n\r]*"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*')
 _next_member = re.compile(r"[ \t\n\r]*([,}])").match
 _next_element = re.compile(r"[ \t\n\r]*([,\]])[ \t\n\r]*").match
 _colon = re.compile(r"[ \t\n\r]*:[ \t\n\r]*").match
-_NEAR: Final = 4096  # characters: what makes an object's plain members is not sought further away
+_HALVES: Final = ("\\ud", "\\uD")  # how an escaped surrogate begins
 _with_surrogates = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
 
@@ -57,7 +57,7 @@ class Reader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = _past_space(text, 0)
-        self._may_have_surrogates = "\\ud" in text or "\\uD" in text
+        self._may_have_surrogates = any(half in text for half in _HALVES)
 
     def is_at_object(self) -> bool:
         """Whether what comes next is an object."""
@@ -106,36 +106,40 @@ class Reader:
         return values, text
 
     def _record_at_once(self, text_of: str) -> tuple[dict[str, Any], str] | None:
-        """The same in a third of the time, where all is as usual; None: what is wrong, if anything, is
-        for a closer look to say.
+        """The same in half the time, where all is as usual; None: what is wrong, if anything, is for a
+        closer look to say.
 
         The scanner of the standard library tells where a value ends, but not where it begins. So that
         one member is read by itself, and the others with null in its place: a name that only looks like
-        it, in a string or further inside, leaves no whole object behind.
+        it, in a string or further inside, leaves no whole object behind. It is sought before the first
+        bracket that closes, so that nothing is read which belongs to what comes after the object.
         """
-        if self._may_have_surrogates:
-            return None
         text, start = self.text, self.at
         name = f'"{text_of}"'
-        at = text.find(name, start, start + _NEAR)
+        at = text.find(name, start, text.find("}", start) + 1)
         colon = _colon(text, at + len(name)) if at >= 0 else None
         try:
             if colon is None:
-                values, self.at = _scan(text, start)
-                plain = isinstance(values, dict) and text_of not in values
-                return (values, "") if plain and not is_too_deep(text, start, self.at) else None
-            value, end = _scan(text, colon.end())
-            close = text.find("}", end, end + _NEAR) + 1
-            others = f"{text[start:at]}{name}:null{text[end:close]}"
-            values, read = _scan(others, 0)
-        except (StopIteration, ValueError, RecursionError, _Suspect):
+                values, end = _scan(text, start)
+                whole, sent = isinstance(values, dict) and text_of not in values, ""
+            else:
+                value, value_end = _scan(text, colon.end())
+                end = text.find("}", value_end) + 1
+                others = f"{text[start:at]}{name}:null{text[value_end:end]}"
+                values, read = _scan(others, 0)
+                whole, sent = read == len(others), text[colon.end() : value_end]
+                values[text_of] = value
+        except (StopIteration, ValueError, RecursionError, TypeError, _Suspect):
             return None
-        if not close or read != len(others) or is_too_deep(others, 0, read):
+        if not whole or is_too_deep(text, start, end) or self._has_surrogates(start, end):
             return None
-        if isinstance(value, dict | list) and is_too_deep(text, colon.end(), end):
-            return None
-        values[text_of], self.at = value, close
-        return values, text[colon.end() : end]
+        self.at = end
+        return values, sent
+
+    def _has_surrogates(self, start: int, end: int) -> bool:
+        if not self._may_have_surrogates:
+            return False
+        return any(self.text.find(half, start, end) >= 0 for half in _HALVES)
 
     def elements(self, loc: Place) -> Iterator[int]:
         """The places of the array that comes next, each once it is followed by its element."""
