@@ -23,6 +23,7 @@ from statestore.models import (
 from statestore.protocol import AssetScope, TaskScope
 from statestore.queries import key_history, samples_of
 from statestore.services import Operation, Precondition, Writer
+from statestore.services.summaries import forget_progress
 from statestore.tasks import sweep_samples, sweep_versions
 from tests.storage import ME, expire, put, row_of
 from tests.threads import all_at_once
@@ -134,8 +135,43 @@ def test_a_batch_keeps_versions_and_samples_in_a_statement_each(scope: TaskScope
         assert samples(one) == [(2, 1.0, None), (2, 2.0, None)]
     writes = [query["sql"] for query in ran if "INSERT INTO" in query["sql"]]
     tables = ["statestore_entry AS e", "statestore_entry AS e", "statestore_progresssample"]
+    if connection.vendor == "postgresql":
+        tables.insert(0, "statestore_taskinstance")  # those that were missing: none
     assert len(writes) == len(tables)
     assert all(table in text for table, text in zip(tables, writes, strict=True))
+
+
+def test_a_batch_moves_the_last_write_of_its_tasks_and_their_statuses(scope: TaskScope) -> None:
+    scopes = [scope.at(index) for index in range(3)]
+    many(scopes, 1, "a", "progress")
+    then = datetime.now(UTC) - timedelta(minutes=5)
+    TaskInstance.objects.update(active_at=then, status="done")
+    many(scopes[:2], 2, "a", "b")
+    many(scopes[2:], 2, "progress")
+    found = {one.map_index: one for one in TaskInstance.objects.all()}
+    assert [found[index].status for index in range(3)] == ["done", "done", "running"]
+    assert all(found[index].active_at > then + timedelta(minutes=4) for index in range(3))
+
+
+def test_each_operation_of_a_numbered_batch_has_a_number_of_its_own(scope: TaskScope) -> None:
+    numbered = Writer("tests", session="s", sequence=10)
+    sets = [Operation("set", scope, key, value="1") for key in ("a", "b")]
+    services.batch_apply(operations=sets, writer=numbered)
+    late = Writer("tests", session="s", sequence=11)
+    for key, version in {"a": 2, "b": None}.items():
+        written = services.entry_set(scope=scope, key=key, value="2", decoded=2, writer=late)
+        assert written == version
+
+
+def test_progress_that_was_written_again_keeps_its_status_and_samples(scope: TaskScope) -> None:
+    put(scope, "progress", '{"current": 1}')
+    forget_progress([(task_id(scope), "progress")])
+    assert TaskInstance.objects.get(scope_digest=scope.digest).status == "running"
+    assert samples(scope)
+    row_of(scope, "progress").delete()
+    forget_progress([(task_id(scope), "progress")])
+    assert TaskInstance.objects.get(scope_digest=scope.digest).status == ""
+    assert not samples(scope)
 
 
 def test_a_batch_over_assets_keeps_versions() -> None:

@@ -166,10 +166,11 @@ def test_whoever_looks_on_sees_the_statements() -> None:
         [1.5, 2, None],
         [TIME, None],
         [TIME, TIME],
+        [b"", b'\x00\\"a\xff'],
     ],
 )
 def test_arrays_come_back_as_they_went(values: list[object]) -> None:
-    kinds = {str: "text", int: "numeric", float: "float8", datetime: "timestamptz"}
+    kinds = {str: "text", int: "numeric", float: "float8", datetime: "timestamptz", bytes: "bytea"}
     kind = next((kinds[type(one)] for one in values if one is not None), "text")
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT unnest(%s::{kind}[])", [array(values)])

@@ -1,8 +1,12 @@
 """Many writers of one key at once."""
 
+import random
+import time
 from datetime import timedelta
+from threading import Event
 
 import pytest
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from statestore import queries
@@ -169,3 +173,46 @@ def test_a_status_is_that_of_the_progress_that_a_delete_left(scope: TaskScope, t
         instances = TaskInstance.objects.annotate(reports=Exists(reported))
         found = {(row.reports, row.status) for row in instances if row.map_index >= 0}
         assert found <= {(True, text.split('"')[3]), (False, "")}
+
+
+@pytest.mark.postgresql
+def test_a_write_that_waited_for_a_batch_reports_its_own_status(scope: TaskScope) -> None:
+    """Its statement saw the status from before the batch, and so that there was nothing to change."""
+    put(scope, "progress", '{"status": "running"}')
+    written = Event()
+
+    def act(batch: bool) -> None:
+        if not batch:
+            written.wait(30)
+            put(scope, "progress", '{"status": "running"}')
+            return
+        value = '{"status": "failed"}'
+        failed = Operation("set", scope, "progress", value=value, decoded={"status": "failed"})
+        with transaction.atomic():
+            batch_apply(operations=[failed], writer=Writer("tests"))
+            written.set()
+            time.sleep(0.5)  # the other one waits by now
+
+    all_at_once(act, [True, False])
+
+    assert TaskInstance.objects.get(scope_digest=scope.digest).status == "running"
+
+
+@pytest.mark.postgresql
+def test_batches_that_set_and_delete_in_new_tasks_never_wait_for_each_other(
+    scope: TaskScope,
+) -> None:
+    """A deadlock would be an error here."""
+    chance = random.Random(7)
+    for turn in range(20):
+        scopes = [scope.at(100 * turn + number) for number in range(6)]
+        batches = [
+            [
+                Operation("set", one, "a", value="1")
+                if chance.random() < 0.5
+                else Operation("delete", one, "progress")
+                for one in chance.sample(scopes, 5)
+            ]
+            for _ in range(6)
+        ]
+        all_at_once(lambda batch: batch_apply(operations=batch, writer=Writer("tests")), batches)

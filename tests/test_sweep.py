@@ -14,7 +14,7 @@ from statestore import queries
 from statestore.models import Entry, SweepRun, TaskInstance
 from statestore.protocol import NEVER_EXPIRE, Status, TaskScope
 from statestore.services import sweep_expired
-from statestore.services.attempts import hold
+from statestore.services.holding import hold
 from statestore.services.sweep import _sweep_others
 from tests.storage import expire, put, row_of
 from tests.threads import all_at_once
@@ -103,6 +103,16 @@ def test_a_swept_progress_leaves_no_status_behind(scope: TaskScope) -> None:
 
 
 @pytest.mark.django_db
+def test_progress_is_left_to_the_sweep_that_takes_its_status_along(scope: TaskScope) -> None:
+    for key in ("page", "progress"):
+        put(scope, key, "{}", expiry=timedelta(microseconds=1))
+
+    assert sum(_sweep_others(10)) == 1
+
+    assert [entry.key for entry in Entry.objects.all()] == ["progress"]
+
+
+@pytest.mark.django_db
 def test_the_task_instance_and_its_attempts_stay(scope: TaskScope) -> None:
     put(scope, "k", "1", expiry=timedelta(microseconds=1))
 
@@ -130,8 +140,10 @@ def test_what_a_writer_holds_is_left_and_the_rest_goes(
             swept.set()
             return run
         with transaction.atomic():
-            hold(scope.at(0), None)
-            row_of(scope.at(0), key).select_for_update(of=("self",)).get()
+            if key == "progress":
+                hold(scope.at(0), None)  # as who reports and deletes it does
+            else:
+                row_of(scope.at(0), key).select_for_update(of=("self",)).get()
             held.set()
             swept.wait(30)
         return None

@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -13,7 +12,7 @@ from django.db import transaction
 from statestore.errors import BatchError, NotFoundError, StateStoreError
 from statestore.protocol import AssetScope, InvalidInput, Scope, TaskScope
 from statestore.queries import Entry, entries_get, entry_get
-from statestore.services.attempts import Held, hold, scope_parameters
+from statestore.services.attempts import refuse_stale
 from statestore.services.entries import (
     ALWAYS,
     Expiry,
@@ -21,11 +20,11 @@ from statestore.services.entries import (
     Writer,
     entry_delete,
     entry_set,
+    not_so,
 )
+from statestore.services.holding import Held, hold, hold_tasks
 from statestore.services.overwrite import Overwrite, entries_overwrite
 from statestore.services.refusal import refuse_secret
-from statestore.sql import task_instances
-from statestore.sql.entries import owner_of
 
 
 class Operation(NamedTuple):
@@ -62,7 +61,10 @@ def batch_apply(*, operations: Sequence[Operation], writer: Writer) -> list[Outc
     for place, operation in enumerate(operations):
         if place not in outcomes:
             with _refused_at(place):
-                outcomes[place] = _apply(operation, _numbered(writer, place))
+                if _finds_nothing(operation, held):
+                    outcomes[place] = Outcome()
+                else:
+                    outcomes[place] = _apply(operation, _numbered(writer, place))
     return [outcomes[place] for place in range(len(operations))]
 
 
@@ -104,31 +106,35 @@ def _numbered(writer: Writer, place: int) -> Writer:
     return writer if writer.sequence is None else replace(writer, sequence=writer.sequence + place)
 
 
-def _order(scope: Scope) -> tuple[bool, Any]:
-    """The order in which every batch holds scopes: task instances by digest, then assets."""
-    return isinstance(scope, AssetScope), owner_of(scope)
-
-
 def _hold_all(
     operations: Sequence[Operation], places: Places, writer: Writer
 ) -> dict[Scope, Held | None]:
-    """Hold every scope that is written to, in the order in which everybody does; create new ones."""
+    """Hold every scope that is written to, and create new ones."""
+    writing = {scope: _attempts(operations, of, writer) for scope, of in places.items()}
+    tasks = [one for one, attempts in writing.items() if attempts and isinstance(one, TaskScope)]
+    new = [one for one in tasks if any(operations[place].op == "set" for place in places[one])]
+    found = hold_tasks(tasks, create=new)
     held: dict[Scope, Held | None] = {}
-    for scope in sorted(places, key=_order):
-        attempts = dict[int | None, int]()  # that write to it, each with the place of the first
-        creates = False
-        for place in places[scope]:
-            operation = operations[place]
-            if operation.op != "get":
-                attempts.setdefault(operation.attempt or writer.attempt, place)
-                creates = creates or operation.op == "set"
+    for scope, attempts in writing.items():
         for attempt, place in attempts.items():
             with _refused_at(place):
-                held[scope] = hold(scope, attempt)
-                if held[scope] is None and creates and isinstance(scope, TaskScope):
-                    task_instances.create.count(**scope_parameters(scope), now=datetime.now(UTC))
+                if isinstance(scope, AssetScope):
                     held[scope] = hold(scope, attempt)
+                else:
+                    newest, held[scope] = found.get(scope, (0, None))
+                    refuse_stale(attempt, newest=newest)
     return held
+
+
+def _attempts(
+    operations: Sequence[Operation], places: Sequence[int], writer: Writer
+) -> dict[int | None, int]:
+    """The attempts that write to a scope, each with the place of the first time."""
+    attempts = dict[int | None, int]()
+    for place in places:
+        if operations[place].op != "get":
+            attempts.setdefault(operations[place].attempt or writer.attempt, place)
+    return attempts
 
 
 def _read_together(alone: Mapping[int, Operation]) -> dict[int, Outcome]:
@@ -169,6 +175,21 @@ def _overwrite_together(
         for place, version in zip(overwrites, versions, strict=True):
             outcomes[place] = Outcome(version=version)
     return outcomes
+
+
+def _finds_nothing(operation: Operation, held: Mapping[Scope, Held | None]) -> bool:
+    """Whether it deletes from a task instance that is not there; if that comes meanwhile, it is nobody's
+    to delete from.
+
+    Raises:
+        PreconditionFailedError: it was to be in a version.
+    """
+    if operation.op != "delete" or isinstance(operation.scope, AssetScope):
+        return False
+    nothing = held[operation.scope] is None
+    if nothing and operation.precondition.version is not None:
+        raise not_so(operation.key, None)
+    return nothing
 
 
 def _apply(operation: Operation, writer: Writer) -> Outcome:

@@ -13,7 +13,6 @@ from django.db import transaction
 from statestore.errors import NotANumberError, NotFoundError, PreconditionFailedError
 from statestore.jsontext import MAX_DIGITS, decode, merge
 from statestore.protocol import InvalidInput, Scope
-from statestore.services.attempts import hold
 from statestore.services.entries import (
     ALWAYS,
     Expiry,
@@ -22,6 +21,7 @@ from statestore.services.entries import (
     entry_patch,
     entry_set,
 )
+from statestore.services.holding import hold
 from statestore.sql.entries import entries_of, owner_of
 from statestore.sql.statement import first
 

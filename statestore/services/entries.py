@@ -24,8 +24,9 @@ from statestore.protocol import (
     TaskScope,
 )
 from statestore.services import summaries
-from statestore.services.attempts import hold, refuse_stale, scope_parameters
+from statestore.services.attempts import refuse_stale, scope_parameters
 from statestore.services.audit import Action, audit_record
+from statestore.services.holding import hold
 from statestore.services.refusal import refuse_secret
 from statestore.services.summaries import Written
 from statestore.sql import task_instances
@@ -112,8 +113,8 @@ def entry_set(
         version = _version_now(scope, key, writer, now)
         if precondition == ALWAYS and writer.session is not None:
             return None
-        raise _not_so(key, version)
-    summaries.update([Written(key, decoded, writer.attempt, *row)], now)
+        raise not_so(key, version)
+    summaries.update(Written(key, decoded, writer.attempt, *row), now)
     return int(row[0])
 
 
@@ -146,8 +147,8 @@ def entry_patch(
             raise NotFoundError(f"There is no key {key!r} in {scope}: PUT creates one.")
         if precondition == ALWAYS:  # it was created meanwhile
             return entry_patch(scope=scope, key=key, value=value, decoded=decoded, writer=writer)
-        raise _not_so(key, version)
-    summaries.update([Written(key, decoded, writer.attempt, *row)], now)
+        raise not_so(key, version)
+    summaries.update(Written(key, decoded, writer.attempt, *row), now)
     return int(row[0])
 
 
@@ -167,7 +168,7 @@ def entry_delete(
         # Its status goes with it. What is not there yet may come while we look: it is nobody's to delete.
         if reports and hold(scope, writer.attempt) is None:
             if precondition.version is not None or precondition.present:
-                raise _not_so(key, None)
+                raise not_so(key, None)
             return False
         deleted = _delete(scope, key, writer, precondition)
         if deleted and by_hand:
@@ -198,7 +199,7 @@ def _delete(scope: Scope, key: str, writer: Writer, precondition: Precondition) 
         version = _version_now(scope, key, writer, now)
         fits = precondition == ALWAYS or (precondition.absent and version is None)
         if not fits:
-            raise _not_so(key, version)
+            raise not_so(key, version)
         return False
     if isinstance(scope, TaskScope):
         summaries.forget_progress([row])
@@ -306,6 +307,7 @@ def _version_now(scope: Scope, key: str, writer: Writer, now: datetime) -> int |
     return None if version is None else int(version)
 
 
-def _not_so(key: str, version: int | None) -> PreconditionFailedError:
+def not_so(key: str, version: int | None) -> PreconditionFailedError:
+    """What a write is told whose precondition does not hold."""
     state = "does not exist" if version is None else f"is in version {version}"
     return PreconditionFailedError(f"The key {key!r} {state}.", version=version)

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from statestore.protocol import PROGRESS_KEY, Scope
 from statestore.services import summaries
-from statestore.services.attempts import Held
 from statestore.services.entries import (
     SAMPLE_EVERY,
     Expiry,
@@ -14,6 +13,7 @@ from statestore.services.entries import (
     expiry_columns,
     writer_columns,
 )
+from statestore.services.holding import Held
 from statestore.services.summaries import Written
 from statestore.sql.entries import writes_of
 
@@ -50,7 +50,7 @@ def entries_overwrite(
         for one in (*reports, *one_of_each.values())
         if (row := rows.get((one.owner.id, one.key)))
     ]
-    summaries.update(written, now)
+    summaries.update_held(written, now)
     found = (rows.get((one.owner.id, one.key)) for one in overwrites)
     return [None if row is None else row[0] for row in found]
 

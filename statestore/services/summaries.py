@@ -8,10 +8,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
 
 from statestore.jsontext import decode
-from statestore.models import Entry, TaskInstance
 from statestore.progress import sample_of
 from statestore.protocol import PROGRESS_KEY, Status, progress_status
 from statestore.queries import ACTIVE_AT_LAG
@@ -31,25 +29,53 @@ class Written(NamedTuple):
     active_at: Any
     """When the task instance was written to last, before this (None: an asset)."""
     status: str | None
+    waited: bool = False
+    """Whether somebody wrote the progress between the look at that status and the write."""
 
 
-def update(written: Sequence[Written], now: datetime) -> None:
-    """Bring the summaries of the task instances up to date, and take the samples that are due."""
+def update(written: Written, now: datetime) -> None:
+    """Bring the summary of the task instance up to date, and take the sample that is due."""
+    _take_samples([written], now)
+    if written.active_at is None:
+        return  # an asset has no summary
+    # The status was read before the write took effect. Where that had to wait, or the entry is new,
+    # somebody may have reported another one meanwhile, or deleted it.
+    unsure = written.version == 1 or written.waited
+    if written.key == PROGRESS_KEY and (unsure or _status_of(written) != written.status):
+        _settle_status(written.owner, now)
+    elif _is_late(written, now):
+        task_instances.touch.count(id=written.owner, now=now)
+
+
+def update_held(written: Sequence[Written], now: datetime) -> None:
+    """The same of many keys of task instances that the transaction holds: what it wrote is what stays."""
     _take_samples(written, now)
-    seen = set[int]()
-    for one in written:
-        if one.owner not in seen or one.key == PROGRESS_KEY:
-            _summarize(one, now)
-            seen.add(one.owner)
+    reported = {
+        one.owner: status
+        for one in written
+        if one.key == PROGRESS_KEY and (status := _status_of(one)) != one.status
+    }
+    if reported:
+        rows = columns("id status", list(reported.items()))
+        task_instances.report_many.count(rows=rows, now=now)
+    late = {one.owner for one in written if one.active_at and _is_late(one, now)} - reported.keys()
+    if late:
+        task_instances.touch_many.count(rows={"id": list(late)}, now=now)
+
+
+def _status_of(written: Written) -> str:
+    return progress_status(written.decoded).value
+
+
+def _is_late(written: Written, now: datetime) -> bool:
+    return bool(now - read_time(written.active_at) >= ACTIVE_AT_LAG)
 
 
 def forget_progress(deleted: list[tuple[Any, ...]]) -> None:
     """A task instance whose progress is among the deleted entries no longer reports a status."""
     ids = [task_instance_id for task_instance_id, key, *_ in deleted if key == PROGRESS_KEY]
     if ids:
-        written_again = Entry.objects.filter(task_instance=OuterRef("pk"), key=PROGRESS_KEY)
-        silent = TaskInstance.objects.filter(~Exists(written_again), pk__in=ids)
-        silent.update(status=Status.NONE.value)
+        task_instances.silence.count(rows={"id": ids})
         samples.forget.count(rows={"id": ids})
 
 
@@ -62,19 +88,6 @@ def _take_samples(written: Sequence[Written], now: datetime) -> None:
     ]
     if taken:
         samples.take.count(rows=columns("id attempt done total", taken), now=now)
-
-
-def _summarize(written: Written, now: datetime) -> None:
-    if written.active_at is None:
-        return  # an asset has no summary
-    # The status was read before the write took effect: where the entry is new, it may have been
-    # deleted meanwhile, and the status with it.
-    if written.key == PROGRESS_KEY and (
-        written.version == 1 or progress_status(written.decoded).value != written.status
-    ):
-        _settle_status(written.owner, now)
-    elif now - read_time(written.active_at) >= ACTIVE_AT_LAG:
-        task_instances.touch.count(id=written.owner, now=now)
 
 
 def _settle_status(task_instance_id: int, now: datetime) -> None:

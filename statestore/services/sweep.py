@@ -18,6 +18,7 @@ from statestore.sql import sweep as sql
 logger = logging.getLogger(__name__)
 
 SWEEP_BATCH = 2000
+PROGRESS_BATCH = 500  # at most: the sweep holds their task instances
 BATCHES_AT_ONCE = 20
 """Of progress that has expired, so much is looked up at once: the index begins with all that was deleted
 just before, and to go past that for each batch took most of the time of a large backlog."""
@@ -33,7 +34,7 @@ def sweep_expired(*, seconds: float = 50.0, batch: int = SWEEP_BATCH) -> SweepRu
     somebody holds is left for the next run. A sweep by hand is in the audit.
     """
     started_at, clock = datetime.now(UTC), time.monotonic()
-    deleted, kinds = 0, [_sweep_progress(batch), _sweep_others(batch)]
+    deleted, kinds = 0, [_sweep_progress(min(batch, PROGRESS_BATCH)), _sweep_others(batch)]
     while kinds and time.monotonic() - clock < seconds:
         count = next(kinds[0], None)
         if count is None:

@@ -10,7 +10,7 @@ _BETWEEN: Final = "\0"  # is in no text that PostgreSQL takes
 
 
 def array(values: Sequence[Any]) -> str:
-    """The array of texts, numbers, times and nulls.
+    """The array of texts, numbers, times, bytes and nulls.
 
     Raises:
         DataError: a text holds NUL.
@@ -41,6 +41,7 @@ _ELEMENT: Final[dict[type, Callable[[Any], str]]] = {
     float: repr,
     datetime: lambda value: f'"{value.isoformat()}"',
     str: lambda value: _texts([value])[1:-1],
+    bytes: lambda value: f'"\\\\x{value.hex()}"',
 }
 
 

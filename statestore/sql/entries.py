@@ -173,15 +173,18 @@ _CHANGES: Final = {
     "first": "1",
     "next": "e.changes + CASE WHEN e.value = {new} THEN 0 ELSE 1 END",
     "due": "false",
+    "waited": "",
     "kept": "{kept}",
 }
 # Samples: when the last one was taken. One that is due is marked by the time of its own write, so that
-# of many writers one takes it, and the others need no statement to know.
+# of many writers one takes it, and the others need no statement to know. A write that waited for another
+# sees the version before that, as it sees the owner as that was then.
 _SAMPLED: Final = {
     "column": "sampled_at",
     "first": "%(now)s{at}",
     "next": "CASE WHEN e.sampled_at > %(sampled_before)s{at} THEN e.sampled_at ELSE %(now)s{at} END",
     "due": "sampled_at = %(now)s{at}",
+    "waited": ", {waited} AS waited",
     "kept": "",
 }
 
@@ -200,7 +203,7 @@ class Writes:
             return {**fragments, **remember, "next": following, "more": more}
 
         def fenced(template: str, new: str, **others: str) -> Fenced:
-            more = f", {fragments['summary']}"
+            more = f", {fragments['summary']}{remember['waited']}"
             return Fenced(template, parts(new, more), statement, **others)
 
         set_one = _SET.replace("{selected}", _ONE)

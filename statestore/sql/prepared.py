@@ -60,6 +60,7 @@ def _dumped(value: Any) -> bytes | None:
 # By the number that PostgreSQL has for a type: those that the statements return.
 _LOAD: Final[dict[int, Callable[[bytes], Any]]] = {
     16: lambda text: text == b"t",
+    17: lambda text: bytes.fromhex(text[2:].decode()),
     20: int,
     21: int,
     23: int,

@@ -3,6 +3,7 @@
 from typing import Final
 
 from statestore.sql.statement import Statement
+from statestore.sql.task_instances import WITHOUT_PROGRESS
 
 # Samples of some task instances; of the writer's attempt, or else of the newest.
 take: Final = Statement(
@@ -30,15 +31,12 @@ ORDER BY s.task_instance_id, s.at
     {"id": "bigint"},
 )
 
-# Those of task instances whose progress was deleted, and not written again. That is asked of each, for
-# PostgreSQL would join all the progress that there is to two thousand of them.
+# Those of task instances whose progress was deleted, and not written again.
 forget: Final = Statement(
     """
-DELETE FROM statestore_progresssample WHERE task_instance_id IN (
-    SELECT r.id FROM {rows} WHERE (
-        SELECT 1 FROM statestore_entry e
-        WHERE e.task_instance_id = r.id AND e.key = 'progress' LIMIT 1) IS NULL)
-""",
+DELETE FROM statestore_progresssample
+WHERE task_instance_id IN (SELECT r.id FROM {rows} WHERE {without})
+""".replace("{without}", WITHOUT_PROGRESS),
     {"id": "bigint"},
 )
 

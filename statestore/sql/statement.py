@@ -2,10 +2,11 @@
 
 `{at}` marks a parameter that is a time, `{int}` a number, `{text}` a text (PostgreSQL must be told),
 `{share}` locks a task instance's row against a newer attempt that starts at the same moment, `{hold}`
-locks a row until the transaction ends, and `{skip}` keeps sweepers out of each other's way; SQLite has
-one writer at a time and needs none of the locks. `{array}(a, b)` is a JSON array, and `{array_of}(a)`
-one of all rows. `{among}` begins a condition that finds rows by a query, which runs once and ends with
-two brackets.
+locks a row until the transaction ends (`{hold_t}`: that of t alone), `{hold_free}` those that nobody
+holds, and `{skip}` keeps sweepers out of each other's way; SQLite has one writer at a time and needs none
+of the locks. `{waited}` says whether somebody else wrote an entry e between the statement's look at the
+database and its write. `{array}(a, b)` is a JSON array, and `{array_of}(a)` one of all rows. `{among}`
+begins a condition that finds rows by a query, which runs once and ends with two brackets.
 """
 
 import json
@@ -27,13 +28,18 @@ _FRAGMENTS: Final = {
         "text": "::text",
         "share": "FOR SHARE",
         "hold": "FOR NO KEY UPDATE",
+        "hold_t": "FOR NO KEY UPDATE OF t",
+        "hold_free": "FOR NO KEY UPDATE SKIP LOCKED",
         "skip": "FOR UPDATE SKIP LOCKED",
+        "waited": """version <> 1 + COALESCE((SELECT s.version FROM statestore_entry s
+            WHERE s.task_instance_id = e.task_instance_id AND s.key = e.key), 0)""",
         "array": "json_build_array",
         "array_of": "json_agg",
         "among": "ctid = ANY (ARRAY(SELECT ctid",
     },
     "sqlite": {
-        **dict.fromkeys(("at", "int", "text", "share", "hold", "skip"), ""),
+        **dict.fromkeys(("at", "int", "text", "share", "hold", "hold_t", "hold_free", "skip"), ""),
+        "waited": "false",
         "array": "json_array",
         "array_of": "json_group_array",
         "among": "id IN (SELECT id FROM (SELECT id",

@@ -35,7 +35,7 @@ ORDER BY expires_hour LIMIT %(limit)s
 hold_free: Final = Statement(
     """
 SELECT id FROM statestore_taskinstance
-WHERE id IN (SELECT r.id FROM {rows}) ORDER BY scope_digest {skip}
+WHERE id IN (SELECT r.id FROM {rows}) ORDER BY scope_digest {hold_free}
 """,
     {"id": "bigint"},
 )

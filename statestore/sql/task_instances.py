@@ -1,8 +1,18 @@
 """Task instances: creating them, their attempts, their summary, what lists show of them."""
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import connection
 
 from statestore.sql.statement import Statement
+
+# Of a task instance r.id. It is asked of each, for PostgreSQL would join all the progress that there is to
+# some thousand of them.
+WITHOUT_PROGRESS: Final = """
+(SELECT 1 FROM statestore_entry e WHERE e.task_instance_id = r.id AND e.key = 'progress' LIMIT 1) IS NULL
+"""
 
 create: Final = Statement("""
 INSERT INTO statestore_taskinstance
@@ -11,6 +21,56 @@ VALUES (%(digest)s, %(dag_id)s, %(run_id)s, %(task_id)s, %(map_index)s,
     0, '', %(now)s{at}, %(now)s{at})
 ON CONFLICT (scope_digest) DO NOTHING
 """)
+
+_CREATE_MANY: Final = Statement(
+    """
+INSERT INTO statestore_taskinstance
+    (scope_digest, dag_id, run_id, task_id, map_index, attempt, status, active_at, created_at)
+SELECT r.digest, r.dag_id, r.run_id, r.task_id, r.map_index, 0, '', %(now)s{at}, %(now)s{at}
+FROM {rows} WHERE (SELECT 1 FROM statestore_taskinstance WHERE scope_digest = r.digest LIMIT 1) IS NULL
+ORDER BY r.digest
+ON CONFLICT (scope_digest) DO NOTHING
+""",
+    {
+        "digest": "bytea",
+        "dag_id": "text",
+        "run_id": "text",
+        "task_id": "text",
+        "map_index": "integer",
+    },
+)
+_HOLD_MANY: Final = Statement(
+    """
+SELECT t.scope_digest, t.attempt, t.id, t.active_at, t.status
+FROM {rows} JOIN statestore_taskinstance t ON t.scope_digest = r.digest
+ORDER BY t.scope_digest {hold_t}
+""",
+    {"digest": "bytea"},
+)
+_HOLD_ONE: Final = Statement("""
+SELECT scope_digest, attempt, id, active_at, status FROM statestore_taskinstance
+WHERE scope_digest = %(digest)s {hold}
+""")
+
+
+def create_missing(rows: Sequence[Mapping[str, Any]], *, now: datetime) -> None:
+    """Create those of some task instances that are not there, by digest. SQLite's JSON holds no bytes:
+    there it is one after the other."""
+    if connection.vendor == "sqlite":
+        for row in rows:
+            if not _HOLD_ONE.rows(digest=row["digest"]):
+                create.count(**row, now=now)
+    elif rows:
+        _CREATE_MANY.count(rows={name: [row[name] for row in rows] for name in rows[0]}, now=now)
+
+
+def hold_all(digests: Sequence[bytes]) -> list[tuple[Any, ...]]:
+    """Hold some task instances by digest, in that order, until the transaction ends: their digests,
+    newest attempts, ids, last writes and statuses."""
+    if connection.vendor == "sqlite":
+        return [row for digest in digests for row in _HOLD_ONE.rows(digest=digest)]
+    return _HOLD_MANY.rows(rows={"digest": digests}) if digests else []
+
 
 # Start the next attempt: the row's new number shuts out every write of an older one.
 start_attempt: Final = Statement("""
@@ -44,6 +104,15 @@ UPDATE statestore_taskinstance SET active_at = %(now)s{at}
 WHERE id = %(id)s AND active_at < %(now)s{at}
 """)
 
+# The same of many that the transaction holds.
+touch_many: Final = Statement(
+    """
+UPDATE statestore_taskinstance SET active_at = %(now)s{at}
+WHERE id IN (SELECT r.id FROM {rows}) AND active_at < %(now)s{at}
+""",
+    {"id": "bigint"},
+)
+
 # A task instance that nobody else holds or changes until the transaction ends.
 hold_by_id: Final = Statement("SELECT id FROM statestore_taskinstance WHERE id = %(id)s {hold}")
 
@@ -58,6 +127,24 @@ report: Final = Statement("""
 UPDATE statestore_taskinstance SET active_at = %(now)s{at}, status = %(status)s
 WHERE id = %(id)s AND status <> %(status)s
 """)
+
+# The same of many that the transaction holds.
+report_many: Final = Statement(
+    """
+UPDATE statestore_taskinstance AS t SET active_at = %(now)s{at}, status = r.status
+FROM {rows} WHERE t.id = r.id AND t.status <> r.status
+""",
+    {"id": "bigint", "status": "text"},
+)
+
+# Take back the status of those whose progress was deleted, and not written again.
+silence: Final = Statement(
+    """
+UPDATE statestore_taskinstance SET status = ''
+WHERE status <> '' AND id IN (SELECT r.id FROM {rows} WHERE {without})
+""".replace("{without}", WITHOUT_PROGRESS),
+    {"id": "bigint"},
+)
 
 # What lists show of some task instances: how many keys, the last write, the progress and when it was
 # last sampled, whether that looks like a secret, and the first other keys with the beginnings of their
