@@ -164,9 +164,7 @@ def batch(request: HttpRequest) -> list[Operation]:
 def _operations(reader: Reader, loc: Place) -> list[Operation]:
     """Each is read and checked before the next one, and none after the last that may be."""
     operations, scopes = list[Operation](), fields.Scopes()
-    value_max = (
-        settings.STATESTORE_VALUE_MAX_BYTES
-    )  # asking a setting takes as long as reading a name
+    value_max = settings.STATESTORE_VALUE_MAX_BYTES  # once: it takes as long as reading a name
     for place in reader.elements(loc):
         if place == BATCH_MAX:
             raise InvalidInput(loc, f"a batch may have at most {BATCH_MAX} operations", "too_long")
@@ -183,7 +181,6 @@ _MORE: Final = {
     "set": frozenset({"value", "if_version", "if_absent"}),
 }
 _ANY_FIELD: Final = _OPERATION.union(*_MORE.values(), _OF_TASK, _EXPIRY, {"asset_id"})
-
 
 # What an operation may say, by its word and whether it is of an asset.
 _FIELDS: Final = {

@@ -6,17 +6,15 @@ sent, once this package has found nothing in it that another JSON parser would r
 otherwise (RFC 8259, RFC 7493).
 """
 
-from statestore.jsontext.merging import merge
-from statestore.jsontext.mistakes import MalformedJSON
-from statestore.jsontext.reading import (
-    Member,
-    Reader,
+from statestore.jsontext.bodies import (
     decode,
     read_body,
     read_object,
     read_value,
-    unknown_field,
 )
+from statestore.jsontext.merging import merge
+from statestore.jsontext.mistakes import MalformedJSON, unknown_field
+from statestore.jsontext.reading import Member, Reader
 from statestore.jsontext.strict import MAX_DEPTH, MAX_DIGITS
 from statestore.jsontext.writing import dumps
 

@@ -1,6 +1,7 @@
 """Finding what is wrong with JSON text, and where: slower than reading it."""
 
 import json
+from collections.abc import Set
 from math import isinf
 from typing import Any, Final, NoReturn
 
@@ -32,6 +33,12 @@ def malformed(what: str, text: str, at: int) -> NoReturn:
 def refuse(loc: Place, refused: Refused) -> NoReturn:
     """Refuse what strict JSON does not allow."""
     raise InvalidInput(loc, refused.msg, refused.type)
+
+
+def unknown_field(name: str, allowed: Set[str], loc: Place) -> NoReturn:
+    """Refuse a field beside those that are allowed."""
+    fields = ", ".join(sorted(allowed))
+    raise InvalidInput((*loc, name), f"unknown field; there may be {fields}", "extra_forbidden")
 
 
 def repeated(pairs: list[tuple[str, Any]]) -> Refused:

@@ -8,11 +8,11 @@ from math import isinf
 from typing import Any, Final, NamedTuple, NoReturn
 
 from statestore.jsontext.mistakes import (
-    MalformedJSON,
     malformed,
     refuse,
     refuse_inside,
     repeated,
+    unknown_field,
 )
 from statestore.jsontext.strict import (
     TOO_DEEP,
@@ -219,61 +219,6 @@ class Reader:
             refuse(loc, refused)
         self.at = _past_space(text, at + 1)
         return str(name)
-
-
-def read_body(body: bytes, loc: Place = ("body",)) -> Reader:
-    """A reader of what a request holds.
-
-    Raises:
-        MalformedJSON: the body is not in UTF-8.
-        InvalidInput: it is empty.
-    """
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        raise MalformedJSON(f"the body is not UTF-8: byte {error.start} is wrong") from None
-    if not text.strip():
-        raise InvalidInput(loc, "the body must be a JSON object, and is empty", "missing")
-    return Reader(text)
-
-
-def read_object(
-    body: bytes, *, text_of: str = "value", loc: Place = ("body",)
-) -> tuple[dict[str, Any], str]:
-    """The members of a JSON object, and the text of one of them as it was sent ("": it is not there).
-
-    Raises:
-        MalformedJSON: the body is no JSON in UTF-8.
-        InvalidInput: it is no object, or holds what strict JSON does not allow.
-    """
-    reader = read_body(body, loc)
-    found = reader.record(loc, text_of=text_of)
-    reader.end()
-    return found
-
-
-def read_value(body: bytes, *, loc: Place = ("body",)) -> Member:
-    """One JSON value, with the text as it was sent.
-
-    Raises:
-        MalformedJSON: the body is no JSON in UTF-8.
-        InvalidInput: it holds what strict JSON does not allow.
-    """
-    reader = read_body(body, loc)
-    member = reader.member(loc)
-    reader.end()
-    return member
-
-
-def decode(text: str) -> Any:
-    """What stored JSON text means."""
-    return json.loads(text)
-
-
-def unknown_field(name: str, allowed: Set[str], loc: Place) -> NoReturn:
-    """Refuse a field beside those that are allowed."""
-    fields = ", ".join(sorted(allowed))
-    raise InvalidInput((*loc, name), f"unknown field; there may be {fields}", "extra_forbidden")
 
 
 def _past_space(text: str, at: int) -> int:

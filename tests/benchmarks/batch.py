@@ -1,10 +1,11 @@
-"""Keys a second in batches: one request that sets so many keys of one task, of many tasks in turn.
+"""Keys a second in batches: one request that sets so many keys of one task, or a key of many tasks.
 
 Beside them the bare view, which sets one key for each request: how many times as many keys a batch sets
 says more of the program, and less of the machine.
 """
 
 import json
+from collections.abc import Iterable
 
 from tests.benchmarks.load import Target, measure
 from tests.benchmarks.requests import bare_target, entry_target
@@ -13,6 +14,7 @@ from tests.postgresql import postgresql
 
 SIZES = (100, 1000)
 CONNECTIONS = (1, 2, 8)
+WIDE = 500
 TASKS = 32  # so that batches seldom wait for each other
 
 
@@ -25,16 +27,15 @@ def main(quick: bool = False) -> None:
             [first], connections=1, seconds=1, rounds=1
         )  # creates what the bare view overwrites
         single = bare_target(bare_url, "progress", "PUT")
-        for size in SIZES:
-            path = "/api/v2/state-store/batch"
-            bodies = [_body(task, size) for task in range(TASKS)]
+        path = "/api/v2/state-store/batch"
+        for size, bodies in _batches().items():
             batches = Target("batches", server.url, server.token, [path], "POST", bodies)
             for connections in CONNECTIONS:
                 found = measure(
                     [batches, single], connections=connections, seconds=seconds, rounds=rounds
                 )
                 series, puts = found["batches"], found["bare view"]
-                keys = series.rate * size
+                keys = series.rate * len(json.loads(bodies[0])["operations"])
                 print(  # noqa: T201
                     f"batches of {size}, {connections} connections: {keys:7.0f} keys a second,"
                     f" p50 {series.latency:.1f} ms; the bare view sets {puts.rate:.0f}:"
@@ -43,10 +44,26 @@ def main(quick: bool = False) -> None:
                 )
 
 
-def _body(task: int, size: int) -> str:
-    scope = {"dag_id": "bench", "run_id": f"of {size}", "task_id": f"batch-{task}"}
+def _batches() -> dict[str, list[str]]:
+    """Bodies by what they hold."""
+    found = {
+        f"{size} keys of a task": [_body(size, [task]) for task in range(TASKS)] for size in SIZES
+    }
+    wide = [_body(1, range(start, start + WIDE)) for start in range(0, TASKS * WIDE, WIDE)]
+    return {**found, f"a key of {WIDE} tasks each": wide}
+
+
+def _body(keys: int, tasks: Iterable[int]) -> str:
+    scope = {"dag_id": "bench", "run_id": f"of {keys}"}
     sets = [
-        {"op": "set", **scope, "key": f"key-{number}", "value": {"page": number}}
-        for number in range(size)
+        {
+            "op": "set",
+            **scope,
+            "task_id": f"batch-{task}",
+            "key": f"key-{number}",
+            "value": {"page": number},
+        }
+        for task in tasks
+        for number in range(keys)
     ]
     return json.dumps({"operations": sets})

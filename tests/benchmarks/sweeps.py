@@ -10,7 +10,7 @@ from tests.benchmarks.load import measure
 from tests.benchmarks.requests import entry_target
 from tests.benchmarks.servers import statestore
 from tests.postgresql import postgresql
-from tests.server import ROOT
+from tests.server import ROOT, Server
 
 TASKS = 64
 _FILL = """
@@ -28,6 +28,21 @@ INSERT INTO statestore_taskinstance (scope_digest, dag_id, run_id, task_id, map_
 SELECT decode(md5(n::text), 'hex'), 'bench', 'expired', n::text, -1, 0, '', now(), now()
 FROM generate_series(1, %(tasks)s) n ON CONFLICT DO NOTHING
 """
+_PROGRESS = """
+WITH t AS (
+    INSERT INTO statestore_taskinstance (scope_digest, dag_id, run_id, task_id, map_index, attempt, status,
+        active_at, created_at)
+    SELECT decode(md5('of progress ' || n), 'hex'), 'bench', 'ended', n::text, -1, 1, 'done', now(), now()
+    FROM generate_series(1, %(rows)s) n RETURNING id),
+e AS (
+    INSERT INTO statestore_entry (task_instance_id, key, value, version, created_at, updated_at,
+        expires_at, expires_hour, writer, changes)
+    SELECT id, 'progress', '{"current": 9, "total": 9, "status": "done"}', 9, now(), now(),
+        now() - interval '1 hour', extract(epoch FROM now() - interval '1 hour')::bigint / 3600, 'bench', 1
+    FROM t)
+INSERT INTO statestore_progresssample (task_instance_id, at, attempt, done, total)
+SELECT id, now(), 1, n, 9 FROM t, generate_series(1, 3) n
+"""
 
 
 def fill(url: str, rows: int, *, hours: int = 1) -> None:
@@ -38,6 +53,13 @@ def fill(url: str, rows: int, *, hours: int = 1) -> None:
         connection.execute("VACUUM ANALYZE statestore_entry")
 
 
+def _fill_progress(url: str, rows: int) -> None:
+    """The same of progress, each of a task instance that has ended, with three samples."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(_PROGRESS, {"rows": rows})
+        connection.execute("VACUUM ANALYZE")
+
+
 def main(quick: bool = False) -> None:
     """Measure, and print."""
     rows = 100_000 if quick else 1_000_000
@@ -46,10 +68,9 @@ def main(quick: bool = False) -> None:
         alone = measure([target], connections=8, seconds=4, rounds=1)["statestore"]
         url = server.environment["DATABASE_URL"]
         fill(url, rows)
-        begin = time.monotonic()
-        server.manage("sweep_expired")
-        seconds = time.monotonic() - begin
-        print(f"{rows:,} expired rows in {seconds:.1f} s: {rows / seconds:,.0f} a second")  # noqa: T201
+        _sweep(server, rows, "expired rows")
+        _fill_progress(url, rows // 10)
+        _sweep(server, rows // 10, "of progress, with status and samples")
         fill(url, rows)
         sweep = subprocess.Popen(
             [sys.executable, "manage.py", "sweep_expired"],
@@ -61,3 +82,11 @@ def main(quick: bool = False) -> None:
         sweep.wait()
         print(f"PUT alone:             {alone}")  # noqa: T201
         print(f"PUT beside the sweep:  {beside}", flush=True)  # noqa: T201
+
+
+def _sweep(server: Server, rows: int, what: str) -> None:
+    begin = time.monotonic()
+    while "left for the next run" in server.manage("sweep_expired"):
+        pass
+    seconds = time.monotonic() - begin
+    print(f"{rows:,} {what} in {seconds:.1f} s: {rows / seconds:,.0f} a second", flush=True)  # noqa: T201
