@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from statestore.jsontext import decode
 
-STRINGS_MAX: Final = 5000  # of one value; what comes after them is not looked at
-STRING_MAX: Final = 20_000  # characters of one string
+PIECE: Final = 10_000  # characters of a long string that are looked at at once
+OVERLAP: Final = 4_000  # characters that two pieces share: a token as long as this is whole in one
 SHORTEST: Final = 4  # characters of what a name can make a secret
 PLACE_MAX: Final = 500  # characters
 NUMBER_MAX: Final = 10**40
@@ -80,18 +80,24 @@ class _Leaf:
 def _rules(leaf: _Leaf) -> Iterator[str]:
     if leaf.is_named_a_secret():
         yield "name of a secret"
-    text = leaf.value[:STRING_MAX] if isinstance(leaf.value, str) else ""
+    text = leaf.value if isinstance(leaf.value, str) else ""
     if len(text) < 8:
         return
     if leaf.name.lower().endswith(" authorization") and _CREDENTIALS.match(text):
         yield AUTHORIZATION
     # Progress that moves keeps most of its strings.
-    yield from _remembered(text) if len(text) <= SHORT else _forms_in(text)
+    yield from _remembered(text) if len(text) <= SHORT else _forms_in_pieces(text)
 
 
 @lru_cache(maxsize=4096)
 def _remembered(text: str) -> tuple[str, ...]:
     return tuple(_forms_in(text))
+
+
+def _forms_in_pieces(text: str) -> Iterator[str]:
+    """The same of a long string, since the time that some forms take grows faster than the string."""
+    for start in range(0, max(1, len(text) - OVERLAP), PIECE - OVERLAP):
+        yield from _forms_in(text[start : start + PIECE])
 
 
 def _forms_in(text: str) -> Iterator[str]:
@@ -107,13 +113,11 @@ def _forms_in(text: str) -> Iterator[str]:
 
 
 def _leaves(value: Any, key: str) -> Iterator[_Leaf]:
-    """What a value consists of, also where JSON stands in a string; at most so many strings."""
+    """What a value consists of, also where JSON stands in a string."""
     waiting: list[tuple[str, str, str, str, Any]] = [("", "", key, "", value)]
-    left = STRINGS_MAX
-    while waiting and left:
+    while waiting:
         place, above, name, among, item = waiting.pop()
         if isinstance(item, str):
-            left -= 1
             yield _Leaf(place, f"{above} {name}", among or _many(f"{above} {name}"), item)
             item = _json_in(item)
         elif isinstance(item, int) and not isinstance(item, bool) and abs(item) < NUMBER_MAX:
@@ -127,7 +131,7 @@ def _leaves(value: Any, key: str) -> Iterator[_Leaf]:
 
 def _json_in(text: str) -> Any:
     """The object or array that a string is; else None."""
-    if len(text) > STRING_MAX or text.lstrip()[:1] not in {"{", "["}:
+    if text.lstrip()[:1] not in {"{", "["}:
         return None
     try:
         return json.loads(text)

@@ -13,7 +13,7 @@ from statestore.errors import NotFoundError
 from statestore.models import AuditEntry, Entry, SecretFinding, SecretScan, TaskInstance
 from statestore.protocol import AssetScope, TaskScope
 from statestore.queries import findings, hidden_keys, secret_count
-from statestore.secrets_scan import secrets_in
+from statestore.secrets_scan import PIECE, secrets_in
 from statestore.services import Writer
 from statestore.tasks import scan_secrets
 from tests.storage import ME, expire, put
@@ -135,8 +135,33 @@ def test_what_tasks_usually_keep_is_no_secret(key: str, value: Any) -> None:
     assert secrets_in(key, value) == []
 
 
+AWS_KEY = "AKIA" + "Q3EXAMPLE7KEYA12"
+LONG = "word " * 13_000
+
+
+@pytest.mark.parametrize(
+    ("value", "rule", "place"),
+    [
+        ([AWS_KEY, *["s"] * 30_000], "AWS Access Key", "/0"),
+        ([*["s"] * 30_000, AWS_KEY], "AWS Access Key", "/30000"),
+        ([{"password": "swordfish"}, *range(20_000)], "name of a secret", "/0/password"),
+        (f"{LONG} {AWS_KEY}", "AWS Access Key", ""),
+        (f"{AWS_KEY} {LONG}", "AWS Access Key", ""),
+        (json.dumps({"text": LONG, "password": "swordfish"}), "name of a secret", "/password"),
+    ],
+    ids=["first", "last", "below a name", "end of a string", "its beginning", "JSON in a string"],
+)
+def test_a_value_is_looked_at_to_its_end(value: Any, rule: str, place: str) -> None:
+    assert [(s.rule, s.place) for s in secrets_in("k", value)] == [(rule, place)]
+
+
+def test_a_form_is_found_wherever_a_long_string_is_divided() -> None:
+    for before in range(PIECE - 30, PIECE + 10):
+        assert secrets_in("k", f"{'-' * before} {AWS_KEY} {'-' * PIECE}")
+
+
 def test_a_huge_value_ends() -> None:
-    assert secrets_in("k", {"rows": ["x" * 10] * 200_000, "deep": ["y" * 1_000_000]}) == []
+    assert secrets_in("k", {"rows": ["x" * 10] * 100_000, "deep": ["y" * 200_000]}) == []
 
 
 def task_id(scope: TaskScope) -> int:
