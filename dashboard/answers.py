@@ -45,8 +45,9 @@ class _Views:
     personal: bool
 
     def full(self, request: HttpRequest, /, **ids: Any) -> HttpResponse:
-        """The whole page."""
-        return render(request, f"dashboard/{self.name}.html", self._context(request, ids))
+        """The whole page, with what another process has just written for the one who asks."""
+        context = self._context(request, ids, anew=True)
+        return render(request, f"dashboard/{self.name}.html", context)
 
     def fragment(self, request: HttpRequest, /, **ids: Any) -> HttpResponseBase:
         """What of it changes."""
@@ -69,7 +70,9 @@ class _Views:
 
         return packed_for(request, watcher.draw(key, page, look, draw), HttpResponse())
 
-    def _context(self, request: HttpRequest, ids: dict[str, Any]) -> dict[str, Any]:
+    def _context(
+        self, request: HttpRequest, ids: dict[str, Any], *, anew: bool = False
+    ) -> dict[str, Any]:
         principal, params = principal_of(request), request.GET
         key = self._key(request, principal, ids)
         try:
@@ -77,6 +80,7 @@ class _Views:
                 key,
                 lambda: self.read(params, principal, **ids),
                 task=ids.get("task_instance_id"),
+                anew=anew,
             )
         except NotFoundError as error:
             raise Http404(error.detail) from None

@@ -82,6 +82,11 @@ class _Watched:
     seen: dict[Hashable, float] = field(default_factory=dict)
     """When each of them asked last."""
 
+    def kept(self, since: float) -> Drawn | None:
+        """What is in memory, as long as it is good and was not read before a time."""
+        good = self.good_until >= time.monotonic() and self.read_at >= since
+        return self.drawn if good else None
+
     def renew(self, *, good_for: float, draw: bool = False) -> Drawn:
         """Read it now, and be good for so many seconds; draw it, so that nobody who polls has to."""
         began = time.monotonic()
@@ -114,16 +119,16 @@ class Watcher:
         self.beside: list[Callable[[], None]] = []
         """What else is looked after while somebody looks on."""
 
-    def page(self, key: Hashable, read: Callable[[], P], *, task: int | None = None) -> P:
+    def page(
+        self, key: Hashable, read: Callable[[], P], *, task: int | None = None, anew: bool = False
+    ) -> P:
         """The page, from memory while that is good; else it is read, by one who asks for all. `task` is
-        the number of the task instance that it shows alone."""
-        watched, now = self._looked_at(key, read, task), time.monotonic()
-        drawn = watched.drawn
-        if drawn is None or watched.good_until < now:
+        the number of the task instance that it shows alone; `anew`: it has all that was written before."""
+        watched, since = self._looked_at(key, read, task), time.monotonic() if anew else 0.0
+        drawn = watched.kept(since)
+        if drawn is None:
             with watched.lock:
-                drawn = watched.drawn
-                if drawn is None or watched.good_until < time.monotonic():
-                    drawn = watched.renew(good_for=self._good_for())
+                drawn = watched.kept(since) or watched.renew(good_for=self._good_for())
         return drawn.page  # type: ignore[return-value]  # read by a function that says so
 
     def good(self, key: Hashable, look: Hashable) -> Drawn | None:

@@ -81,6 +81,30 @@ def test_all_who_ask_share_a_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     assert watcher.page("page", read).cursor == "2"
 
 
+def test_a_whole_page_has_what_was_just_written(
+    viewing: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by another process, which cannot tell this one to forget."""
+    monkeypatch.setattr(watch, "FRESH", 60)
+    for number in (1, 2):
+        put("config", number)
+        for path in ("/t/{}/", "/t/{}/k/?key=config"):
+            page = viewing.get(path.format(id_of())).context["page"]
+            versions = [item.entry.version for item in getattr(page, "entries", [])]
+            assert number in (versions or [page.history.entry.version])
+
+
+def test_who_reads_anew_shares_only_what_was_begun_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "FRESH", 60)
+    watcher, read = Watcher(), Reader()
+    watcher.in_background = False
+    assert [watcher.page("page", read, anew=True).cursor for _ in range(2)] == ["1", "2"]
+    assert watcher.page("page", read).cursor == "2"
+    watched = watcher._watched["page"]
+    watched.read_at = time.monotonic() + 60  # by another, who began while this one waited
+    assert watcher.page("page", read, anew=True).cursor == "2"
+
+
 def test_a_page_that_is_too_old_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "FRESH", 0)
     watcher, read = Watcher(), Reader()
