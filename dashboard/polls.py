@@ -3,9 +3,10 @@
 The first poll of a page goes the whole way: who asks is looked up, and middleware adds its headers. The
 ones that follow get the same headers, as long as the session is known to be what it was.
 
-One poll at a time goes that way in a process; who comes meanwhile is told to come again, and keeps what
-they see. So whatever makes many unknown at once, as a restart or a slow database, leaves the process to
-those who write.
+One poll at a time goes that way in a process, and one reads a page that is too old; who comes meanwhile
+is told to come again, and keeps what they see. So whatever makes many unknown at once, as a restart or a
+slow database, leaves the process to those who write, and nobody hears that a page is unchanged which
+could not be read.
 """
 
 import gzip
@@ -20,7 +21,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from dashboard.lookers import is_known, session_of
-from dashboard.watch import watcher
+from dashboard.watch import BeingReadError, watcher
 from statestore.access import Principal
 
 Get = Callable[[HttpRequest], HttpResponseBase]
@@ -118,7 +119,10 @@ def from_memory(environ: dict[str, Any]) -> Answer | None:
     poll = _polls.get(asked)
     if poll is None or not is_known(poll.session, poll.principal):
         return None
-    drawn = watcher.good(poll.key, poll.look)
+    try:
+        drawn = watcher.good(poll.key, poll.look)
+    except BeingReadError:
+        return _UNCHANGED, list(_come_again().items()), b""
     if drawn is None:
         return None
     headers = [*poll.headers, *_when_to_ask()]

@@ -47,6 +47,10 @@ class Page(Protocol):
         """Names this state of the page."""
 
 
+class BeingReadError(Exception):
+    """A page is too old, and another reads it."""
+
+
 P = TypeVar("P", bound=Page)
 L = TypeVar("L")
 Draw = Callable[[Any], L]
@@ -134,7 +138,10 @@ class Watcher:
     def good(self, key: Hashable, look: Hashable) -> Drawn | None:
         """A page that somebody polls, and how it has been drawn; None: nobody looked at it lately.
 
-        One that is too old is read by one of those who poll; the others see it as it was meanwhile.
+        One that is too old is read by one of those who poll.
+
+        Raises:
+            BeingReadError: this is one of the others; how old it is by now, the database decides.
         """
         watched, now = self._watched.get(key), time.monotonic()
         if watched is None or watched.drawn is None:
@@ -142,7 +149,9 @@ class Watcher:
         watched.asked = now
         if look in watched.looks:
             watched.seen[look] = now
-        if watched.good_until < now and watched.lock.acquire(blocking=False):
+        if watched.good_until < now:
+            if not watched.lock.acquire(blocking=False):
+                raise BeingReadError
             try:
                 watched.renew(good_for=self._good_for())
             except (DatabaseError, NotFoundError):

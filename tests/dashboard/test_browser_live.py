@@ -142,6 +142,34 @@ def test_a_lost_connection_is_told_and_the_values_stay(page: Page, complaints: l
     complaints.clear()
 
 
+def test_a_server_that_cannot_look_is_not_live(page: Page) -> None:
+    page.add_init_script(SKIPPING)
+    page.goto("/")
+    busy = {"Statestore-Busy": "1", "Statestore-Ask-Again": "300"}
+    page.route("**/fragments/**", lambda route: route.fulfill(status=204, headers=busy))
+    with page.expect_response("**/fragments/**"):
+        pass
+    strip, word = page.locator("#offline"), page.locator("#live-pill [data-word]")
+    expect(strip).to_be_hidden()
+    page.keyboard.press("p")
+    page.evaluate("window.skip = 11_000")
+    page.wait_for_timeout(1_000)
+    expect(word).to_have_text("Paused")
+    page.keyboard.press("p")
+    expect(strip).to_be_hidden()  # it is asked only from now on
+    page.evaluate("window.skip = 22_000")
+    expect(strip).to_contain_text("Live updates lost", timeout=WITHIN)
+    for _ in range(2):
+        with page.expect_response("**/fragments/**"):
+            pass
+    page.wait_for_timeout(600)
+    expect(strip).to_be_visible()
+    expect(word).to_have_text("Offline")
+    page.unroute("**/fragments/**")
+    expect(strip).to_be_hidden(timeout=WITHIN)
+    expect(word).to_have_text("Live")
+
+
 def test_an_ended_session_is_told(
     page: Page, complaints: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -177,3 +177,20 @@ def test_who_polls_while_another_is_looked_up_is_told_to_come_again(
     later = viewing.get("/fragments/live/")
     assert later.status_code == 200
     assert "Statestore-Busy" not in later.headers
+
+
+def test_nobody_is_told_that_a_page_is_unchanged_which_cannot_be_read(
+    viewing: Client, poll: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database accepts, and says nothing: one poll waits for it, the others learn that it does."""
+    assert poll() == 204
+    (watched,) = watch.watcher._watched.values()
+    cursor = watched.drawn and watched.drawn.page.cursor
+    watched.good_until = 0.0
+    with watched.lock:
+        for shown in (cursor, "old"):
+            answer = viewing.get("/fragments/live/", {"cursor": shown})
+            assert (answer.status_code, answer.content) == (204, b"")
+            assert answer.headers["Statestore-Busy"] == "1"
+    monkeypatch.setattr(watched, "good_until", float("inf"))
+    assert "Statestore-Busy" not in viewing.get("/fragments/live/", {"cursor": cursor}).headers

@@ -113,10 +113,14 @@ def test_a_page_that_is_too_old_is_read_again(monkeypatch: pytest.MonkeyPatch) -
     good = watcher.good("page", "look")
     assert good is not None
     assert good.page.cursor == "2"
-    with watcher._watched["page"].lock:  # while another reads it, the others see what there is
+    with watcher._watched["page"].lock, pytest.raises(watch.BeingReadError):  # another reads it
+        watcher.good("page", "look")
+    monkeypatch.setattr(watch, "FRESH", 60)
+    watcher.good("page", "look")
+    with watcher._watched["page"].lock:  # it is good all the same
         good = watcher.good("page", "look")
     assert good is not None
-    assert good.page.cursor == "2"
+    assert good.page.cursor == "3"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -8,10 +8,11 @@
 
   // The server looks every 600 ms, and tells with each answer how long it is until the next look is over.
   const EVERY = 600, QUIET = 30000;
-  const RETRY = 2000, MARK = 2000, SPEAK = 10000;
+  const RETRY = 2000, LOST = 10000, MARK = 2000, SPEAK = 10000;
   const { age, reveal, relative, say } = window.statestore;
   let paused = false, ended = false, lost = false, asking = false, timer = 0;
   let fresh = Date.now(); // when the server last said that this is how things are
+  let on = Date.now(); // since when it is asked, without a pause
   let moved = Date.now(); // when something changed, or the person did something
   let spoke = 0;
   let next = EVERY; // ms from the last answer to the next look
@@ -46,7 +47,7 @@
     else if (status === 401) end("You are signed out.", "Sign in again", signIn());
     else if (status === 403) end("Your account may not view task state any more.", "Reload", location.href);
     else if (status === 404) end("What this page shows is not there any more.", "Go to Live", document.querySelector(".brand").href);
-    else { lost = true; show(); announce("Live updates are lost"); }
+    else lose();
     next = Number(header("Statestore-Ask-Again")) || EVERY;
     later(lost ? RETRY : quiet() ? next + EVERY : next);
   });
@@ -57,6 +58,11 @@
     fresh = Date.now();
     show();
   };
+  const lose = () => { lost = true; show(); announce("Live updates are lost"); };
+  // Whatever is answered: a server that cannot look says nothing new for long.
+  const looksAway = () => paused || ended || document.hidden;
+  const check = () => { if (!lost && !looksAway() && Date.now() - Math.max(fresh, on) > LOST) lose(); };
+  const goOn = () => { on = Date.now(); ask(); };
   const end = (words, action, href) => {
     ended = true;
     const link = Object.assign(document.createElement("a"), { textContent: action, href });
@@ -155,13 +161,13 @@
     paused = !paused;
     show();
     say(paused ? "Live updates paused" : "Live updates on");
-    if (!paused) ask();
+    if (!paused) goOn();
   });
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) { moved = Date.now(); ask(); } });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) { moved = Date.now(); goOn(); } });
   for (const act of ["pointerdown", "pointermove", "keydown", "wheel"]) {
     document.addEventListener(act, acted, { passive: true });
   }
-  setInterval(() => { show(); mark(); }, 500);
+  setInterval(() => { check(); show(); mark(); }, 500);
   show();
   later(EVERY);
 })();
