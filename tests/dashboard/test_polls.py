@@ -185,7 +185,8 @@ def test_nobody_is_told_that_a_page_is_unchanged_which_cannot_be_read(
     """The database accepts, and says nothing: one poll waits for it, the others learn that it does."""
     assert poll() == 204
     (watched,) = watch.watcher._watched.values()
-    cursor = watched.drawn and watched.drawn.page.cursor
+    assert watched.drawn is not None
+    cursor = watched.drawn.page.cursor
     watched.good_until = 0.0
     with watched.lock:
         for shown in (cursor, "old"):
