@@ -1,12 +1,14 @@
 """Does this value look like a secret: by its form, or by the name that it stands under.
 
 The forms (private keys, cloud keys, JWTs, tokens of well-known services, URLs with a password) are
-those of bc-detect-secrets, the kept branch of detect-secrets; nothing is sent anywhere to be verified.
+those of bc-detect-secrets, the kept branch of detect-secrets, and below those that it does not know;
+nothing is sent anywhere to be verified.
 What was found in a value is remembered, by the value's digest: pages show the same ones again and again.
 """
 
 import json
 import re
+from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -74,6 +76,8 @@ class _Leaf:
             return named and len(str(self.value)) >= SHORTEST
         if len(self.value) < SHORTEST or _REFERENCE.match(self.value):
             return False
+        if _PASS.search(self.name) and _MADE_UP.fullmatch(self.value):
+            return True
         return bool(_kind(self.name) or (self.among and not _COUNT.fullmatch(self.value)))
 
 
@@ -105,8 +109,14 @@ def _forms_in(text: str) -> Iterator[str]:
     for rule, form in _FORMS:
         if any(not _REFERENCE.match(found[1]) for found in form.finditer(text)):
             yield rule
+    rules = list(_TOKENS)
+    yield from {
+        rules[found.lastindex - 1] for found in _ANY_TOKEN.finditer(text) if found.lastindex
+    }
     if _OWN_TOKEN.search(text):
         yield "Statestore token"
+    if any(_is_user_with_password(found[1]) for found in _BASIC.finditer(text)):
+        yield AUTHORIZATION
     for plugin in _plugins():
         if next(iter(plugin.analyze_string(text)), None) and not _harmless(plugin, text):
             yield plugin.secret_type
@@ -124,6 +134,7 @@ def _leaves(value: Any, key: str) -> Iterator[_Leaf]:
             yield _Leaf(place, f"{above} {name}", among, item)
         if isinstance(item, dict):
             held = among or _many(f"{above} {name}")
+            name = "user" if "pass" in item and _USERS & item.keys() else name
             waiting += [(f"{place}/{word}", name, word, held, part) for word, part in item.items()]
         elif isinstance(item, list):
             waiting += [(f"{place}/{n}", above, name, among, part) for n, part in enumerate(item)]
@@ -147,8 +158,12 @@ _LOGIN: Final = (
 )
 _SECRET: Final = re.compile(
     rf"(?:^| )(?:(?P<password>{_LOGIN})|secret|token|credentials?|apikey|api key|access key"
-    r"|private key|secret key|signing key|encryption key)$"
+    r"|private key|secret key|signing key|encryption key|account key|ssh key|pw)$"
 )
+# By itself a pass is rather a round; of a password it has the looks, or a user stands beside it.
+_PASS: Final = re.compile(r"(?:^| )pass$", re.I)
+_MADE_UP: Final = re.compile(r"(?!\d{4}-)(?=\S*\d)(?=\S*[a-zA-Z])\S{8,}")
+_USERS: Final = frozenset({"user", "username", "login"})
 # Which of several it is, or that it is the thing itself.
 _WHICH: Final = re.compile(
     r"(?: (?:\d+|value|prod|production|stage|staging|test|dev|development|live|main|backup|default"
@@ -162,7 +177,9 @@ _HARMLESS: Final = re.compile(
     r"|completion|cached|stop) tokens?$"
 )
 _REFERENCE: Final = re.compile(
-    r"\s*(?:\{\{|\$\{|\$\(|<|\*{3}|arn:|vault:|secret:|secrets?/|env:|file:|op://)", re.I
+    r"\s*(?:\{\{|\$\{|\$\(|<|\*{3}|arn:|vault:|secret:|secrets?/|env:|file:|op://"
+    r"|ssh-\S+ AAAA|ecdsa-\S+ AAAA|(?:~|/etc|/run|/var|/home|/root|/opt)/)",
+    re.I,
 )
 _OWN_TOKEN: Final = re.compile(r"\b(?:sst|stt|stu)_[A-Za-z0-9_-]{20,}")
 _EXAMPLES: Final = ("example.com", "example.net", "example.org")
@@ -172,6 +189,28 @@ _HOST: Final = re.compile(r"://[^\s/]*@([\w.-]+)")
 _COUNT: Final = re.compile(r"[\d\s.,]+")
 AUTHORIZATION: Final = "Authorization header"
 _CREDENTIALS: Final = re.compile(r"(?:bearer|basic|token)\s+[\w.~+/-]{8,}", re.I)
+_BASIC: Final = re.compile(r"\bbasic +([A-Za-z0-9+/]{6,}={0,2})(?![\w+/=])", re.I)
+# With lengths and alphabets as the services write them.
+_TOKENS: Final = {
+    "GitHub Token": r"github_pat_\w{36,255}",
+    "GitLab token": r"gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|imt|oas)-[\w-]{20,}",
+    "Google API key": r"AIza[\w-]{35}(?![\w-])",
+    "OpenAI key": r"sk-(?:(?:proj|svcacct|admin)-[\w-]{20,}|[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20})",
+    "Anthropic key": r"sk-ant-[\w-]{20,}",
+    "PyPI token": r"pypi-AgE[\w-]{40,}",
+    "Hugging Face token": r"(?:hf|api_org)_[A-Za-z0-9]{30,}",
+    "Vault token": r"hv[sbr]\.[\w-]{24,}",
+    "Databricks token": r"dapi[a-f0-9]{32}(?![a-f0-9])",
+    "signed URL": r"(?:sig=[\w%+/-]{40,}|X-(?:Amz|Goog)-Signature=[a-fA-F0-9]{64,})",
+    "Private Key": (
+        r"(?:-----BEGIN (?:PGP PRIVATE KEY BLOCK|(?:[A-Z0-9]+ ){0,2}PRIVATE KEY)-----"
+        r"(?:\\[nr]|\s)*(?:[A-Z][\w-]+: |[\w+/]{10})|PuTTY-User-Key-File-\d: )"
+    ),
+}
+# Together, for each by itself costs as much as all.
+_ANY_TOKEN: Final = re.compile(
+    rf"(?<![A-Za-z0-9])(?:{'|'.join(f'({form})' for form in _TOKENS.values())})"
+)
 _FORMS: Final = (
     # A URL with a password and no user: what names a user too, Basic Auth finds.
     ("Basic Auth Credentials", re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://:([^\s:/@]{3,})@", re.I)),
@@ -221,6 +260,15 @@ def _harmless(plugin: Any, text: str) -> bool:
         return False
     hosts = [found[1].lower() for found in _HOST.finditer(text)]
     return bool(hosts) and all(host.endswith(_EXAMPLES) for host in hosts)
+
+
+def _is_user_with_password(text: str) -> bool:
+    """Whether this is what a browser makes of them; `basic` is an English word too."""
+    try:
+        told = b64decode(text + "=" * (-len(text) % 4)).decode()
+    except ValueError:
+        return False
+    return ":" in told and told.isprintable()
 
 
 @cache
