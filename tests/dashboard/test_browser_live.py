@@ -195,8 +195,56 @@ def test_rows_keep_their_places_under_the_pointer(page: Page) -> None:
     expect(page.locator(f"#t-{id_of(SCOPE)}")).to_contain_text("Failed", timeout=WITHIN)
     assert rows.evaluate_all("rows => rows.map(row => row.id)") == order
     page.mouse.move(0, 0)
-    put("progress", {"current": 2, "total": 100}, OTHER)
     expect(rows.first).to_contain_text("Failed", timeout=WITHIN)
+
+
+TOP = "row => Math.round(row.getBoundingClientRect().top)"
+
+
+def test_no_row_moves_while_another_comes_recovers_or_fails(page: Page) -> None:
+    """Headings stay as they are too, and the line that nothing is running."""
+    for scope in (SCOPE, OTHER):
+        put("progress", {"status": "succeeded", "current": 1}, scope)
+    page.goto("/")
+    expect(page.locator(".still")).to_be_visible()
+    here, first = page.locator(f"#t-{id_of()}"), page.locator(f"#t-{id_of(OTHER)}")
+    here.hover()
+    top, above = here.evaluate(TOP), first.evaluate(TOP)
+    assert above < top
+    for status in ("failed", "running", "failed", "succeeded"):
+        new = TaskScope("sales", "run-1", f"new {status}")
+        put("progress", {"current": 1}, new)
+        put("progress", {"status": status, "current": 1}, OTHER)
+        word = {"succeeded": "Done"}.get(status, status.capitalize())
+        expect(first.locator(".td-state")).to_contain_text(word, timeout=WITHIN)
+        expect(page.locator(f"#t-{id_of(new)}")).to_be_visible(timeout=WITHIN)
+        assert (first.evaluate(TOP), here.evaluate(TOP)) == (above, top), status
+    page.mouse.move(0, 0)
+    expect(page.locator("#rows-running tr[id]")).to_have_count(3, timeout=WITHIN)
+
+
+def test_a_group_that_empties_keeps_its_place(page: Page) -> None:
+    put("progress", {"status": "failed", "current": 1}, OTHER)
+    page.goto("/")
+    here, urgent = page.locator(f"#t-{id_of()}"), page.locator(f"#t-{id_of(OTHER)}")
+    here.hover()
+    top = here.evaluate(TOP)
+    put("progress", {"status": "running", "current": 1}, OTHER)
+    expect(urgent).to_contain_text("Running", timeout=WITHIN)
+    assert here.evaluate(TOP) == top
+    assert urgent.evaluate(TOP) < top
+
+
+def test_keys_keep_their_places_under_the_pointer(page: Page) -> None:
+    page.goto(f"/t/{id_of()}/")
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name="config", exact=True))
+    row.hover()
+    top = row.evaluate(TOP)
+    put("a first one", 1)
+    expect(page.get_by_role("rowheader", name="a first one")).to_be_visible(timeout=WITHIN)
+    assert row.evaluate(TOP) == top
+    page.mouse.move(0, 0)
+    expect(page.locator(".ktable tbody tr").first).to_contain_text("a first", timeout=WITHIN)
 
 
 def test_shortcuts(page: Page) -> None:

@@ -35,7 +35,7 @@
   const later = (wait) => { clearTimeout(timer); timer = setTimeout(ask, wait); };
 
   region.addEventListener("htmx:configRequest", (event) => {
-    event.detail.parameters.cursor = body()?.dataset.cursor ?? "";
+    event.detail.parameters.cursor = disordered && !held().length ? "" : body()?.dataset.cursor ?? "";
   });
   region.addEventListener("htmx:afterRequest", (event) => {
     asking = false;
@@ -128,31 +128,47 @@
     if (!on) marks.delete(id);
   });
 
-  // Rows keep their places while a pointer or the focus is among them.
+  // Rows keep their places while a pointer or the focus is among them: groups stay with their headings,
+  // new rows come last. Once it has left, all is put in order.
+  const TABLES = ["table.grid", "table.ktable"];
+  const isHeld = (table) => table.matches(":hover") || table.contains(document.activeElement);
+  const held = () => TABLES.map((kind) => region.querySelector(kind)).filter((table) => table && isHeld(table));
+  let disordered = false;
   const inPlace = (html) => {
-    const table = region.querySelector("table.grid");
-    if (!table || !(table.matches(":hover") || table.contains(document.activeElement))) return html;
+    const tables = held();
+    disordered = tables.length > 0;
+    if (!disordered) return html;
     const next = new DOMParser().parseFromString(html, "text/html");
-    const here = [...table.querySelectorAll("tbody")];
-    const known = new Set([...table.querySelectorAll("tr[id]")].map((row) => row.id));
-    const added = (group) => [...group.querySelectorAll("tr[id]")].filter((row) => !known.has(row.id));
-    const nextTable = next.querySelector("table.grid");
-    if (!nextTable) return html;
-    here.forEach((group) => {
-      let target = next.getElementById(group.id);
-      if (!target) {
-        target = nextTable.appendChild(group.cloneNode(false));
-        const heading = group.querySelector("tr.sec");
-        if (heading) target.append(heading.cloneNode(true));
-      }
-      const fresh = added(target);
-      [...group.querySelectorAll("tr[id]")].forEach((row) => {
-        const newer = next.getElementById(row.id);
-        if (newer) target.append(newer);
-      });
-      target.append(...fresh);
+    tables.forEach((table) => {
+      const newer = next.querySelector(`table.${table.classList[0]}`);
+      if (newer) keepPlaces(table, newer, next);
     });
+    keepStill(next);
     return next.body.innerHTML;
+  };
+  const rowsOf = (table) => [...table.querySelectorAll("tbody tr[id]")];
+  const keepPlaces = (table, newer, next) => {
+    const known = new Set(rowsOf(table).map((row) => row.id));
+    if (!known.size) return;
+    const added = rowsOf(newer).filter((row) => !known.has(row.id));
+    const groups = [...table.tBodies].map((group) => {
+      const kept = group.cloneNode(false);
+      kept.append(...[...group.rows].map((row) => row.id ? next.getElementById(row.id) : row.cloneNode(true)).filter(Boolean));
+      return kept;
+    });
+    groups.at(-1).append(...added);
+    [...newer.tBodies].forEach((group) => group.remove());
+    newer.append(...groups);
+  };
+  // A line above the table comes and goes only while nobody points at the rows.
+  const keepStill = (next) => {
+    const line = region.querySelector(".still"), newer = next.querySelector(".still");
+    if (!line) newer?.remove();
+    else if (!newer) {
+      const place = line.cloneNode(true);
+      place.classList.add("gone");
+      next.querySelector("table.grid")?.before(place);
+    }
   };
 
   // --- the mode ---
