@@ -1,16 +1,23 @@
 """What Live makes again, and what it keeps from the reading before."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.template.loader import render_to_string
 from django.test import Client
 
+from dashboard import table
 from dashboard.kept import Kept
+from dashboard.pace import Pace
+from dashboard.table import Row
 from dashboard.watch import watcher
 from statestore import queries
 from statestore.models import Entry, ProgressSample
 from statestore.protocol import TaskScope
+from statestore.queries import LiveRow, Sample, Section, StateCounts, TaskState
 from tests.dashboard.data import SCOPE, id_of, put
 
 
@@ -73,3 +80,50 @@ def test_samples_are_read_again_only_where_one_was_taken(
     put("progress", {"current": 100, "unit": "rows"}, SCOPE)
     assert "30 rows/min" not in look()
     assert read == [id_of()] * 2
+
+
+def _other_counts(row: Row) -> Row:
+    return replace(row, mapped=StateCounts(running=1, done=1))
+
+
+def _another_key(row: Row) -> Row:
+    return replace(row, task=replace(row.task, key_count=row.task.key_count + 1))
+
+
+def _stalls(row: Row) -> Row:
+    return replace(row, task=replace(row.task, state=TaskState.STALLED))
+
+
+@pytest.mark.parametrize(
+    ("cell", "change"), [("prog", _other_counts), ("keys", _another_key), ("rate", _stalls)]
+)
+def test_a_cell_follows_all_that_it_shows(
+    viewing: Client, cell: str, change: Callable[[Row], Row]
+) -> None:
+    put("progress", {"current": 1})
+    (row,) = viewing.get("/").context["page"].table.running
+    row = replace(row, pace=Pace("5 rows/s", "0,12 100,12", None), mapped=StateCounts(running=2))
+
+    def drawn(row: Row) -> str:
+        html = render_to_string("dashboard/_row.html", {"row": row})
+        found = re.search(rf'<td [^>]*td-{cell}".*?</td>', html, re.DOTALL)
+        assert found is not None
+        return found[0]
+
+    assert drawn(row) == drawn(row) != drawn(change(row))
+
+
+def test_a_pace_follows_the_time(viewing: Client) -> None:
+    put("progress", {"current": 3, "total": 10})
+    task = viewing.get("/").context["page"].table.running[0].task
+    now = task.last_write
+    samples = [Sample(now - timedelta(seconds=10 * n), 0, 3 - n, 10) for n in (2, 1, 0)]
+
+    def pace(last_write: datetime, now: datetime) -> Pace:
+        found = LiveRow(replace(task, last_write=last_write), Section.RUNNING)
+        return table._row(found, samples, set(), now).pace
+
+    later = now + timedelta(seconds=60)
+    assert pace(now, now).eta is not None
+    assert pace(now, later).eta is None  # it has been silent for long
+    assert pace(later, later).eta is not None

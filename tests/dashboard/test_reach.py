@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
+from dashboard import watch
 from statestore import services
 from statestore.models import GroupReach
 from statestore.protocol import AssetScope, TaskScope
@@ -74,6 +75,19 @@ def test_who_administers_some_dags_hands_out_nothing_that_reaches_all(
     path = f"/admin/statestore/{page}/"
     assert person("some", (ADMINISTERS, "warehouse", "*")).get(path).status_code == 403
     assert person("all", (ADMINISTERS, "*", "*")).get(path).status_code == 200
+
+
+def test_who_reaches_the_same_dags_sees_no_other_assets(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one of them has just been shown is still in memory."""
+    monkeypatch.setattr(watch, "FRESH", 60)
+    names = ("orders", "salaries")
+    for name in names:
+        services.asset_register(name=name, uri=f"s3://{name}")
+    for name in names:
+        page = person(f"sees {name}", ("view_entry", "*", name)).get("/fragments/assets/")
+        assert [found for found in names if f"s3://{found}" in page.content.decode()] == [name]
 
 
 def test_the_audit_hides_assets_that_are_out_of_reach(person: Person) -> None:

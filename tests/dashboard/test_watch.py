@@ -1,6 +1,7 @@
 """The watcher: pages are read once for all who look on, and polls answered from memory."""
 
 import itertools
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import DatabaseError
 from django.template.loader import render_to_string
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
@@ -175,6 +177,28 @@ def test_a_page_of_one_task_is_read_again_when_that_has_changed() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_what_the_database_failed_to_read_is_read_at_the_next_look() -> None:
+    put("progress", {"current": 1})
+    watcher, read, fails = Watcher(), Reader(), False
+
+    def reads() -> Read:
+        if fails:
+            raise DatabaseError("away")
+        return read()
+
+    watcher.in_background = False
+    watcher.page("page", reads, task=id_of())
+    watcher._look()
+    before, fails = read.count, True
+    put("progress", {"current": 2})
+    with pytest.raises(DatabaseError):
+        watcher._look()
+    fails = False
+    watcher._look()
+    assert read.count == before + 1
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_page_that_cannot_be_read_is_dropped_and_the_others_are_read_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -284,6 +308,16 @@ def wait_until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def test_who_sees_the_server_under_another_address_gets_that(
+    viewing: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "FRESH", 60)
+    put("progress", 1)
+    for host in ("testserver:81", "testserver:82", "testserver:81"):
+        answer = viewing.get(f"/fragments/t/{id_of()}/", HTTP_HOST=host)
+        assert re.findall(r"http://(testserver:\d+)/", answer.content.decode())[0] == host
 
 
 def test_a_fragment_is_drawn_once_for_all_who_have_the_same_rights(
