@@ -32,8 +32,8 @@ class Event:
 
 
 def activity_of(detail: TaskDetail, progress: Progress | None) -> list[Event]:
-    """The newest events of a task, as far as the entries of its page tell."""
-    newest = sorted(detail.entries, key=lambda entry: entry.updated_at, reverse=True)[:SHOWN]
+    """The newest events of a task."""
+    newest = detail.newest[:SHOWN]
     ids = [detail.entry_ids[entry.key] for entry in newest if entry.key != PROGRESS_KEY]
     versions = queries.versions_of(ids)
     shown = {
@@ -65,7 +65,7 @@ def _hidden(detail: TaskDetail, shown: dict[str, list[Version]]) -> set[str]:
         for version in versions
         if queries.is_whole(version.value)
     )
-    masked = {entry.key for entry in detail.entries if entry.value == queries.HIDDEN}
+    masked = {entry.key for entry in detail.newest if entry.value == queries.HIDDEN}
     return masked | {key for _, key in queries.hidden_at_sight(values)}
 
 

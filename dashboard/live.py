@@ -80,9 +80,8 @@ class TaskPage:
 
     @property
     def last_key(self) -> str:
-        """The key that was written last; empty: it is not on this page."""
-        last = self.detail.summary.last_write
-        return next((e.entry.key for e in self.entries if e.entry.updated_at == last), "")
+        """The key that was written last; empty: there are none."""
+        return next((entry.key for entry in self.detail.newest), "")
 
 
 def read_live(params: QueryDict, principal: Principal) -> LivePage:
@@ -131,7 +130,7 @@ def read_task(params: QueryDict, principal: Principal, task_instance_id: int) ->
         detail=detail,
         progress=progress,
         pace=pace,
-        chart=chart_of(_up_to_now(samples, task, entries), pace),
+        chart=chart_of(_up_to_now(samples, task, [*entries, *detail.newest]), pace),
         started=began_of(samples, task.attempt)
         or (None if task.attempt > 1 else detail.created_at),
         entries=task_entries(entries),

@@ -1,11 +1,12 @@
 """Task instances as people look at them: what each last reported, and when."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 
 from statestore.access import Principal
 from statestore.errors import NotFoundError
@@ -59,8 +60,10 @@ class TaskDetail:
     created_at: datetime
     entries: list[Entry]
     """Without what looks like a secret."""
+    newest: list[Entry]
+    """The few that were written last, newest first, whether they are among these or not."""
     entry_ids: dict[str, int]
-    """Their numbers, by key."""
+    """The numbers of all of these, by key."""
     suspects: list[Suspect]
     """Those whose values are hidden for it."""
     siblings: Siblings | None
@@ -70,6 +73,7 @@ class TaskDetail:
 
 
 KEYS_SHOWN = 100
+NEWEST_SHOWN = 8
 
 
 def task_keys(task_instance_id: int) -> list[str]:
@@ -88,17 +92,40 @@ def task_detail(
         NotFoundError: there is none with this number that the principal reaches.
     """
     row = _reached_row(task_instance_id, principal)
-    entries: Any = EntryRow.objects.filter(
-        unexpired(datetime.now(UTC)),
-        begins("key", key) if key else Q(),
-        task_instance=row,
-        key__gt=after_key,
+    alive = EntryRow.objects.filter(unexpired(datetime.now(UTC)), task_instance=row)
+    asked_for = alive.filter(begins("key", key) if key else Q(), key__gt=after_key)
+    page = list(_with_findings(asked_for).order_by("key")[: KEYS_SHOWN + 1])
+    newest = page
+    if after_key or key or len(page) > KEYS_SHOWN:
+        ids = alive.order_by("-updated_at").values_list("pk", flat=True)[:NEWEST_SHOWN]
+        newest = list(_with_findings(alive.filter(pk__in=list(ids))))
+    found = {e.key: e for e in (*page, *newest)}
+    entries = _snapshots(found.values(), row.pk)
+    last = sorted((entries[e.key] for e in newest), key=lambda e: e.updated_at, reverse=True)
+    (summary,) = summaries([row])
+    return TaskDetail(
+        summary,
+        row.created_at,
+        [entries[e.key] for e in page[:KEYS_SHOWN]],
+        last[:NEWEST_SHOWN],
+        {e.key: e.pk for e in found.values()},
+        [Suspect(e.key, e.rule, e.found_at) for e in found.values() if e.rule],
+        _siblings(row),
+        page[KEYS_SHOWN - 1].key if len(page) > KEYS_SHOWN else "",
     )
+
+
+def _with_findings(entries: QuerySet[EntryRow]) -> QuerySet[Any]:
+    """With what was first found in each, and when."""
     owner = OuterRef("pk"), OuterRef("task_instance_id")
-    rows = entries.annotate(
+    return entries.annotate(
         rule=first_finding(*owner, "rule"), found_at=first_finding(*owner, "found_at")
-    ).order_by("key")[: KEYS_SHOWN + 1]
-    snapshots = [
+    )
+
+
+def _snapshots(rows: Iterable[Any], owner_id: int) -> dict[str, Entry]:
+    """The entries by key, without the values that are hidden."""
+    found = [
         Entry(
             e.key,
             HIDDEN if e.rule else e.value,
@@ -112,15 +139,8 @@ def task_detail(
         )
         for e in rows
     ]
-    hidden = hidden_at_sight((row.pk, entry.key, entry.value) for entry in snapshots)
-    snapshots = [masked(entry, row.pk, hidden) for entry in snapshots]
-    suspects = [Suspect(e.key, e.rule, e.found_at) for e in rows if e.rule]
-    ids = {e.key: e.pk for e in rows}
-    (summary,) = summaries([row])
-    next_key = snapshots[KEYS_SHOWN - 1].key if len(snapshots) > KEYS_SHOWN else ""
-    return TaskDetail(
-        summary, row.created_at, snapshots[:KEYS_SHOWN], ids, suspects, _siblings(row), next_key
-    )
+    hidden = hidden_at_sight((owner_id, entry.key, entry.value) for entry in found)
+    return {entry.key: masked(entry, owner_id, hidden) for entry in found}
 
 
 def task_marks(ids: list[int]) -> dict[int, object]:

@@ -157,6 +157,24 @@ def test_many_keys_come_in_pages(viewing: Client) -> None:
     assert (len(first.entries), second.detail.next_key) == (100, "")
 
 
+@pytest.mark.parametrize("query", ["", "?key=k0", "?after_key=k010"])
+def test_what_it_wrote_last_is_told_though_its_keys_fill_pages(viewing: Client, query: str) -> None:
+    for number in range(120):
+        put(f"k{number:03}", number)
+    Entry.objects.update(updated_at=datetime(2026, 11, 20, tzinfo=UTC))
+    put("progress", {"current": 1, "total": 2})
+    put("zzz_secret", {"password": "swordfish"})
+    put("zzz_last", 1)
+    answer = viewing.get(f"/t/{id_of()}/{query}")
+    page = answer.context["page"]
+    assert page.last_key == "zzz_last"
+    assert [event.what for event in page.activity[:3]] == [
+        "zzz_last written", "zzz_secret written", "progress reported",
+    ]  # fmt: skip
+    assert "zzz_last" not in [item.entry.key for item in page.entries]
+    assert "swordfish" not in answer.content.decode()
+
+
 def test_the_orchestrator_is_linked_where_it_is_set(
     viewing: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
