@@ -87,11 +87,16 @@ def test_a_tree_stays_open_where_somebody_opened_it(page: Page) -> None:
     expect(page.locator("#value summary", has_text='"deep"')).to_be_focused()
 
 
-def test_a_key_that_goes_is_told(page: Page, complaints: list[str]) -> None:
+def test_a_key_that_goes_is_told_and_seen_when_it_is_back(page: Page, complaints: list[str]) -> None:
     page.goto(f"/t/{id_of()}/k/?key=config")
     services.entry_delete(scope=SCOPE, key="config", writer=Writer("token worker"))
     expect(page.locator("#offline")).to_contain_text("is not there any more", timeout=WITHIN)
     expect(page.locator("#value")).to_contain_text('"rows": 2')
+    expect(page.locator("#live-pill")).to_contain_text("Offline")
+    put("config", {"rows": 731})
+    expect(page.locator("#value")).to_contain_text('"rows": 731', timeout=WITHIN)
+    expect(page.locator("#offline")).to_be_hidden()
+    expect(page.locator("#live-pill")).to_contain_text("Live")
     assert [said for said in complaints if not EXPECTED.search(said) and "404" not in said] == []
     complaints.clear()
 

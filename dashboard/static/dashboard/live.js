@@ -8,9 +8,9 @@
 
   // The server looks every 600 ms, and tells with each answer how long it is until the next look is over.
   const EVERY = 600, QUIET = 30000;
-  const RETRY = 2000, LOST = 10000, MARK = 2000, SPEAK = 10000;
+  const RETRY = 2000, GONE = 5000, LOST = 10000, MARK = 2000, SPEAK = 10000;
   const { age, reveal, relative, say } = window.statestore;
-  let paused = false, ended = false, lost = false, asking = false, timer = 0;
+  let paused = false, ended = false, gone = false, lost = false, asking = false, timer = 0;
   let fresh = Date.now(); // when the server last said that this is how things are
   let on = Date.now(); // since when it is asked, without a pause
   let moved = Date.now(); // when something changed, or the person did something
@@ -30,7 +30,7 @@
   const acted = () => {
     const slow = quiet();
     moved = Date.now();
-    if (slow && !lost) later(EVERY);
+    if (slow && !lost && !gone) later(EVERY);
   };
   const later = (wait) => { clearTimeout(timer); timer = setTimeout(ask, wait); };
 
@@ -46,42 +46,53 @@
     else if (status === 200 || status === 204) found();
     else if (status === 401) end("You are signed out.", "Sign in again", signIn());
     else if (status === 403) end("Your account may not view task state any more.", "Reload", location.href);
-    else if (status === 404) end("What this page shows is not there any more.", "Go to Live", document.querySelector(".brand").href);
+    else if (status === 404) miss();
     else lose();
     next = Number(header("Statestore-Ask-Again")) || EVERY;
-    later(lost ? RETRY : quiet() ? next + EVERY : next);
+    later(gone ? GONE : lost ? RETRY : quiet() ? next + EVERY : next);
   });
   const signIn = () => `${region.dataset.login}?next=${encodeURIComponent(location.pathname + location.search)}`;
   const found = () => {
-    if (lost) announce("Live updates are back");
-    lost = false;
+    if (lost || gone) announce("Live updates are back");
+    lost = gone = false;
     fresh = Date.now();
     show();
   };
-  const lose = () => { lost = true; show(); announce("Live updates are lost"); };
+  const lose = () => { lost = true; gone = false; show(); announce("Live updates are lost"); };
+  // Workers delete what they write again: it may come back.
+  const miss = () => {
+    if (!gone) tell("What this page shows is not there any more.", "Go to Live", document.querySelector(".brand").href);
+    gone = true;
+    lost = false;
+    show();
+  };
   // Whatever is answered: a server that cannot look says nothing new for long.
-  const looksAway = () => paused || ended || document.hidden;
+  const looksAway = () => paused || ended || gone || document.hidden;
   const check = () => { if (!lost && !looksAway() && Date.now() - Math.max(fresh, on) > LOST) lose(); };
   const goOn = () => { on = Date.now(); ask(); };
   const end = (words, action, href) => {
     ended = true;
+    tell(words, action, href);
+    show();
+  };
+  const tell = (words, action, href) => {
     const link = Object.assign(document.createElement("a"), { textContent: action, href });
     strip.querySelector("[data-lost]").replaceChildren(`${words} Showing values from ${clock()}. `, link);
     strip.hidden = false;
     announce(words);
-    show();
   };
 
   // --- showing ---
   const clock = () => `${new Date(fresh).toISOString().slice(11, 19)} UTC`;
   const show = () => {
+    const away = lost || gone || ended;
     const since = relative((fresh - Date.now()) / 1000);
-    pill.querySelector("[data-word]").textContent = paused ? "Paused" : lost || ended ? "Offline" : "Live";
+    pill.querySelector("[data-word]").textContent = paused ? "Paused" : away ? "Offline" : "Live";
     pill.querySelector("[data-age]").textContent = since;
     pill.setAttribute("aria-pressed", String(!paused));
-    pill.classList.toggle("lost", lost || ended);
-    pill.querySelector(".dot").classList.toggle("pulse", !paused && !lost && !ended);
-    if (ended) return;
+    pill.classList.toggle("lost", away);
+    pill.querySelector(".dot").classList.toggle("pulse", !paused && !away);
+    if (ended || gone) return;
     strip.hidden = !lost;
     if (lost) {
       strip.querySelector("[data-lost]").textContent =
