@@ -1,7 +1,7 @@
 """Clearing keys: what would be lost is shown first; then a service does it, if the right is there."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
@@ -16,6 +16,7 @@ from dashboard.filters import key_of
 from dashboard.jobs import is_job_key
 from dashboard.lookers import principal_of
 from dashboard.rights import missing, needs
+from dashboard.secrets import forget_counts
 from dashboard.watch import watcher
 from statestore import queries, services
 from statestore.access import Principal, Right
@@ -64,6 +65,7 @@ def asks_first(plan: Plan[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespo
         reason = request.POST.get("reason", "").replace("\0", "")
         if request.method == "POST" and typed == clearing.typed.strip():
             count = clearing.clear(Writer(principal.name, reason=reason))
+            forget_counts()
             watcher.forget()
             messages.success(request, f"Cleared {count:,} key{'' if count == 1 else 's'}.")
             return redirect(clearing.back)
@@ -95,17 +97,18 @@ def clear_task(request: HttpRequest, principal: Principal, task_instance_id: int
 
 @asks_first
 def clear_key(request: HttpRequest, principal: Principal, task_instance_id: int) -> Clearing:
-    """One key of a task instance: `?key=`."""
+    """One key of a task instance: `?key=`; `?from=secrets`: back to the findings."""
     detail = queries.task_detail(task_instance_id, principal)
     scope, key = detail.summary.scope, key_of(request.GET)
     principal.require(scope, Right.CLEAR)
-    return _one_key(
+    found = _one_key(
         scope,
         key,
         f"{scope.task_id}{_index(scope)}",
         reverse("dashboard:task", args=[task_instance_id]),
         running=detail.summary.state is TaskState.RUNNING,
     )
+    return _of_secrets(request, found)
 
 
 @asks_first
@@ -150,11 +153,21 @@ def clear_asset(request: HttpRequest, principal: Principal, asset_id: int) -> Cl
 
 @asks_first
 def clear_asset_key(request: HttpRequest, principal: Principal, asset_id: int) -> Clearing:
-    """One key of an asset: `?key=`."""
+    """One key of an asset: `?key=`; `?from=secrets`: back to the findings."""
     found, key = queries.asset_detail(asset_id, principal).summary, key_of(request.GET)
     principal.require_asset(asset_id, found.asset.name, Right.CLEAR)
     back = reverse("dashboard:asset", args=[asset_id])
-    return _one_key(AssetScope(asset_id), key, found.asset.name, back, running=False)
+    return _of_secrets(
+        request, _one_key(AssetScope(asset_id), key, found.asset.name, back, running=False)
+    )
+
+
+def _of_secrets(request: HttpRequest, clearing: Clearing) -> Clearing:
+    """The same, for who comes from the list of possible secrets."""
+    if request.GET.get("from") != "secrets":
+        return clearing
+    told = "Clearing does not undo that it was seen: replace the secret."
+    return replace(clearing, loses=(*clearing.loses, told), back=reverse("dashboard:secrets"))
 
 
 def _one_key(scope: Scope, key: str, name: str, back: str, *, running: bool) -> Clearing:

@@ -54,17 +54,10 @@ def dismiss(request: HttpRequest) -> HttpResponse:
     """Mark a false alarm."""
     scope, key, writer = _named(request, Right.ADMINISTER)
     services.secret_dismiss(scope=scope, key=key, writer=writer)
-    return _done(request, f"{key} is no secret, and shown again.")
-
-
-@require_POST
-@needs(Right.CLEAR)
-@answers_refusals
-def clear(request: HttpRequest) -> HttpResponse:
-    """Delete the key with all its versions."""
-    scope, key, writer = _named(request, Right.CLEAR)
-    services.entry_delete(scope=scope, key=key, writer=writer)
-    return _done(request, f"{key} is cleared. Replace the secret: assume that it has been read.")
+    forget_counts()
+    watcher.forget()
+    messages.success(request, f"{key} is no secret, and shown again.")
+    return redirect("dashboard:secrets")
 
 
 def _page_of(request: HttpRequest, scope: Scope) -> str:
@@ -72,13 +65,6 @@ def _page_of(request: HttpRequest, scope: Scope) -> str:
     kind = "asset_key" if isinstance(scope, AssetScope) else "key"
     page = reverse(f"dashboard:{kind}", args=[request.POST["owner"]])
     return f"{page}?{urlencode({'key': key_of(request.POST)})}"
-
-
-def _done(request: HttpRequest, text: str) -> HttpResponse:
-    forget_counts()
-    watcher.forget()
-    messages.success(request, text)
-    return redirect("dashboard:secrets")
 
 
 def _context(request: HttpRequest) -> dict[str, Any]:

@@ -43,7 +43,6 @@ pages = [
     path("secrets/", secrets.listing, name="secrets"),
     path("secrets/reveal/", secrets.reveal, name="secret_reveal"),
     path("secrets/dismiss/", secrets.dismiss, name="secret_dismiss"),
-    path("secrets/clear/", secrets.clear, name="secret_clear"),
     path("audit/", audit.audit, name="audit"),
     path("audit/audit.csv", audit.audit_csv, name="audit_csv"),
     path("safe/", views.safe, name="safe"),

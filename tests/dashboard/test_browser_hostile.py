@@ -31,7 +31,7 @@ HOSTILE: Final = (
 EVERYWHERE: Final = TaskScope(HOSTILE[0], HOSTILE[0], HOSTILE[0])
 NO_PAGES: Final = {"logout", "jsi18n", "schema", "audit_csv", "key_download", "asset_key_download"}
 POSTED: Final = {
-    "sweep_now", "secret_reveal", "secret_dismiss", "secret_clear",
+    "sweep_now", "secret_reveal", "secret_dismiss",
     *(f"{of}key_{action}" for of in ("", "asset_") for action in ("restore", "edit", "extend")),
 }  # fmt: skip
 

@@ -1,6 +1,8 @@
 """The Secrets page, the pill, and values that no page shows any longer."""
 
 import json
+import re
+from html import unescape
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
@@ -40,6 +42,13 @@ def may(user: User, *codenames: str) -> None:
 
 def form(key: str = "config") -> dict[str, object]:
     return {"kind": "task", "owner": id_of(), "key": key, "reason": "on call"}
+
+
+def links(viewing: Client, end: str) -> list[str]:
+    """Where the links of the list lead that are of the key config, and end so."""
+    html = viewing.get("/secrets/").content.decode()
+    found = [unescape(link) for link in re.findall(r'href="([^"]+)"', html)]
+    return [link for link in found if link.endswith(f"key=config&{end}")]
 
 
 @pytest.mark.usefixtures("_found")
@@ -93,7 +102,7 @@ def test_the_list_says_where_and_why(viewing: Client) -> None:
 
 @pytest.mark.usefixtures("_found")
 def test_without_the_right_the_server_refuses(viewing: Client, viewer: User) -> None:
-    for action in ("reveal", "dismiss", "clear"):
+    for action in ("reveal", "dismiss"):
         assert viewing.post(f"/secrets/{action}/", form()).status_code == 403
         assert viewing.get(f"/secrets/{action}/").status_code == 405
     may(viewer, "delete_entry")
@@ -174,7 +183,12 @@ def test_a_false_alarm_is_shown_again(viewing: Client, viewer: User) -> None:
 @pytest.mark.usefixtures("_found")
 def test_a_secret_is_cleared_with_its_versions(viewing: Client, viewer: User) -> None:
     may(viewer, "delete_entry")
-    viewing.post("/secrets/clear/", form())
+    (clear,) = links(viewing, "from=secrets")
+    asked = viewing.get(clear).content.decode()
+    assert "It loses config: a retry goes on without." in asked
+    assert "replace the secret" in asked
+    assert Entry.objects.count() == 2
+    assert viewing.post(clear, {"reason": "on call"})["Location"] == "/secrets/"
     assert [entry.key for entry in Entry.objects.all()] == ["progress"]
     assert AuditEntry.objects.get(action="cleared_key").reason == "on call"
     assert "Possible secret in 1 key<" in viewing.get("/safe/").content.decode()
@@ -221,16 +235,17 @@ def test_an_asset_can_be_cleared(viewing: Client, viewer: User) -> None:
     shown = viewing.post("/secrets/reveal/", sent).content.decode()
     assert SECRET in shown
     assert f'href="{key}">Hide it again' in shown
-    viewing.post("/secrets/clear/", sent)
+    (clear,) = links(viewing, "from=secrets")
+    viewing.post(clear)
     assert "Nothing found" in viewing.get("/secrets/").content.decode()
 
 
 @pytest.mark.parametrize("owner", ["", "x", "-1", "9" * 30, "999999"])
 def test_a_form_that_names_nothing_is_not_found(viewing: Client, viewer: User, owner: str) -> None:
-    may(viewer, "delete_entry")
+    may(viewer, "change_apitoken")
     for kind in ("task", "asset"):
         sent = {"kind": kind, "owner": owner, "key": "k"}
-        assert viewing.post("/secrets/clear/", sent).status_code == 404
+        assert viewing.post("/secrets/dismiss/", sent).status_code == 404
 
 
 def test_markup_is_shown_as_text(viewing: Client, viewer: User) -> None:
