@@ -7,7 +7,10 @@ T = TypeVar("T")
 
 
 class Kept(Generic[T]):
-    """For so many places at most, what was last made there, and of what."""
+    """For so many places at most, what was last made there, and of what.
+
+    Of one place too many, the half goes for which nothing was made for longest.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -19,7 +22,9 @@ class Kept(Generic[T]):
         if known is not None and known[0] == inputs:
             return known[1]
         made = make()
+        self._made.pop(place, None)
         if len(self._made) >= self._most:
-            self._made.clear()
+            for old in list(self._made)[: -(self._most // 2)]:
+                self._made.pop(old, None)
         self._made[place] = inputs, made
         return made

@@ -145,8 +145,11 @@ def _samples(tasks: list[TaskSummary], now: datetime) -> dict[int, list[Sample]]
         read = queries.samples_of(changed, since=now - WINDOW)
         found |= {pk: read.get(pk, []) for pk in changed}
     if len(_sampled) >= _KEPT:
-        _sampled.clear()
-    _sampled.update(found)
+        for old in list(_sampled)[: -(_KEPT // 2)]:
+            _sampled.pop(old, None)
+    for pk, those in found.items():
+        _sampled.pop(pk, None)  # what somebody looks at is the last to go
+        _sampled[pk] = those
     return found
 
 

@@ -87,7 +87,9 @@ def test_a_tree_stays_open_where_somebody_opened_it(page: Page) -> None:
     expect(page.locator("#value summary", has_text='"deep"')).to_be_focused()
 
 
-def test_a_key_that_goes_is_told_and_seen_when_it_is_back(page: Page, complaints: list[str]) -> None:
+def test_a_key_that_goes_is_told_and_seen_when_it_is_back(
+    page: Page, complaints: list[str]
+) -> None:
     page.goto(f"/t/{id_of()}/k/?key=config")
     services.entry_delete(scope=SCOPE, key="config", writer=Writer("token worker"))
     expect(page.locator("#offline")).to_contain_text("is not there any more", timeout=WITHIN)

@@ -33,9 +33,12 @@ def test_it_is_made_again_only_of_other_inputs() -> None:
 
     assert [get(1, "a"), get(1, "a"), get(1, "b"), get(2, "b")] == ["A", "A", "B", "B"]
     assert made == ["a", "b", "b"]
-    get(3, "c")  # one place too many: all are made anew
-    assert get(1, "b") == "B"
-    assert made == ["a", "b", "b", "c", "b"]
+    get(1, "c")
+    get(3, "d")  # one place too many: the older half goes
+    assert [get(1, "c"), get(3, "d")] == ["C", "D"]
+    assert made == ["a", "b", "b", "c", "d"]
+    get(2, "b")
+    assert made == ["a", "b", "b", "c", "d", "b"]
 
 
 def test_a_row_follows_its_task_and_the_others_stay(viewing: Client) -> None:
@@ -50,6 +53,16 @@ def test_a_row_follows_its_task_and_the_others_stay(viewing: Client) -> None:
         assert f"at {number}" in html
         assert f"page <b>{number}</b>" in html
         assert f'id="t-{id_of(other)}"' in html
+
+
+def test_samples_of_others_stay_where_there_are_too_many(
+    viewing: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "_KEPT", 4)
+    monkeypatch.setattr(table, "_sampled", {-number: [] for number in range(1, 5)})
+    put("progress", {"current": 20})
+    viewing.get("/")
+    assert list(table._sampled) == [-3, -4, id_of()]
 
 
 def test_samples_are_read_again_only_where_one_was_taken(
