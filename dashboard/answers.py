@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from io import BytesIO
+from typing import Any, Final
 
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -18,13 +20,16 @@ from statestore.errors import NotFoundError
 
 Reader = Callable[..., Page]
 View = Callable[..., HttpResponseBase]
-More = Callable[[HttpRequest, Any], dict[str, Any]]
+More = Callable[[HttpRequest, Any, Principal], dict[str, Any]]
+# What of a request shows in a fragment, beside its query: the server's address.
+_ADDRESS: Final = ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "SCRIPT_NAME", "HTTP_HOST", "SERVER_NAME",
+                   "SERVER_PORT", "wsgi.url_scheme", "HTTP_X_FORWARDED_PROTO")  # fmt: skip
 
 
 def page_and_fragment(
     name: str,
     read: Reader,
-    more: More = lambda request, page: {},
+    more: More = lambda request, page, principal: {},
     *,
     personal: bool = False,
 ) -> tuple[View, View]:
@@ -64,9 +69,11 @@ class _Views:
         if self.personal:
             return render(request, template, context)
 
+        asked = _without_person(request)
+
         def draw(page: Page) -> Fragment:
-            seen = {"page": page, "principal": principal, **self.more(request, page)}
-            return Fragment.of(render_to_string(template, seen, request))
+            seen = {"page": page, "principal": principal, **self.more(asked, page, principal)}
+            return Fragment.of(render_to_string(template, seen, asked))
 
         return packed_for(request, watcher.draw(key, page, look, draw), HttpResponse())
 
@@ -84,13 +91,21 @@ class _Views:
             )
         except NotFoundError as error:
             raise Http404(error.detail) from None
-        return {"page": page, "principal": principal, **self.more(request, page)}
+        return {"page": page, "principal": principal, **self.more(request, page, principal)}
 
     def _key(self, request: HttpRequest, principal: Principal, ids: dict[str, Any]) -> Any:
         """What is read: the same for all who may see the same."""
         asked = tuple(sorted((k, v) for k, v in request.GET.items() if k != "cursor"))
         reach = (principal.dag_patterns(Right.VIEW), principal.asset_patterns(Right.VIEW))
         return self.name, tuple(ids.items()), asked, reach
+
+
+def _without_person(request: HttpRequest) -> HttpRequest:
+    """The request without who asks: a fragment is for all with the same rights, and drawn
+    again for as long as anybody looks on."""
+    asked: dict[str, Any] = {"wsgi.input": BytesIO()}
+    asked |= {name: request.META[name] for name in _ADDRESS if name in request.META}
+    return WSGIRequest(asked)
 
 
 def _look(request: HttpRequest, principal: Principal) -> Any:

@@ -54,7 +54,7 @@ def answers_refusals(view: View) -> View:
 def _refused(request: HttpRequest, history: KeyHistory, text: str, wrong: str) -> HttpResponse:
     """The page with what somebody wanted to make of the value, and why that cannot be."""
     page, principal = page_of(history), principal_of_user(request.user)
-    told = {"page": page, "principal": principal, **beside_key(request, page)}
+    told = {"page": page, "principal": principal, **beside_key(request, page, principal)}
     told |= {"text": text, "wrong": wrong}
     return render(request, "dashboard/key.html", told, status=422)
 

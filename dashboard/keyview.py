@@ -19,7 +19,7 @@ from statestore.access import Principal, Right
 from statestore.errors import ForbiddenError
 from statestore.jsonpretty import pretty
 from statestore.protocol import NEVER_EXPIRE, AssetScope, NeverExpire
-from statestore.queries import KeyHistory, principal_of_user
+from statestore.queries import KeyHistory
 
 PRETTY: Final = "pretty"
 FORMS: Final = {PRETTY: "Pretty", "tree": "Tree", "raw": "Raw"}  # `?as=`
@@ -85,9 +85,9 @@ def shown_of(history: KeyHistory) -> KeyHistory:
     return history if entry is history.entry else replace(history, entry=entry, versions=[])
 
 
-def beside_key(request: HttpRequest, page: KeyPage) -> dict[str, Any]:
+def beside_key(request: HttpRequest, page: KeyPage, principal: Principal) -> dict[str, Any]:
     """What else the templates see."""
-    history, principal = page.history, principal_of_user(request.user)
+    history = page.history
     scope, key, value = history.scope, history.entry.key, history.entry.value
     base, urls = request.build_absolute_uri("/"), urls_of(history)
     forms = {word: text for word, text in FORMS.items() if word != "tree" or has_tree(value)}

@@ -22,8 +22,8 @@ from dashboard.snippets import (
     shell_read,
 )
 from dashboard.suggest import suggestion_for
+from statestore.access import Principal
 from statestore.protocol import PROGRESS_KEY
-from statestore.queries import principal_of_user
 
 
 @require_safe
@@ -32,17 +32,17 @@ def safe(request: HttpRequest) -> HttpResponse:
     return render(request, "dashboard/safe.html")
 
 
-def _beside_live(request: HttpRequest, page: LivePage) -> dict[str, Any]:
+def _beside_live(request: HttpRequest, page: LivePage, principal: Principal) -> dict[str, Any]:
     base = request.build_absolute_uri("/")
     snippets = {"curl": curl_first(base), "Python": python_first(base)}
     filtered = is_filtered(page.where)
     meant = None
     if filtered and not page.table.size:
-        meant = suggestion_for(page.where, principal_of_user(request.user))
+        meant = suggestion_for(page.where, principal)
     return {"snippets": snippets, "filtered": filtered, "meant": meant}
 
 
-def _beside_task(request: HttpRequest, page: TaskPage) -> dict[str, Any]:
+def _beside_task(request: HttpRequest, page: TaskPage, principal: Principal) -> dict[str, Any]:
     scope, base = page.detail.summary.scope, request.build_absolute_uri("/")
     key = PROGRESS_KEY if page.progress or not page.entries else page.entries[0].entry.key
     snippets = {

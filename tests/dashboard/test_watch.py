@@ -1,9 +1,11 @@
 """The watcher: pages are read once for all who look on, and polls answered from memory."""
 
+import gc
 import itertools
 import re
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -318,6 +320,15 @@ def test_who_sees_the_server_under_another_address_gets_that(
     for host in ("testserver:81", "testserver:82", "testserver:81"):
         answer = viewing.get(f"/fragments/t/{id_of()}/", HTTP_HOST=host)
         assert re.findall(r"http://(testserver:\d+)/", answer.content.decode())[0] == host
+
+
+def test_a_fragment_keeps_nothing_of_who_asked_first(viewing: Client) -> None:
+    put("progress", 1)
+    for path in ("/fragments/live/?q=nothing", f"/fragments/t/{id_of()}/", "/fragments/runs/"):
+        asked = weakref.ref(viewing.get(path).wsgi_request)
+        assert watch.watcher._watched
+        gc.collect()
+        assert asked() is None, path
 
 
 def test_a_fragment_is_drawn_once_for_all_who_have_the_same_rights(
