@@ -10,7 +10,7 @@ from dashboard.pace import SPARK_HEIGHT, SPARK_WIDTH
 from statestore import queries
 
 WINDOW: Final = 60.0  # seconds
-LEAST: Final = 4.0  # seconds that two samples must be apart
+LEAST: Final = 30.0  # seconds that two samples must be apart: a burst is no pace
 PAUSE: Final = 2.0  # seconds between two samples
 POINTS_LEAST: Final = 5
 
@@ -25,7 +25,7 @@ class Meter:
         self._lock = threading.Lock()
 
     def per_minute(self) -> int | None:
-        """About how many entries are written in a minute; None: it has not been measured for long."""
+        """About how many entries are written in a minute; None: it has not been measured for long enough."""
         with self._lock:
             now = time.monotonic()
             if not self._samples or now - self._samples[-1][0] >= PAUSE:
