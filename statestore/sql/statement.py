@@ -31,8 +31,7 @@ _FRAGMENTS: Final = {
         "hold_t": "FOR NO KEY UPDATE OF t",
         "hold_free": "FOR NO KEY UPDATE SKIP LOCKED",
         "skip": "FOR UPDATE SKIP LOCKED",
-        "waited": """version <> 1 + COALESCE((SELECT s.version FROM statestore_entry s
-            WHERE s.task_instance_id = e.task_instance_id AND s.key = e.key), 0)""",
+        "waited": "version <> 1 + COALESCE((SELECT version FROM statestore_entry s WHERE s.id = e.id), 0)",
         "array": "json_build_array",
         "array_of": "json_agg",
         "among": "ctid = ANY (ARRAY(SELECT ctid",
