@@ -34,11 +34,17 @@ def needs(right: Right) -> Callable[[View[P]], View[P]]:
                 return redirect_to_login(request.get_full_path())
             if not request.user.has_perm(USER_PERMISSIONS[right]):
                 raise PermissionDenied(missing(right))
-            return view(request, *args, **kwargs)
+            return _not_stored(view(request, *args, **kwargs))
 
         return guarded
 
     return decorate
+
+
+def _not_stored(response: HttpResponseBase) -> HttpResponseBase:
+    """The same, of which a browser keeps nothing: who goes Back after signing out sees no values."""
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
 
 
 def needs_in_place(right: Right) -> Callable[[View[P]], View[P]]:
@@ -51,7 +57,7 @@ def needs_in_place(right: Right) -> Callable[[View[P]], View[P]]:
                 return HttpResponse(status=401)
             if not request.user.has_perm(USER_PERMISSIONS[right]):
                 return HttpResponse(status=403)
-            return view(request, *args, **kwargs)
+            return _not_stored(view(request, *args, **kwargs))
 
         return guarded
 

@@ -31,6 +31,15 @@ def test_fragments_of_nobody_answer_401(client: Client, paths: list[str]) -> Non
         assert (answer.status_code, answer.content) == (401, b"")
 
 
+def test_a_browser_keeps_nothing_of_a_page(viewing: Client, paths: list[str]) -> None:
+    """Who goes Back after signing out sees no values."""
+    key = f"{paths[1]}k/"
+    paths += [f"{key}?key=progress", f"{key}download/?key=progress", "/secrets/"]
+    for path in [*paths, "/fragments/live/", f"/fragments{key}?key=progress"]:
+        answer = viewing.get(path)
+        assert (answer.status_code, answer["Cache-Control"]) == (200, "no-store"), path
+
+
 def test_without_the_right_the_page_names_it(client: Client, paths: list[str]) -> None:
     client.force_login(User.objects.create_user("noor"))
     for path in paths:
