@@ -1,5 +1,7 @@
 """The page of a key in a real Chromium: it moves with the key, and around what a person is about to do."""
 
+import json
+
 import pytest
 from django.contrib.auth.models import Permission, User
 from playwright.sync_api import Page, expect
@@ -101,6 +103,14 @@ def test_a_key_that_goes_is_told_and_seen_when_it_is_back(
     expect(page.locator("#live-pill")).to_contain_text("Live")
     assert [said for said in complaints if not EXPECTED.search(said) and "404" not in said] == []
     complaints.clear()
+
+
+def test_its_value_is_copied_with_the_keyboard(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"/t/{id_of()}/k/?key=config")
+    page.keyboard.press("c")
+    expect(page.locator("#announce")).to_have_text("Copied")
+    assert json.loads(page.evaluate("navigator.clipboard.readText()"))["rows"] == 2
 
 
 def test_the_key_of_an_asset_moves_too(page: Page) -> None:
