@@ -170,6 +170,16 @@ def test_a_server_that_cannot_look_is_not_live(page: Page) -> None:
     expect(word).to_have_text("Live")
 
 
+def test_a_connection_that_swallows_all_is_soon_told(page: Page) -> None:
+    page.add_init_script(SKIPPING)
+    page.goto("/")
+    page.route("**/fragments/**", lambda route: None)
+    with page.expect_request("**/fragments/**"):
+        pass
+    page.evaluate("window.skip = 5_000")
+    expect(page.locator("#offline")).to_contain_text("Live updates lost", timeout=3_000)
+
+
 def test_an_ended_session_is_told(
     page: Page, complaints: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,6 +298,14 @@ def test_a_phone_has_its_bar_at_the_bottom(page: Page) -> None:
     box = bar.bounding_box()
     assert box is not None
     assert round(box["y"] + box["height"]) == 844
+
+
+def test_a_phone_says_how_old_its_values_are(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/")
+    expect(page.locator("#live-pill [data-age]")).to_be_visible()
+    expect(page.locator("#live-pill [data-age]")).to_have_text(re.compile("now|ago"))
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 def test_what_a_finger_touches_on_a_phone_is_large_enough(page: Page) -> None:

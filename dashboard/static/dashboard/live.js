@@ -8,10 +8,11 @@
 
   // The server looks every 600 ms, and tells with each answer how long it is until the next look is over.
   const EVERY = 600, QUIET = 30000;
-  const RETRY = 2000, GONE = 5000, LOST = 10000, MARK = 2000, SPEAK = 10000;
+  const RETRY = 2000, GONE = 5000, LATE = 4000, LOST = 10000, MARK = 2000, SPEAK = 10000;
   const { age, reveal, relative, say } = window.statestore;
   let paused = false, ended = false, gone = false, lost = false, asking = false, timer = 0;
   let fresh = Date.now(); // when the server last said that this is how things are
+  let asked = 0; // when it was asked last
   let on = Date.now(); // since when it is asked, without a pause
   let moved = Date.now(); // when something changed, or the person did something
   let spoke = 0;
@@ -24,6 +25,7 @@
     clearTimeout(timer);
     if (paused || ended || asking || document.hidden) return;
     asking = true;
+    asked = Date.now();
     htmx.trigger(region, "live:poll");
   };
   const quiet = () => Date.now() - moved > QUIET;
@@ -68,7 +70,11 @@
   };
   // Whatever is answered: a server that cannot look says nothing new for long.
   const looksAway = () => paused || ended || gone || document.hidden;
-  const check = () => { if (!lost && !looksAway() && Date.now() - Math.max(fresh, on) > LOST) lose(); };
+  const check = () => {
+    if (lost || looksAway()) return;
+    const silent = asking && Date.now() - Math.max(asked, on) > LATE;
+    if (silent || Date.now() - Math.max(fresh, on) > LOST) lose();
+  };
   const goOn = () => { on = Date.now(); ask(); };
   const end = (words, action, href) => {
     ended = true;
