@@ -16,7 +16,7 @@ from dashboard.filters import key_of
 from dashboard.jobs import is_job_key
 from dashboard.lookers import principal_of
 from dashboard.rights import missing, needs
-from dashboard.secrets import forget_counts
+from dashboard.secret_count import forget_counts
 from dashboard.watch import watcher
 from statestore import queries, services
 from statestore.access import Principal, Right

@@ -21,6 +21,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from dashboard.lookers import is_known, session_of
+from dashboard.secret_count import count_from_memory
 from dashboard.watch import BeingReadError, watcher
 from statestore.access import Principal
 
@@ -92,6 +93,9 @@ def answer_polls(get_response: Get) -> Get:
         finally:
             _whole_way.release()
         _remember(request, response)
+        if hasattr(request, "poll"):
+            for name, text in _secrets(request.poll[0]):
+                response.headers[name] = text
         return response
 
     return answer
@@ -125,7 +129,7 @@ def from_memory(environ: dict[str, Any]) -> Answer | None:
         return _UNCHANGED, list(_come_again().items()), b""
     if drawn is None:
         return None
-    headers = [*poll.headers, *_when_to_ask()]
+    headers = [*poll.headers, *_when_to_ask(), *_secrets(poll.principal)]
     if drawn.page.cursor == cursor:
         return _UNCHANGED, headers, b""
     fragment = drawn.shown.get(poll.look)
@@ -151,6 +155,12 @@ def packed_for(request: HttpRequest, fragment: Fragment, response: HttpResponse)
 def _when_to_ask() -> Iterable[tuple[str, str]]:
     seconds = watcher.ask_again()
     return [] if seconds is None else [("Statestore-Ask-Again", str(round(1000 * seconds)))]
+
+
+def _secrets(principal: Principal) -> Iterable[tuple[str, str]]:
+    """For the pill, which stands outside of what a fragment replaces."""
+    count = count_from_memory(principal)
+    return [] if count is None else [("Statestore-Secrets", str(count))]
 
 
 def _remember(request: HttpRequest, response: HttpResponseBase) -> None:

@@ -1,7 +1,5 @@
 """The Secrets page: what looks like a secret, and what people do about it."""
 
-import time
-from collections.abc import Callable, Hashable
 from typing import Any, Final
 
 from django.contrib import messages
@@ -15,10 +13,10 @@ from dashboard.filters import key_of
 from dashboard.jsonview import json_view
 from dashboard.keys import answers_refusals
 from dashboard.rights import needs
+from dashboard.secret_count import forget_counts
 from dashboard.watch import watcher
 from statestore import queries, services
 from statestore.access import Right
-from statestore.errors import NotAuthenticatedError
 from statestore.protocol import AssetScope, Scope
 from statestore.queries import principal_of_user
 from statestore.services import Writer
@@ -92,40 +90,3 @@ def _named(request: HttpRequest, *rights: Right) -> tuple[Scope, str, Writer]:
             principal.require(scope, right)
     reason = form.get("reason", "").replace("\0", "")
     return scope, key_of(form), Writer(principal.name, reason=reason)
-
-
-# --- the pill, which every page shows ---
-
-FRESH_SECONDS: Final = 5.0
-_answers: dict[Hashable, tuple[float, int]] = {}
-_ANSWERS_MAX: Final = 1000
-
-
-def count_for(user: Any) -> int:
-    """In how many keys that the user may view something looks like a secret; at most 5 s old.
-
-    While there is nothing at all, nobody's rights are looked up for it.
-    """
-    if not _recent("any", lambda: int(queries.any_secret())):
-        return 0
-    try:
-        principal = principal_of_user(user)
-    except NotAuthenticatedError:
-        return 0
-    reach = principal.dag_patterns(Right.VIEW), principal.asset_patterns(Right.VIEW)
-    return _recent(reach, lambda: queries.secret_count(principal)) if any(reach) else 0
-
-
-def _recent(question: Hashable, ask: Callable[[], int]) -> int:
-    now, known = time.monotonic(), _answers.get(question)
-    if known is None or known[0] < now:
-        if len(_answers) >= _ANSWERS_MAX:
-            _answers.clear()
-        known = (now + FRESH_SECONDS, ask())
-        _answers[question] = known
-    return known[1]
-
-
-def forget_counts() -> None:
-    """Count again at the next use."""
-    _answers.clear()

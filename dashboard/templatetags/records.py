@@ -7,7 +7,7 @@ from django.conf import settings
 
 from dashboard.audit import WORDS
 from dashboard.progress import number_text
-from dashboard.secrets import count_for
+from dashboard.secret_count import count_for
 from statestore.services import Action
 
 register = template.Library()

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from dashboard.lookers import forget_lookers
-from dashboard.secrets import forget_counts
+from dashboard.secret_count import forget_counts
 from tests.chromium import ARGUMENTS, REMEDY, find_chromium
 from tests.missing import missing
 

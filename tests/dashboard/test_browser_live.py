@@ -8,7 +8,9 @@ from django.contrib.sessions.models import Session
 from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
+from statestore import services
 from statestore.protocol import TaskScope
+from statestore.services import Writer
 from tests.dashboard.data import SCOPE, id_of, put
 
 pytestmark = pytest.mark.browser
@@ -178,6 +180,19 @@ def test_a_connection_that_swallows_all_is_soon_told(page: Page) -> None:
         pass
     page.evaluate("window.skip = 5_000")
     expect(page.locator("#offline")).to_contain_text("Live updates lost", timeout=3_000)
+
+
+def test_an_open_page_counts_possible_secrets(page: Page) -> None:
+    page.goto("/")
+    pill = page.locator("a.secret-pill")
+    expect(pill).to_have_count(0)
+    for number, words in ((1, "Possible secret in 1 key"), (2, "Possible secret in 2 keys")):
+        put(f"login_{number}", {"password": "swordfish"})
+        services.scan_secrets()
+        expect(pill).to_have_text(words, timeout=WITHIN)
+    for number in (1, 2):
+        services.entry_delete(scope=SCOPE, key=f"login_{number}", writer=Writer("token worker"))
+    expect(pill).to_have_count(0, timeout=WITHIN)
 
 
 def test_an_ended_session_is_told(

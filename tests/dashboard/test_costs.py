@@ -71,7 +71,7 @@ def test_every_page_costs_few_queries(
 ) -> None:
     if everything:
         User.objects.filter(pk=viewer.pk).update(is_superuser=True)
-    monkeypatch.setattr("dashboard.secrets.FRESH_SECONDS", 3600)
+    monkeypatch.setattr("dashboard.secret_count.FRESH_SECONDS", 3600)
     viewing.get("/safe/")  # a process counts the secrets once in a while, for the pill
     for path in _paths(asset_id):
         watcher.forget()

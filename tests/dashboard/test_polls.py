@@ -9,7 +9,8 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from dashboard import lookers, polls, watch
+from dashboard import lookers, polls, secret_count, watch
+from statestore import services
 from statestore.models import GroupReach
 from tests.dashboard.data import id_of, put
 
@@ -195,3 +196,19 @@ def test_nobody_is_told_that_a_page_is_unchanged_which_cannot_be_read(
             assert answer.headers["Statestore-Busy"] == "1"
     monkeypatch.setattr(watched, "good_until", float("inf"))
     assert "Statestore-Busy" not in viewing.get("/fragments/live/", {"cursor": cursor}).headers
+
+
+def test_a_poll_tells_from_memory_how_many_keys_hold_a_secret(
+    viewing: Client, poll: Callable[[], int], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    asked = {"cursor": viewing.get("/").context["page"].cursor}
+    told = lambda: viewing.get("/fragments/live/", asked).headers.get("Statestore-Secrets")  # noqa: E731
+    assert told() == "0"  # the whole way
+    put("config", {"password": "swordfish"})
+    services.scan_secrets()
+    secret_count.forget_counts()
+    with django_assert_num_queries(0):
+        assert told() is None
+    secret_count._recount()
+    with django_assert_num_queries(0):
+        assert told() == "1"

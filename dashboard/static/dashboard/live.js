@@ -50,6 +50,7 @@
     else if (status === 403) end("Your account may not view task state any more.", "Reload", location.href);
     else if (status === 404) miss();
     else lose();
+    count(header("Statestore-Secrets"));
     next = Number(header("Statestore-Ask-Again")) || EVERY;
     later(gone ? GONE : lost ? RETRY : quiet() ? next + EVERY : next);
   });
@@ -104,6 +105,19 @@
       strip.querySelector("[data-lost]").textContent =
         `Live updates lost, last answer ${since}; trying again. Showing values from ${clock()}.`;
     }
+  };
+  // The pill of possible secrets stands outside of what is replaced.
+  const count = (told) => {
+    if (!told) return;
+    let pill = document.querySelector("a.secret-pill");
+    if (told === "0") return pill?.remove();
+    if (!pill) {
+      pill = document.getElementById("pill-of-secrets").content.querySelector("a").cloneNode(true);
+      document.querySelector(".notice .wrap").append(pill);
+    }
+    const words = `Possible secret in ${Number(told).toLocaleString("en")} key${told === "1" ? "" : "s"}`;
+    const said = pill.querySelector("[data-words]");
+    if (said.textContent !== words) said.textContent = words;
   };
   const announce = (text) => {
     if (Date.now() - spoke < SPEAK) return;

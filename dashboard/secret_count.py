@@ -1,0 +1,81 @@
+"""In how many keys something looks like a secret: the pill that every page shows, and keeps up to date."""
+
+import time
+from collections.abc import Callable, Hashable
+from typing import Any, Final
+
+from dashboard.watch import ASKED, watcher
+from statestore import queries
+from statestore.access import Principal, Right
+from statestore.errors import NotAuthenticatedError
+from statestore.queries import principal_of_user
+
+FRESH_SECONDS: Final = 5.0
+_answers: dict[Hashable, tuple[float, int]] = {}
+_ANSWERS_MAX: Final = 1000
+_ANY: Final = "any"
+_polling: dict[Hashable, tuple[Principal, float]] = {}
+"""For whom it was told from memory last, and when, by what they reach."""
+
+
+def count_for(user: Any) -> int:
+    """In how many keys that the user may view something looks like a secret; at most 5 s old.
+
+    While there is nothing at all, nobody's rights are looked up for it.
+    """
+    if not _recent(_ANY, _is_any):
+        return 0
+    try:
+        return _count(principal_of_user(user))
+    except NotAuthenticatedError:
+        return 0
+
+
+def count_from_memory(principal: Principal) -> int | None:
+    """The same as it was counted last, for polls; None: it is not known, and will be in a moment."""
+    reach = _reach(principal)
+    _polling[reach] = principal, time.monotonic()
+    is_any = _answers.get(_ANY)
+    known = _answers.get(reach) if is_any is None or is_any[1] else is_any
+    return None if known is None else known[1]
+
+
+def forget_counts() -> None:
+    """Count again at the next use."""
+    _answers.clear()
+
+
+def _count(principal: Principal) -> int:
+    reach = _reach(principal)
+    return _recent(reach, lambda: queries.secret_count(principal)) if any(reach) else 0
+
+
+def _reach(principal: Principal) -> tuple[Any, Any]:
+    return principal.dag_patterns(Right.VIEW), principal.asset_patterns(Right.VIEW)
+
+
+def _is_any() -> int:
+    return int(queries.any_secret())
+
+
+def _recent(question: Hashable, ask: Callable[[], int]) -> int:
+    now, known = time.monotonic(), _answers.get(question)
+    if known is None or known[0] < now:
+        if len(_answers) >= _ANSWERS_MAX:
+            _answers.clear()
+        known = (now + FRESH_SECONDS, ask())
+        _answers[question] = known
+    return known[1]
+
+
+def _recount() -> None:
+    """Count again for all who look on."""
+    now = time.monotonic()
+    for reach, (principal, asked) in list(_polling.items()):
+        if now - asked > ASKED:
+            _polling.pop(reach, None)
+        elif _recent(_ANY, _is_any):
+            _count(principal)
+
+
+watcher.beside.append(_recount)
