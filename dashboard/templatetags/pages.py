@@ -20,11 +20,13 @@ from dashboard.filters import word_of
 from dashboard.jsonview import size_text
 from dashboard.nav import ON_A_PHONE, places_of
 from dashboard.pace import Chart
+from dashboard.passwords import without_passwords
 from statestore.access import Principal, Right
 from statestore.protocol import TaskScope
 from statestore.queries import COUNTED, Amount, MapIndex, StateCounts, TaskState, TaskSummary
 
 register = template.Library()
+register.filter("without_passwords", without_passwords)
 
 SECONDS_SHOWN: Final = timedelta(minutes=10)
 

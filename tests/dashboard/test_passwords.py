@@ -1,0 +1,49 @@
+"""A password in a name, id or uri is not drawn."""
+
+import re
+
+import pytest
+from django.test import Client
+from django.utils.html import strip_tags
+
+from dashboard.passwords import without_passwords
+from statestore import services
+from statestore.protocol import AssetScope, TaskScope
+from statestore.services import Writer
+from tests.dashboard.data import id_of, put
+
+URL = "postgres://app:swordfish@db/orders"
+SCOPE = TaskScope(URL, URL, URL)
+TITLES = re.compile(r' (?:title|aria-label)="([^"]*)"')
+
+
+@pytest.mark.parametrize(
+    ("text", "drawn"),
+    [
+        (URL, "postgres://app:***@db/orders"),
+        ("redis://:p:w@h:1/0", "redis://:***@h:1/0"),
+        ("GET /a%3A%2F%2Fapp%3Asword%2540%40db/x", "GET /a%3A%2F%2Fapp%3A***%40db/x"),
+        ("s3://bucket/a:b@c", "s3://bucket/a:b@c"),
+        ("https://host:8443/x", "https://host:8443/x"),
+        ("run:2026@x", "run:2026@x"),
+    ],
+)
+def test_the_password_of_a_url_is_left_out(text: str, drawn: str) -> None:
+    assert without_passwords(text) == drawn
+
+
+def test_no_page_draws_one(viewing: Client) -> None:
+    put(URL, 1, SCOPE)
+    put("progress", {"current": 1}, SCOPE)
+    asset, _ = services.asset_register(name=URL, uri=URL)
+    services.entry_set(
+        scope=AssetScope(asset.id), key=URL, value="1", decoded=1, writer=Writer("token worker")
+    )
+    task, key = f"t/{id_of(SCOPE)}/", f"k/?key={URL}"
+    of_asset = f"assets/{asset.id}/"
+    run = f"runs/{id_of(SCOPE)}/"
+    for path in ("", "runs/", run, task, task + key, "assets/", of_asset, of_asset + key):
+        html = viewing.get(f"/{path}").content.decode()
+        drawn = [*strip_tags(html).split("\n"), *TITLES.findall(html)]
+        assert "app:***@db" in strip_tags(html), path
+        assert [text for text in drawn if "swordfish" in text] == [], path
