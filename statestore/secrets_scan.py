@@ -184,13 +184,11 @@ _REFERENCE: Final = re.compile(
 _OWN_TOKEN: Final = re.compile(r"\b(?:sst|stt|stu)_[A-Za-z0-9_-]{20,}")
 _EXAMPLES: Final = ("example.com", "example.net", "example.org")
 _HOST: Final = re.compile(r"://[^\s/]*@([\w.-]+)")
-
-
 _COUNT: Final = re.compile(r"[\d\s.,]+")
 AUTHORIZATION: Final = "Authorization header"
 _CREDENTIALS: Final = re.compile(r"(?:bearer|basic|token)\s+[\w.~+/-]{8,}", re.I)
 _BASIC: Final = re.compile(r"\bbasic +([A-Za-z0-9+/]{6,}={0,2})(?![\w+/=])", re.I)
-# With lengths and alphabets as the services write them.
+# With the beginnings that are known, and lengths and alphabets that leave words alone.
 _TOKENS: Final = {
     "GitHub Token": r"github_pat_\w{36,255}",
     "GitLab token": r"gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|imt|oas)-[\w-]{20,}",

@@ -13,6 +13,7 @@ from statestore import services
 from statestore.access import Grant, Principal, Right
 from statestore.errors import NotFoundError, StaleAttemptError
 from statestore.models import (
+    Asset,
     AssetEntryVersion,
     AuditEntry,
     Entry,
@@ -186,6 +187,20 @@ def test_a_batch_over_assets_keeps_versions() -> None:
         )
     kept = AssetEntryVersion.objects.order_by("entry_id", "version")
     assert list(kept.values_list("version", "value")) == [(1, "1"), (2, "2")] * 2
+
+
+def test_the_progress_of_an_asset_is_no_status_of_the_task_with_its_number(
+    scope: TaskScope,
+) -> None:
+    put(scope, "progress", '{"status": "running"}')
+    found, _ = services.asset_register(name="orders", uri="s3://orders")
+    Asset.objects.filter(pk=found.id).update(id=task_id(scope))
+    asset, failed = AssetScope(task_id(scope)), {"status": "failed"}
+    value = json.dumps(failed)
+    services.batch_apply(
+        operations=[Operation("set", asset, "progress", value=value, decoded=failed)], writer=ME
+    )
+    assert TaskInstance.objects.get(scope_digest=scope.digest).status == "running"
 
 
 def test_a_merge_keeps_a_version(scope: TaskScope) -> None:

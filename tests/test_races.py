@@ -12,11 +12,12 @@ from django.db.models import Exists, OuterRef
 from statestore import queries
 from statestore.errors import PreconditionFailedError
 from statestore.models import Entry, TaskInstance
-from statestore.protocol import TaskScope
+from statestore.protocol import AssetScope, TaskScope
 from statestore.services import (
     Operation,
     Precondition,
     Writer,
+    asset_register,
     batch_apply,
     entry_delete,
     entry_patch,
@@ -213,6 +214,19 @@ def test_batches_that_set_and_delete_in_new_tasks_never_wait_for_each_other(
                 else Operation("delete", one, "progress")
                 for one in chance.sample(scopes, 5)
             ]
+            for _ in range(6)
+        ]
+        all_at_once(lambda batch: batch_apply(operations=batch, writer=Writer("tests")), batches)
+
+
+@pytest.mark.postgresql
+def test_batches_over_assets_never_wait_for_each_other() -> None:
+    """Whatever the order in which they name them."""
+    assets = [AssetScope(asset_register(name=f"a{n}", uri=f"s3://a{n}")[0].id) for n in range(8)]
+    chance = random.Random(7)
+    for _ in range(20):
+        batches = [
+            [Operation("set", one, "a", value="1") for one in chance.sample(assets, 8)]
             for _ in range(6)
         ]
         all_at_once(lambda batch: batch_apply(operations=batch, writer=Writer("tests")), batches)

@@ -115,8 +115,8 @@ def _hold_all(
     new = [one for one in tasks if any(operations[place].op == "set" for place in places[one])]
     found = hold_tasks(tasks, create=new)
     held: dict[Scope, Held | None] = {}
-    for scope, attempts in writing.items():
-        for attempt, place in attempts.items():
+    for scope in sorted(writing, key=_asset_order):
+        for attempt, place in writing[scope].items():
             with _refused_at(place):
                 if isinstance(scope, AssetScope):
                     held[scope] = hold(scope, attempt)
@@ -124,6 +124,11 @@ def _hold_all(
                     newest, held[scope] = found.get(scope, (0, None))
                     refuse_stale(attempt, newest=newest)
     return held
+
+
+def _asset_order(scope: Scope) -> int:
+    """The order in which every batch holds assets: behind the task instances, by number."""
+    return scope.asset_id if isinstance(scope, AssetScope) else 0
 
 
 def _attempts(

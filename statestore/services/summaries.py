@@ -50,15 +50,16 @@ def update(written: Written, now: datetime) -> None:
 def update_held(written: Sequence[Written], now: datetime) -> None:
     """The same of many keys of task instances that the transaction holds: what it wrote is what stays."""
     _take_samples(written, now)
+    of_tasks = [one for one in written if one.active_at is not None]  # an asset has no summary
     reported = {
         one.owner: status
-        for one in written
+        for one in of_tasks
         if one.key == PROGRESS_KEY and (status := _status_of(one)) != one.status
     }
     if reported:
         rows = columns("id status", list(reported.items()))
         task_instances.report_many.count(rows=rows, now=now)
-    late = {one.owner for one in written if one.active_at and _is_late(one, now)} - reported.keys()
+    late = {one.owner for one in of_tasks if _is_late(one, now)} - reported.keys()
     if late:
         task_instances.touch_many.count(rows={"id": list(late)}, now=now)
 
