@@ -26,9 +26,7 @@ from statestore.queries import (
 )
 
 ROWS: Final = 50
-MOVES: Final = (
-    5  # seconds after which a pace is looked at again, though nothing was written: time passes
-)
+MOVES: Final = 5  # seconds after which a pace is looked at again, though nothing was written
 _MOVING: Final = {TaskState.RUNNING, TaskState.STALLED}  # what has a pace
 _KEPT: Final = 1_000  # rows: those of twenty pages
 

@@ -26,9 +26,7 @@ logger = logging.getLogger(__name__)
 TICK: Final = 0.6  # seconds between two looks at the store; more of them where pages take long
 SLOWEST: Final = 1.0  # seconds that reading and drawing much makes a look wait, at most
 SHARE: Final = 0.1  # of a processor that goes into reading and drawing what keeps changing
-AT_ONCE: Final = (
-    0.15  # seconds of a processor for one look: the pages that are left wait for the next
-)
+AT_ONCE: Final = 0.15  # seconds of a processor for one look: pages that are left wait for the next
 GRACE: Final = 2.0  # seconds that a look may take before those who ask read for themselves
 SOON: Final = 0.05  # seconds after which to ask again while a look is on
 SPREAD: Final = 0.15  # seconds over which those who ask after a look are spread

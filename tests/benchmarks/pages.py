@@ -65,7 +65,14 @@ def main() -> None:
     parser.add_argument("--keep", default="", metavar="database")
     parser.add_argument("--statements", action="store_true", help="print what reads the most rows")
     options = parser.parse_args()
-    with postgresql() as server, database(server, options.keep) as (url, new):
+    with filled(options.keep):
+        _print(options)
+
+
+@contextmanager
+def filled(keep: str) -> Iterator[None]:
+    """Django over a filled database of its own, or the one to keep."""
+    with postgresql() as server, _database(server, keep) as (url, new):
         os.environ["DATABASE_URL"] = url
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
         django.setup()
@@ -78,14 +85,13 @@ def main() -> None:
 
             fill()
         try:
-            _print(options)
+            yield
         finally:
             connections.close_all()
 
 
 @contextmanager
-def database(server: str, keep: str) -> Iterator[tuple[str, bool]]:
-    """A database of its own, or the one to keep; and whether it is new."""
+def _database(server: str, keep: str) -> Iterator[tuple[str, bool]]:
     name = keep or f"statestore_pages_{os.getpid()}"
     with psycopg.connect(server, autocommit=True) as connection:
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])

@@ -5,14 +5,10 @@ transaction that is rolled back, and prints which index each of its statements g
 """
 
 import argparse
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import django
-
-from tests.benchmarks.pages import database, nodes
-from tests.postgresql import postgresql
+from tests.benchmarks.pages import filled, nodes
 
 
 def main() -> None:
@@ -20,25 +16,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--keep", default="", metavar="database")
     options = parser.parse_args()
-    with postgresql() as server, database(server, options.keep) as (url, new):
-        os.environ["DATABASE_URL"] = url
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
-        django.setup()
-        from django.core.management import call_command
-        from django.db import connections
-
-        call_command("migrate", verbosity=0)
-        if new:
-            from tests.benchmarks.fill import fill
-
-            fill()
-        try:
-            for name, act in _acts():
-                print(name)  # noqa: T201
-                for plan in _plans(act):
-                    print(f"    {plan}", flush=True)  # noqa: T201
-        finally:
-            connections.close_all()
+    with filled(options.keep):
+        for name, act in _acts():
+            print(name)  # noqa: T201
+            for plan in _plans(act):
+                print(f"    {plan}", flush=True)  # noqa: T201
 
 
 def _acts() -> Iterator[tuple[str, Callable[[], object]]]:

@@ -12,6 +12,7 @@ from statestore import services
 from statestore.protocol import TaskScope
 from statestore.services import Writer
 from tests.dashboard.data import SCOPE, id_of, put
+from tests.dashboard.scriptless import without_scripts
 
 pytestmark = pytest.mark.browser
 
@@ -353,21 +354,15 @@ def test_states_and_progress_are_seen_in_forced_colours(page: Page) -> None:
 def test_pages_work_without_javascript(
     page: Page, browser: Browser, live_server: LiveServer
 ) -> None:
-    context = browser.new_context(
-        base_url=live_server.url,
-        java_script_enabled=False,
-        storage_state=page.context.storage_state(),
-    )
-    plain = context.new_page()
-    plain.goto("/")
-    expect(plain.locator(f"#t-{id_of()}")).to_contain_text("10 %")
-    expect(plain.get_by_role("link", name="Reload")).to_be_visible()
-    assert plain.locator("[data-copy]:visible, #live-pill:visible").count() == 0
-    plain.get_by_role("link", name="ingest").first.click()
-    expect(plain.locator("#big")).to_have_text("10")
-    plain.locator("details.fold summary").click()
-    expect(plain.locator("details.fold pre")).to_be_visible()
-    context.close()
+    with without_scripts(browser, page, live_server.url) as plain:
+        plain.goto("/")
+        expect(plain.locator(f"#t-{id_of()}")).to_contain_text("10 %")
+        expect(plain.get_by_role("link", name="Reload")).to_be_visible()
+        assert plain.locator("[data-copy]:visible, #live-pill:visible").count() == 0
+        plain.get_by_role("link", name="ingest").first.click()
+        expect(plain.locator("#big")).to_have_text("10")
+        plain.locator("details.fold summary").click()
+        expect(plain.locator("details.fold pre")).to_be_visible()
 
 
 def test_a_person_signs_in_and_out(

@@ -13,6 +13,7 @@ from statestore import services
 from statestore.models import Asset, Entry
 from statestore.protocol import AssetScope
 from tests.dashboard.data import id_of, put
+from tests.dashboard.scriptless import without_scripts
 from tests.dashboard.test_browser_live import WITHIN
 
 pytestmark = pytest.mark.browser
@@ -114,20 +115,14 @@ def test_nothing_moves_for_those_who_asked_for_that(page: Page) -> None:
 def test_without_scripts_a_key_is_looked_at_changed_and_cleared(
     browser: Browser, live_server: LiveServer, colleague: Page
 ) -> None:
-    context = browser.new_context(
-        base_url=live_server.url,
-        java_script_enabled=False,
-        storage_state=colleague.context.storage_state(),
-    )
-    plain = context.new_page()
-    plain.goto(f"/t/{id_of()}/k/?key=config")
-    expect(plain.get_by_role("link", name="Reload")).to_be_visible()
-    plain.get_by_text("Change the value").first.click()
-    plain.get_by_label("New value, in JSON").fill('{"rows": 5}')
-    plain.get_by_role("button", name="Change the value").click()
-    expect(plain.get_by_role("status").first).to_contain_text("changed, in version 3")
-    plain.get_by_role("link", name="Clear key…").click()
-    plain.get_by_role("button", name="Clear 1 key").click()
-    expect(plain.get_by_text("Cleared 1 key.")).to_be_visible()
+    with without_scripts(browser, colleague, live_server.url) as plain:
+        plain.goto(f"/t/{id_of()}/k/?key=config")
+        expect(plain.get_by_role("link", name="Reload")).to_be_visible()
+        plain.get_by_text("Change the value").first.click()
+        plain.get_by_label("New value, in JSON").fill('{"rows": 5}')
+        plain.get_by_role("button", name="Change the value").click()
+        expect(plain.get_by_role("status").first).to_contain_text("changed, in version 3")
+        plain.get_by_role("link", name="Clear key…").click()
+        plain.get_by_role("button", name="Clear 1 key").click()
+        expect(plain.get_by_text("Cleared 1 key.")).to_be_visible()
     assert not Entry.objects.filter(key="config").exists()
-    context.close()
