@@ -1,6 +1,8 @@
-"""What the SDK adds to a bare request of the same HTTP library, and what a silent progress call costs."""
+"""What the SDK adds to a bare httpx request, what a silent progress call costs, and what its import takes."""
 
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -43,6 +45,12 @@ def main(quick: bool = False) -> None:
                     progress.update()
                 each = (time.perf_counter() - begin) / 200_000
             print(f"a progress call that writes nothing: {each * 1e6:.2f} µs")  # noqa: T201
+    imports = {
+        name: statistics.median(_import_milliseconds(name) for _ in range(rounds))
+        for name in ("statestore.sdk", "httpx")
+    }
+    ratio = imports["statestore.sdk"] / imports["httpx"]
+    print(f"import statestore.sdk {imports['statestore.sdk']:.0f} ms, of httpx's {ratio:.2f}")  # noqa: T201
 
 
 def _microseconds(call: Callable[[], object]) -> float:
@@ -50,3 +58,12 @@ def _microseconds(call: Callable[[], object]) -> float:
     for _ in range(CALLS):
         call()
     return (time.perf_counter() - begin) / CALLS * 1e6
+
+
+def _import_milliseconds(module: str) -> float:
+    script = f"import time; begin = time.process_time(); import {module}"
+    script += "; print(time.process_time() - begin)"
+    shown = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    ).stdout
+    return float(shown) * 1e3

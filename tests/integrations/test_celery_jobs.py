@@ -133,9 +133,10 @@ def test_a_task_that_is_revoked_has_its_job_cancelled(workers: Workers, task: st
 
 def test_a_job_that_runs_is_looked_after_though_its_message_has_expired(workers: Workers) -> None:
     workers.start(1)
-    workers.send("deferred", expires=3)
+    until(lambda: "ready." in (workers.folder / "worker.log").read_text(), workers)
+    workers.send("deferred", expires=6)  # seconds, ample for a worker that waits for it
     wait_for(workers.folder / "polling")
-    time.sleep(3)
+    time.sleep(6)
     (workers.folder / "go").touch()
     assert workers.notes(1)[0].startswith("result of")
 

@@ -1,4 +1,4 @@
-"""What `import statestore.sdk` gives, and what it costs."""
+"""What `import statestore.sdk` gives, and what it loads."""
 
 import json
 import subprocess
@@ -20,19 +20,6 @@ def test_it_loads_neither_the_server_nor_what_only_its_use_needs(module: str) ->
     unwanted = {"django", "celery", "kombu", "httpx", "rest_framework", "dashboard", "asyncio"}
     assert loaded.isdisjoint(unwanted)
     assert {"statestore.models", "statestore.services"}.isdisjoint(json.loads(shown))
-
-
-def test_it_takes_less_than_100_ms() -> None:
-    """Of this process's own time: a busy machine may take longer."""
-    script = "import time; begin = time.process_time(); import statestore.sdk"
-    script += "; print(time.process_time() - begin)"
-    shown = [
-        subprocess.run(
-            [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True
-        ).stdout
-        for _ in range(5)
-    ]
-    assert min(map(float, shown)) < 0.1
 
 
 def test_every_public_name_is_there_once_and_in_order() -> None:
