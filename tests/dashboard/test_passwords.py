@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils.html import strip_tags
 
@@ -11,6 +12,7 @@ from statestore import services
 from statestore.protocol import AssetScope, TaskScope
 from statestore.services import Writer
 from tests.dashboard.data import id_of, put
+from tests.storage import expire
 
 URL = "postgres://app:swordfish@db/orders"
 SCOPE = TaskScope(URL, URL, URL)
@@ -32,6 +34,12 @@ def test_the_password_of_a_url_is_left_out(text: str, drawn: str) -> None:
     assert without_passwords(text) == drawn
 
 
+def assert_masked(html: str) -> None:
+    drawn = [*strip_tags(html).split("\n"), *TITLES.findall(html)]
+    assert "app:***@db" in strip_tags(html)
+    assert [text for text in drawn if "swordfish" in text] == []
+
+
 def test_no_page_draws_one(viewing: Client) -> None:
     put(URL, 1, SCOPE)
     put("progress", {"current": 1}, SCOPE)
@@ -43,7 +51,25 @@ def test_no_page_draws_one(viewing: Client) -> None:
     of_asset = f"assets/{asset.id}/"
     run = f"runs/{id_of(SCOPE)}/"
     for path in ("", "runs/", run, task, task + key, "assets/", of_asset, of_asset + key):
-        html = viewing.get(f"/{path}").content.decode()
-        drawn = [*strip_tags(html).split("\n"), *TITLES.findall(html)]
-        assert "app:***@db" in strip_tags(html), path
-        assert [text for text in drawn if "swordfish" in text] == [], path
+        assert_masked(viewing.get(f"/{path}").content.decode())
+
+
+def test_nor_do_the_lists_of_findings_and_of_the_audit_and_what_is_said(
+    viewing: Client, viewer: User
+) -> None:
+    put(URL, {"password": "correct horse battery"}, SCOPE)
+    services.scan_secrets()
+    rights = ("change_apitoken", "delete_entry")
+    viewer.user_permissions.add(*Permission.objects.filter(codename__in=rights))
+    assert_masked(viewing.get("/secrets/").content.decode())
+    found = {"kind": "task", "owner": id_of(SCOPE), "key": URL, "reason": f"no secret: {URL}"}
+    said = viewing.post("/secrets/dismiss/", found, follow=True).content.decode()
+    assert "is no secret, and shown again" in said
+    assert_masked(said)
+    assert_masked(viewing.get("/audit/").content.decode())
+
+
+def test_nor_does_what_the_next_sweep_deletes(viewing: Client) -> None:
+    put(URL, 1, SCOPE)
+    expire(SCOPE, URL)
+    assert_masked(viewing.get("/retention/?dry_run=1").content.decode())
