@@ -10,6 +10,7 @@ ALL = (
     "batch",
     "sdk",
     "viewers",
+    "seen",
     "sweeps",
     "backlog",
     "hotkeys",

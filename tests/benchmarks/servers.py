@@ -19,7 +19,7 @@ WORKERS, THREADS = 2, 4
 
 
 @contextlib.contextmanager
-def statestore(database_url: str, **settings: str) -> Iterator[Server]:
+def statestore(database_url: str, *, workers: int = WORKERS, **settings: str) -> Iterator[Server]:
     """Statestore as it is deployed; `.port` is that of its web server."""
     with tempfile.TemporaryDirectory() as name, database(database_url) as url:
         environment = environment_for(Path(name), url)
@@ -28,7 +28,7 @@ def statestore(database_url: str, **settings: str) -> Iterator[Server]:
             "STATESTORE_LOG_LEVEL": "WARNING",
             **settings,
         }
-        server = Server(environment, Path(name) / "server.log", workers=WORKERS)
+        server = Server(environment, Path(name) / "server.log", workers=workers)
         try:
             server.start()
             yield server
