@@ -23,7 +23,7 @@ from statestore.models import (
 )
 from statestore.protocol import AssetScope, TaskScope
 from statestore.queries import key_history, samples_of
-from statestore.services import Operation, Precondition, Writer
+from statestore.services import Operation, Precondition, Writer, history
 from statestore.services.summaries import forget_progress
 from statestore.tasks import sweep_samples, sweep_versions
 from tests.storage import ME, expire, put, row_of
@@ -272,6 +272,26 @@ def test_orphans_are_swept() -> None:
     )
     assert sweep_versions() == 1
     assert not EntryVersion.objects.exists()
+
+
+def test_orphans_are_swept_some_entries_at_a_time(
+    scope: TaskScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever they stand among the versions that stay."""
+    monkeypatch.setattr(history, "SWEEP_BATCH", 3)
+    for key in 2 * "abcdefgh":
+        put(scope, key, "1")
+        put(scope, key, "2")
+    gone = Entry.objects.filter(key__in=list("adeh"))
+    left = list(EntryVersion.objects.filter(entry_id__in=gone.values("pk")))
+    gone.delete()
+    EntryVersion.objects.bulk_create(left, ignore_conflicts=True)  # SQLite has forgotten them
+    with CaptureQueriesContext(connection) as ran:
+        assert sweep_versions() == len(left) == 16
+    kept = EntryVersion.objects.values_list("entry_id", flat=True)
+    assert set(kept) == set(Entry.objects.values_list("pk", flat=True))
+    assert len(kept) == 16
+    assert len([query for query in ran if "DELETE" in query["sql"]]) > 4
 
 
 @pytest.mark.django_db(transaction=True)

@@ -13,7 +13,7 @@ from statestore.protocol import AssetScope, NeverExpire, Scope, TaskScope
 from statestore.services.audit import Action, audit_record
 from statestore.services.entries import Precondition, Writer, entry_patch
 from statestore.sql.samples import delete_batch
-from statestore.sql.versions import forget_gone
+from statestore.sql.versions import of_gone
 
 SAMPLES_KEPT = timedelta(days=1)
 SWEEP_BATCH = 5000
@@ -128,5 +128,12 @@ def sweep_samples() -> int:
 
 
 def sweep_versions() -> int:
-    """Delete versions of entries that are gone, which their deletion missed; how many."""
-    return sum(statement.count() for statement in forget_gone)
+    """Delete, in small transactions, versions of entries that are gone, which their deletion missed; how
+    many."""
+    deleted = 0
+    for statements in of_gone:
+        after = 0
+        while (last := statements.last.rows(after=after, limit=SWEEP_BATCH)[0][0]) is not None:
+            deleted += statements.forget.count(after=after, last=last)
+            after = last
+    return deleted

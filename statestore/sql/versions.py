@@ -6,7 +6,7 @@ triggers do it, which `migrate` puts in place each time, because a table that is
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db import connection
 
@@ -92,6 +92,29 @@ def install_triggers(**_: Any) -> None:
                 cursor.execute(f"CREATE TRIGGER IF NOT EXISTS {name.format(entry=entry)} {body}")
 
 
-_OF_GONE: Final = "DELETE FROM {entry}version WHERE entry_id NOT IN (SELECT id FROM {entry})"
-forget_gone: Final = tuple(Statement(_OF_GONE.format(entry=entry)) for entry in _VERSIONED)
-"""What a write left behind that met the deletion of its entry: seldom anything."""
+class OfGone(NamedTuple):
+    """What a write left behind that met the deletion of its entry: seldom anything, so that who looks
+    for it goes through all versions, some entries at a time."""
+
+    last: Statement
+    """The last of the next entries that have versions; null: there are no more."""
+    forget: Statement
+    """Delete those of them whose entry is gone."""
+
+    @classmethod
+    def by(cls, entry: str) -> "OfGone":
+        """The statements over one table of entries; planned for the range that each is given."""
+        texts = (text.format(entry=entry) for text in (_LAST, _FORGET_GONE))
+        return cls(*(Statement(text, planned_each_time=True) for text in texts))
+
+
+_LAST: Final = """
+SELECT max(entry_id) FROM (
+    SELECT entry_id FROM {entry}version WHERE entry_id > %(after)s
+    ORDER BY entry_id LIMIT %(limit)s) AS following
+"""
+_FORGET_GONE: Final = """
+DELETE FROM {entry}version WHERE entry_id > %(after)s AND entry_id <= %(last)s
+    AND NOT EXISTS (SELECT 1 FROM {entry} e WHERE e.id = entry_id)
+"""
+of_gone: Final = tuple(map(OfGone.by, _VERSIONED))

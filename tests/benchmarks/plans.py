@@ -48,6 +48,7 @@ def _acts() -> Iterator[tuple[str, Callable[[], object]]]:
     yield "clear", lambda: services.entries_clear(scope=scope, writer=me)
     yield "attempt", lambda: services.attempt_start(scope=scope)
     yield "sweep", lambda: services.sweep_expired(seconds=0.001)
+    yield "sweep of versions", services.sweep_versions
 
 
 def _plans(act: Callable[[], object]) -> Iterator[str]:
