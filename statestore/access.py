@@ -62,8 +62,9 @@ class Principal:
 
     @property
     def is_unlimited(self) -> bool:
-        """Whether no pattern limits it: only then may it hand out what reaches everything."""
-        return self.task is None and any(
+        """Whether no pattern limits it: only then may it hand out what reaches everything. Where one
+        group limits a person and another does not, nobody knows which gave them a permission."""
+        return self.task is None and all(
             EVERYTHING in grant.dag_patterns and EVERYTHING in grant.asset_patterns
             for grant in self.grants
         )

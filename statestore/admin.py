@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 
 from statestore import admin_webhooks, services  # noqa: F401 - registers its pages
 from statestore.access import USER_PERMISSIONS, Right
-from statestore.admin_base import ReadOnlyAdmin, is_unlimited
+from statestore.admin_base import FiltersAlone, ForUnlimited, ReadOnlyAdmin, is_unlimited
 from statestore.admin_clear import ClearingMixin, clear_keys, confirm_or_clear
 from statestore.admin_filters import (
     ExpiredFilter,
@@ -183,7 +183,7 @@ class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in its
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(ReadOnlyAdmin):
+class ApiTokenAdmin(ForUnlimited, ReadOnlyAdmin):
     """Workers' credentials: shown once, then known by their first characters."""
 
     list_display = (
@@ -298,7 +298,7 @@ admin.site.unregister([Group, User])
 
 
 @admin.register(User)
-class AuditedUserAdmin(AuditedMixin, UserAdmin):  # type: ignore[type-arg]  # generic in its stubs alone
+class AuditedUserAdmin(ForUnlimited, FiltersAlone, AuditedMixin, UserAdmin):  # type: ignore[type-arg]  # generic in its stubs alone
     """People."""
 
     paginator = BoundedPaginator
@@ -306,7 +306,7 @@ class AuditedUserAdmin(AuditedMixin, UserAdmin):  # type: ignore[type-arg]  # ge
 
 
 @admin.register(Group)
-class GroupWithReachAdmin(AuditedMixin, GroupAdmin):
+class GroupWithReachAdmin(ForUnlimited, FiltersAlone, AuditedMixin, GroupAdmin):
     """Groups: their permissions, and the dags and assets over which these hold."""
 
     inlines = (GroupReachInline,)

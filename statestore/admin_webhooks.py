@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from statestore import services
-from statestore.admin_base import ForUnlimited, ReadOnlyAdmin, is_unlimited
+from statestore.admin_base import FiltersAlone, ForUnlimited, ReadOnlyAdmin, is_unlimited
 from statestore.jsonpretty import pretty
 from statestore.services.deliveries import allowed
 from statestore.webhook_models import DeliveryState, Webhook, WebhookDelivery
@@ -68,7 +68,7 @@ class NewWebhookForm(WebhookForm):
 
 
 @admin.register(Webhook)
-class WebhookAdmin(ForUnlimited, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in its stubs alone
+class WebhookAdmin(ForUnlimited, FiltersAlone, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in its stubs alone
     """Who is told when a task fails or stalls, when a secret is found, when the sweep is late."""
 
     list_display = (

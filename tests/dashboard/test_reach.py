@@ -64,16 +64,29 @@ def test_a_dry_run_looks_among_what_may_be_viewed(person: Person) -> None:
 
 ADMINISTERS = (
     "view_entry change_apitoken add_apitoken view_apitoken view_webhook add_webhook change_webhook"
-    " delete_webhook view_webhookdelivery"
+    " delete_webhook view_webhookdelivery view_user change_user view_group change_group"
 )
 
 
-@pytest.mark.parametrize("page", ["apitoken/add", "webhook", "webhook/add", "webhookdelivery"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "statestore/apitoken",
+        "statestore/apitoken/add",
+        "statestore/webhook",
+        "statestore/webhook/add",
+        "statestore/webhookdelivery",
+        "auth/user",
+        "auth/group",
+    ],
+)
 def test_who_administers_some_dags_hands_out_nothing_that_reaches_all(
     person: Person, page: str
 ) -> None:
-    path = f"/admin/statestore/{page}/"
-    assert person("some", (ADMINISTERS, "warehouse", "*")).get(path).status_code == 403
+    path = f"/admin/{page}/"
+    some = (ADMINISTERS, "warehouse", "*")
+    assert person("some", some).get(path).status_code == 403
+    assert person("sees all", some, ("view_entry", "*", "*")).get(path).status_code == 403
     assert person("all", (ADMINISTERS, "*", "*")).get(path).status_code == 200
 
 
