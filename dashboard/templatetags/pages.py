@@ -23,7 +23,15 @@ from dashboard.pace import Chart
 from dashboard.passwords import without_passwords
 from statestore.access import Principal, Right
 from statestore.protocol import TaskScope
-from statestore.queries import COUNTED, Amount, MapIndex, StateCounts, TaskState, TaskSummary
+from statestore.queries import (
+    COUNTED,
+    Amount,
+    MapIndex,
+    StateCounts,
+    TaskOrder,
+    TaskState,
+    TaskSummary,
+)
 
 register = template.Library()
 register.filter("without_passwords", without_passwords)
@@ -39,6 +47,13 @@ _STATES: Final = {
     TaskState.FAILED: ("bad", "circle-x", "Failed"),
     TaskState.DONE: ("ok", "circle-check", "Done"),
     TaskState.NONE: ("idle", "circle-dashed", "No progress"),
+}
+
+_SORTED: Final = {
+    TaskOrder.ATTENTION: "other",
+    TaskOrder.NEWEST: "descending",
+    TaskOrder.OLDEST: "ascending",
+    TaskOrder.NAME: "ascending",
 }
 
 
@@ -202,9 +217,9 @@ def stacked_bar(counts: StateCounts) -> SafeString:
 @register.simple_tag
 def map_cells(cells: list[MapIndex]) -> SafeString:
     """The map indices of a task as small links; up to 500, so not by a template's loop."""
-    page = reverse("dashboard:task", args=[0])
+    start, _, end = reverse("dashboard:task", args=[0]).rpartition("0")
     links = (
-        f'<li><a class="cell {_STATES[cell.state][0]}" href="{page.replace("0", str(cell.id))}"'
+        f'<li><a class="cell {_STATES[cell.state][0]}" href="{start}{cell.id}{end}"'
         f' title="index {cell.map_index}: {cell.state}">'
         f'<span class="sr">{cell.state}: </span>{cell.map_index}</a></li>'
         for cell in cells
@@ -213,18 +228,20 @@ def map_cells(cells: list[MapIndex]) -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def sort_link(context: Context, word: str, order: str) -> SafeString:
-    """A column's heading that sorts by it."""
+def sort_head(context: Context, word: str, classes: str, *orders: str) -> SafeString:
+    """The head of a column that sorts by it; where it has two orders, by one after the other."""
     params = context["request"].GET.copy()
     for name in ("after", "cursor", "sort"):
         params.pop(name, None)
-    if order:
-        params["sort"] = order
-    here = context["table"].order == order
+    order = context["table"].order
+    here = order in orders
+    other = orders[(orders.index(order) + 1) % len(orders)] if here else orders[0]
+    if other:
+        params["sort"] = other
     return format_html(
-        '<a href="?{}"{}>{}{}</a>',
-        params.urlencode(), mark_safe(' aria-current="true"') if here else "", word,
-        icon("chevron-down") if here else "",
+        '<th role="columnheader" scope="col" class="{}"{}><a href="?{}">{}{}</a></th>',
+        classes, format_html(' aria-sort="{}"', _SORTED[order]) if here else "",
+        params.urlencode(), word, icon("chevron-down") if here else "",
     )  # fmt: skip
 
 

@@ -110,7 +110,9 @@ class _Listing:
         self.slow, self.window = slow_part(where, self.now)
         self.base = TaskInstance.objects.filter(reached(principal), indexed_part(where))
         self.ranked = where.state is None and order is TaskOrder.ATTENTION
-        failed, stalled = in_tab(TaskState.FAILED, self.now), in_state(TaskState.STALLED, self.now)
+        # A run is shown with all that is in it, however old.
+        listed = in_state if where.of_run else in_tab
+        failed, stalled = listed(TaskState.FAILED, self.now), in_state(TaskState.STALLED, self.now)
         running = in_state(TaskState.RUNNING, self.now)
         self.ranks = {3: failed, 2: stalled, 1: running, 0: ~(failed | stalled | running)}
         if self.ranked:
@@ -118,7 +120,7 @@ class _Listing:
             self.base = self.base.annotate(rank=self._rank())
             # A run is small enough to be sorted as a whole.
             self.window = self.window or (0 if where.of_run else _RANKED)
-        self.state = Q() if where.state is None else in_tab(where.state, self.now)
+        self.state = Q() if where.state is None else listed(where.state, self.now)
         self.base = self.base.filter(self.state)
 
     def _rank(self) -> Case:

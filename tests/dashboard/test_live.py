@@ -212,3 +212,17 @@ def test_other_keys_are_shown_with_short_values_and_never_with_secrets(viewing: 
     html = viewing.get("/").content.decode()
     assert "hunter2" not in html
     assert "possible secret: " in html
+
+
+@pytest.mark.parametrize(
+    ("sort", "heads"),
+    [("", {"State": "other"}), ("name", {"Task": "ascending"}),
+     ("newest", {"Last write": "descending"}), ("oldest", {"Last write": "ascending"})],
+)  # fmt: skip
+def test_the_head_of_a_column_says_how_it_is_sorted(
+    viewing: Client, sort: str, heads: dict[str, str]
+) -> None:
+    put("progress", 1)
+    html = viewing.get(f"/?sort={sort}").content.decode()
+    found = re.findall(r'<th [^>]*aria-sort="(\w+)"><a [^>]*>([^<]+)<', html)
+    assert {word: order for order, word in found} == heads

@@ -3,9 +3,12 @@
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from django.test.utils import override_script_prefix
 
+from dashboard.templatetags.pages import map_cells
 from statestore.models import AuditEntry, Entry
 from statestore.protocol import NEVER_EXPIRE, TaskScope
+from statestore.queries import MapIndex, TaskState
 from tests.dashboard.data import EVIL, id_of, put, silence
 from tests.dashboard.test_live import names
 
@@ -85,3 +88,22 @@ def test_markup_in_the_names_of_runs_is_text(viewing: Client) -> None:
     put(EVIL, EVIL, scope)
     for path in ("/runs/", f"/runs/{id_of(scope)}/"):
         assert "<script>alert" not in viewing.get(path).content.decode()
+
+
+def test_the_tabs_of_an_old_run_hold_what_they_count(viewing: Client) -> None:
+    for status, task in (("done", "load"), ("failed", "export")):
+        scope = TaskScope("sales", "run-1", task)
+        put("progress", {"status": status}, scope)
+        silence(scope, minutes=3 * 24 * 60)
+    page = f"/runs/{id_of(TaskScope('sales', 'run-1', 'load'))}/"
+    assert names(viewing.get(f"{page}?state=done").content.decode()) == ["load"]
+    assert names(viewing.get(f"{page}?state=failed").content.decode()) == ["export"]
+    all_of_it = viewing.get(page).content.decode()
+    assert names(all_of_it) == ["export", "load"]
+    assert "Needs attention" in all_of_it
+
+
+def test_cells_lead_to_their_tasks_below_any_prefix() -> None:
+    with override_script_prefix("/state0/v10/"):
+        drawn = map_cells([MapIndex(703, 0, TaskState.DONE)])
+    assert 'href="/state0/v10/t/703/"' in drawn
