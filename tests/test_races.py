@@ -2,7 +2,8 @@
 
 import random
 import time
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from threading import Event
 
 import pytest
@@ -20,7 +21,11 @@ from statestore.services import (
     asset_register,
     batch_apply,
     entry_delete,
+    entry_edit,
+    entry_increment,
     entry_patch,
+    entry_restore,
+    summaries,
     sweep_expired,
 )
 from tests.storage import expire, put
@@ -230,3 +235,36 @@ def test_batches_over_assets_never_wait_for_each_other() -> None:
             for _ in range(6)
         ]
         all_at_once(lambda batch: batch_apply(operations=batch, writer=Writer("tests")), batches)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("by_hand", [entry_edit, entry_restore])
+def test_a_change_by_hand_and_an_increment_never_wait_for_each_other(
+    scope: TaskScope, monkeypatch: pytest.MonkeyPatch, by_hand: Callable[..., int]
+) -> None:
+    """The one has written the key of a task that was idle, and not yet the task; the other holds the
+    task. A deadlock would be an error here."""
+    put(scope, "n", "1")
+    idle_since = datetime.now(UTC) - timedelta(minutes=5)
+    TaskInstance.objects.filter(scope_digest=scope.digest).update(active_at=idle_since)
+    written, update = Event(), summaries.update
+
+    def wait_for_the_other(*args: object) -> None:
+        if not written.is_set():
+            written.set()
+            time.sleep(0.5)  # the other one waits by now
+        update(*args)  # type: ignore[arg-type]
+
+    def act(person: bool) -> None:
+        if person:
+            new = {"value": "5", "decoded": 5} if by_hand is entry_edit else {}
+            by_hand(scope=scope, key="n", version=1, writer=Writer("user vera"), **new)
+        else:
+            written.wait(30)
+            entry_increment(scope=scope, key="n", by="1", writer=Writer("worker"))
+
+    monkeypatch.setattr(summaries, "update", wait_for_the_other)
+
+    all_at_once(act, [True, False])
+
+    assert queries.entry_get(scope=scope, key="n").version == 3

@@ -12,6 +12,7 @@ from statestore.models import AssetEntry, AssetEntryVersion, Entry, EntryVersion
 from statestore.protocol import AssetScope, NeverExpire, Scope, TaskScope
 from statestore.services.audit import Action, audit_record
 from statestore.services.entries import Precondition, Writer, entry_patch
+from statestore.services.holding import hold
 from statestore.sql.samples import delete_batch
 from statestore.sql.versions import of_gone
 
@@ -26,6 +27,7 @@ def entry_restore(*, scope: Scope, key: str, version: int, writer: Writer) -> in
     Raises:
         NotFoundError: the key is gone, or so many changes came since that the version is.
     """
+    hold(scope, writer.attempt)
     old = _old_value(scope, key, version)
     if old is None:
         raise NotFoundError(f"Version {version} of {key!r} is not kept any longer.")
@@ -53,6 +55,7 @@ def entry_edit(
         PreconditionFailedError: it was written meanwhile.
         InvalidInput: the value looks like a secret, and STATESTORE_REFUSE_SECRETS is set.
     """
+    hold(scope, writer.attempt)
     new = entry_patch(
         scope=scope, key=key, value=value, decoded=decoded, writer=writer,
         precondition=Precondition(version=version),
