@@ -1,5 +1,6 @@
 """The Secrets page: what looks like a secret, and what people do about it."""
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django.contrib import messages
@@ -16,13 +17,22 @@ from dashboard.rights import needs
 from dashboard.secret_count import forget_counts
 from dashboard.watch import watcher
 from statestore import queries, services
-from statestore.access import Right
+from statestore.access import Principal, Right
 from statestore.protocol import AssetScope, Scope
-from statestore.queries import principal_of_user
+from statestore.queries import Finding, principal_of_user
 from statestore.services import Writer
 
 SHOWN: Final = 100
 NUMBER_DIGITS: Final = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A finding, and what who looks at it may do about it."""
+
+    found: Finding
+    may_clear: bool
+    may_decide: bool
 
 
 @require_safe
@@ -69,7 +79,17 @@ def _context(request: HttpRequest) -> dict[str, Any]:
     dismissed = request.GET.get("state") == "dismissed"
     principal = principal_of_user(request.user)
     found = queries.findings(principal, dismissed=dismissed, limit=SHOWN)
-    return {"findings": found, "dismissed": dismissed, "shown": SHOWN}
+    rows = [_row(finding, principal) for finding in found]
+    return {"rows": rows, "dismissed": dismissed, "shown": SHOWN}
+
+
+def _row(found: Finding, principal: Principal) -> Row:
+    def may(right: Right) -> bool:
+        if found.scope is None:
+            return principal.may_asset(found.asset, right)
+        return principal.may(found.scope, right)
+
+    return Row(found, may(Right.CLEAR), may(Right.ADMINISTER))
 
 
 def _named(request: HttpRequest, *rights: Right) -> tuple[Scope, str, Writer]:

@@ -145,7 +145,8 @@ def test_task_and_key_offer_to_reveal_to_those_alone_who_may(viewing: Client, vi
 @pytest.mark.usefixtures("_found")
 def test_the_right_over_other_dags_reveals_nothing_here(viewing: Client, viewer: User) -> None:
     hr, sales = Group.objects.create(name="hr"), Group.objects.create(name="sales")
-    hr.permissions.set(Permission.objects.filter(codename__in=["view_entry", "change_apitoken"]))
+    rights = ["view_entry", "change_apitoken", "delete_entry"]
+    hr.permissions.set(Permission.objects.filter(codename__in=rights))
     sales.permissions.set(Permission.objects.filter(codename="view_entry"))
     GroupReach.objects.create(group=hr, dag_patterns="hr_*")
     GroupReach.objects.create(group=sales, dag_patterns="sales")
@@ -153,6 +154,11 @@ def test_the_right_over_other_dags_reveals_nothing_here(viewing: Client, viewer:
     viewer.groups.set([hr, sales])
     for page in (f"/t/{id_of()}/", f"/t/{id_of()}/k/?key=config"):
         assert 'reveal"' not in viewing.get(page).content.decode()
+    listed = viewing.get("/secrets/").content.decode()
+    assert "sales / run-1 / ingest" in listed
+    assert "Not a secret<span" not in listed
+    assert "Clear<span" not in listed
+    assert 'secrets/reveal/"' not in listed
     assert viewing.post("/secrets/reveal/", form()).status_code == 403
 
 
