@@ -6,11 +6,13 @@ from typing import Final
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from dashboard.live import cursor_of
+from dashboard.lookers import principal_of
 from dashboard.rights import needs
 from dashboard.watch import watcher
 from statestore import queries, services
@@ -18,6 +20,9 @@ from statestore.access import Principal, Right
 from statestore.queries import ExpiredEntry, RetentionFigures, Sweep
 
 SHOWN: Final = 50  # entries of a dry run
+LIMITED: Final = (
+    "Your groups limit the right to administer to some dags, and a sweep deletes keys of all."
+)
 SECONDS: Final = 5.0  # that a sweep by hand may take; the next one goes on
 
 
@@ -62,7 +67,9 @@ def read_retention(params: QueryDict, principal: Principal) -> RetentionPage:
 @require_POST
 @needs(Right.ADMINISTER)
 def sweep_now(request: HttpRequest) -> HttpResponse:
-    """Delete what has expired, for some seconds at most."""
+    """Delete what has expired, of whatever dag, for some seconds at most."""
+    if not principal_of(request).has_over_every_dag(Right.ADMINISTER):
+        raise PermissionDenied(LIMITED)
     run = services.sweep_expired(seconds=SECONDS)
     left = f"; {run.overdue:,} are left for the next sweep" if run.overdue else ""
     messages.success(request, f"The sweep deleted {run.deleted:,} expired keys{left}.")

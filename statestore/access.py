@@ -73,6 +73,10 @@ class Principal:
         """Whether the right is granted over anything."""
         return any(right in grant.rights for grant in self.grants)
 
+    def has_over_every_dag(self, right: Right) -> bool:
+        """Whether the right is granted over all dags."""
+        return EVERYTHING in self.dag_patterns(right)
+
     def dag_patterns(self, right: Right) -> tuple[str, ...]:
         """The dags over which the right is granted."""
         found = (grant.dag_patterns for grant in self.grants if right in grant.rights)

@@ -148,8 +148,14 @@ def may_reveal_asset(principal: Principal, name: str) -> bool:
 
 @register.filter
 def may_administer(principal: Principal) -> bool:
-    """Whether the principal may sweep."""
+    """Whether the principal may administer any dag or asset."""
     return principal.has(Right.ADMINISTER)
+
+
+@register.filter
+def may_sweep(principal: Principal) -> bool:
+    """Whether the principal may delete what has expired, of whatever dag."""
+    return principal.has_over_every_dag(Right.ADMINISTER)
 
 
 @register.filter(name="bytes")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import QuerySet
 
-from statestore.access import EVERYTHING, Principal, Right
+from statestore.access import Principal, Right
 from statestore.models import Entry
 from statestore.queries.counting import COUNTED, counts
 from statestore.sql import store
@@ -44,7 +44,7 @@ class RetentionFigures:
 
 def sees_everything(principal: Principal) -> bool:
     """Whether figures of the whole store tell the principal nothing that they may not know."""
-    return EVERYTHING in principal.dag_patterns(Right.VIEW)
+    return principal.has_over_every_dag(Right.VIEW)
 
 
 def store_counted() -> tuple[QuerySet[Entry], ...]:

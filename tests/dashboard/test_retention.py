@@ -3,12 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
 from dashboard.watch import watcher
 from statestore import services
-from statestore.models import AuditEntry, Entry, SweepRun
+from statestore.models import AuditEntry, Entry, GroupReach, SweepRun
 from statestore.protocol import NEVER_EXPIRE
 from tests.dashboard.data import SCOPE, put
 
@@ -72,3 +72,14 @@ def test_only_an_administrator_sweeps_by_hand(viewing: Client, viewer: User) -> 
     assert not Entry.objects.filter(key="gone").exists()
     entry = AuditEntry.objects.get(action="swept")
     assert (entry.who, entry.detail) == ("user vera", "1 expired entries")
+
+
+@pytest.mark.usefixtures("_keys")
+def test_who_administers_some_dags_sweeps_nothing(viewing: Client, viewer: User) -> None:
+    some = Group.objects.create(name="some")
+    some.permissions.set(Permission.objects.filter(codename__in=["view_entry", "change_apitoken"]))
+    GroupReach.objects.create(group=some, dag_patterns="sales")
+    viewer.groups.add(some)
+    assert "Sweep now" not in viewing.get("/retention/").content.decode()
+    assert viewing.post("/retention/sweep/").status_code == 403
+    assert Entry.objects.filter(key="gone").exists()
