@@ -126,3 +126,18 @@ def test_the_dialog_names_the_jobs_of_a_task_with_many_keys(person: Person) -> N
     said = page.content.decode()
     assert "Clear all 132 keys?" in said
     assert "It loses remote_job_id: a retry may submit a second job." in said
+
+
+def test_who_could_not_make_a_token_is_not_sent_to(person: Person) -> None:
+    makes = "view_entry change_apitoken add_apitoken"
+    for name, words, dags, offered in (
+        ("makes", makes, "*", True),
+        ("some", makes, "warehouse", False),
+        ("administers", "view_entry change_apitoken", "*", False),
+    ):
+        html = person(name, (words, dags, "*")).get("/").content.decode()
+        assert "No task has written state yet" in html
+        assert ("Create a token" in html) is offered, name
+    client = person("no staff", (makes, "*", "*"))
+    User.objects.update(is_staff=False)
+    assert "Create a token" not in client.get("/").content.decode()
