@@ -78,12 +78,17 @@ def restore(request: HttpRequest, **owner: int) -> HttpResponse:
     """Write an old version again."""
     history = _history(request, owner, Right.WRITE)
     number = _number(request.POST.get("version", ""))
-    new = services.entry_restore(
-        scope=history.scope,
-        key=history.entry.key,
-        version=number,
-        writer=_writer(request),
-    )
+    try:
+        new = services.entry_restore(
+            scope=history.scope,
+            key=history.entry.key,
+            version=number,
+            writer=_writer(request),
+        )
+    except InvalidInput as error:
+        said = f"Version {number} was not restored: {error}."
+        messages.error(request, said, extra_tags="bad")
+        return redirect(urls_of(history)["page_url"])
     return _done(request, history, f"Version {number} is restored, as version {new}.")
 
 

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from dashboard.history import Line, curve_of, difference
 from dashboard.keyview import FORMS
@@ -304,3 +305,23 @@ def test_a_task_and_an_asset_of_one_number_are_told_apart(viewing: Client) -> No
     for owner, said in (("t", "task"), ("assets", "asset"), ("t", "task")):
         html = viewing.get(f"/{owner}/{id_of()}/k/?key=mark").content.decode()
         assert f"of the {said}" in html
+
+
+def test_a_version_that_looks_like_a_secret_is_not_restored(
+    viewing: Client, viewer: User, settings: Settings
+) -> None:
+    may(viewer, "change_entry")
+    put("config", {"password": "correct horse"})
+    put("config", 1)
+    settings.STATESTORE_REFUSE_SECRETS = True
+    form = {"key": "config", "version": 1}
+    said = viewing.post(path("config", "restore/"), form, follow=True).content.decode()
+    assert "Version 1 was not restored: " in said
+    assert "correct horse" not in said
+    assert Entry.objects.get().value == "1"
+
+
+@pytest.mark.parametrize("start", ["t", "assets", "runs", "fragments/t"])
+def test_a_number_that_no_database_holds_is_not_found(viewing: Client, start: str) -> None:
+    assert viewing.get(f"/{start}/{10**20 - 1}/").status_code == 404
+    assert viewing.get(f"/{start}/{10**20 - 1}/k/?key=x").status_code == 404
