@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from django.http import QueryDict
 
-from dashboard.filters import filter_of, position_of
+from dashboard.filters import after_key_of, filter_of, key_of, position_of
 from dashboard.jsonview import clipped
 from dashboard.live import TaskEntry, cursor_of, task_entries
 from statestore import queries
@@ -39,6 +39,9 @@ class AssetPage:
     of: AssetSummary
     watermark: str
     entries: list[TaskEntry]
+    key: str
+    """With what the keys begin that are shown."""
+    next_key: str
 
 
 def read_assets(params: QueryDict, principal: Principal) -> AssetsPage:
@@ -54,17 +57,25 @@ def read_assets(params: QueryDict, principal: Principal) -> AssetsPage:
 
 
 def read_asset(params: QueryDict, principal: Principal, asset_id: int) -> AssetPage:
-    """One asset with its entries.
+    """One asset; `?after_key=` begins further down its keys, `?key=` leaves those that begin so.
 
     Raises:
         NotFoundError: there is none that the principal reaches.
     """
-    found = queries.asset_detail(asset_id, principal)
+    key = key_of(params)
+    found = queries.asset_detail(asset_id, principal, after_key=after_key_of(params), key=key)
     shown = (found.summary.newest, found.summary.watermark, *found.entries)
     hidden = _hidden((asset_id, entry) for entry in shown)
     of = _without_secrets(found.summary, hidden)
     entries = [queries.masked(entry, asset_id, hidden) for entry in found.entries]
-    return AssetPage(cursor_of(of, entries), of, _watermark(of), task_entries(entries))
+    return AssetPage(
+        cursor=cursor_of(of, entries, found.next_key),
+        of=of,
+        watermark=_watermark(of),
+        entries=task_entries(entries),
+        key=key,
+        next_key=found.next_key,
+    )
 
 
 def _hidden(entries: Iterable[tuple[int, Entry | None]]) -> set[tuple[int, str]]:

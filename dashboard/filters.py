@@ -50,6 +50,11 @@ def key_of(params: QueryDict) -> str:
     return params.get("key", "").replace("\0", "")
 
 
+def after_key_of(params: QueryDict) -> str:
+    """The key after which a page of keys begins; empty: at the first one."""
+    return params.get("after_key", "").replace("\0", "")
+
+
 def word_of(field: str, text: str) -> str:
     """The word that asks for this beginning of a field: `dag:sales`, `dag:"two words"`."""
     return f'{field}:"{text}"' if " " in text else f"{field}:{text}"

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from django.http import QueryDict
 
 from dashboard.activity import Event, activity_of
-from dashboard.filters import filter_of, key_of
+from dashboard.filters import after_key_of, filter_of, key_of
 from dashboard.jobs import Job, jobs_of
 from dashboard.jsonview import JsonView, json_view
 from dashboard.meter import meter
@@ -115,7 +115,7 @@ def read_task(params: QueryDict, principal: Principal, task_instance_id: int) ->
     Raises:
         NotFoundError: there is none with this number that the principal reaches.
     """
-    after_key, key = params.get("after_key", "").replace("\0", ""), key_of(params)
+    after_key, key = after_key_of(params), key_of(params)
     detail = queries.task_detail(task_instance_id, principal, after_key=after_key, key=key)
     task, entries = detail.summary, detail.entries
     task = without_secrets(task, hidden_keys([task]))

@@ -10,11 +10,11 @@ from statestore.access import Principal
 from statestore.errors import NotFoundError
 from statestore.models import Asset as AssetTable
 from statestore.models import AssetEntry
-from statestore.protocol import AssetScope
 from statestore.queries.assets import Asset
-from statestore.queries.entries import Entry, entry_page
-from statestore.queries.keyset import after, decode, encode, values_of
+from statestore.queries.entries import Entry
+from statestore.queries.keyset import after, begins, decode, encode, values_of
 from statestore.queries.patterns import reached_assets
+from statestore.queries.tasks import KEYS_SHOWN
 
 WATERMARK: Final = "watermark"
 _COLUMNS: Final = ("-id",)
@@ -43,10 +43,12 @@ class AssetRows:
 
 @dataclass(frozen=True, slots=True)
 class AssetDetail:
-    """An asset with the first of its entries, by key."""
+    """An asset with some of its entries, by key."""
 
     summary: AssetSummary
     entries: list[Entry]
+    next_key: str
+    """The page of entries that follows begins after this key; empty: there is none."""
 
 
 def asset_rows(
@@ -70,8 +72,10 @@ def asset_rows(
     return AssetRows(_summaries(page[:limit]), encode(0, values_of(_COLUMNS, last)) if last else "")
 
 
-def asset_detail(asset_id: int, principal: Principal) -> AssetDetail:
-    """One asset with its entries.
+def asset_detail(
+    asset_id: int, principal: Principal, *, after_key: str = "", key: str = ""
+) -> AssetDetail:
+    """One asset with its first entries after a key, or of those whose keys begin so.
 
     Raises:
         NotFoundError: there is none of this id that the principal reaches.
@@ -80,7 +84,10 @@ def asset_detail(asset_id: int, principal: Principal) -> AssetDetail:
     if row is None:
         raise NotFoundError("This asset is not there: it never was, or it was deleted.")
     (summary,) = _summaries([row])
-    return AssetDetail(summary, entry_page(scope=AssetScope(row.pk), limit=100).entries)
+    found = AssetEntry.objects.filter(begins("key", key) if key else Q(), asset=row)
+    page = list(found.filter(key__gt=after_key).order_by("key")[: KEYS_SHOWN + 1])
+    next_key = page[KEYS_SHOWN - 1].key if len(page) > KEYS_SHOWN else ""
+    return AssetDetail(summary, [_entry(one) for one in page[:KEYS_SHOWN]], next_key)
 
 
 def _summaries(assets: list[AssetTable]) -> list[AssetSummary]:

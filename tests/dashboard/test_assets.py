@@ -43,6 +43,23 @@ def test_assets_are_filtered_and_paged(viewing: Client) -> None:
     assert (len(first.rows), len(second.rows), second.next_after) == (50, 10, "")
 
 
+def test_every_key_of_an_asset_can_be_reached(viewing: Client) -> None:
+    keys = [f"part-{number:03}" for number in range(205)]
+    page, seen = f"/assets/{asset('orders', **dict.fromkeys(keys, '1'))}/", []
+    url = page
+    while url:
+        shown = viewing.get(url).context["page"]
+        seen += [item.entry.key for item in shown.entries]
+        url = f"{page}?after_key={shown.next_key}" if shown.next_key else ""
+    assert seen == keys
+    answer = viewing.get(f"{page}?key=part-20")
+    assert [item.entry.key for item in answer.context["page"].entries] == keys[200:]
+    assert "205 keys" in answer.content.decode()
+    assert "No key begins with other" in viewing.get(f"{page}?key=other").content.decode()
+    html = viewing.get(f"{page}?key=part").content.decode()
+    assert '?key=part&amp;after_key=part-099"' in html
+
+
 def test_only_who_may_clear_clears_an_asset_or_a_key(viewing: Client, viewer: User) -> None:
     number = asset("orders", watermark="1", rows="2")
     url, key_url = f"/assets/{number}/clear/", f"/assets/{number}/clear-key/?key=rows"
