@@ -1,4 +1,7 @@
-"""What a query string asks of Live: `?state=failed&q=dag:sales key:job_id invoices&sort=name`."""
+"""What a query string asks of Live: `?state=failed&q=dag:sales key:job_id invoices&sort=name`.
+
+`dag:sales` asks for ids that begin so, `dag:=sales` for that one alone.
+"""
 
 import re
 from dataclasses import asdict
@@ -12,17 +15,20 @@ FIELDS: Final = ("dag", "run", "task", "key")
 WORDS_MAX: Final = 5
 POSITION_MAX: Final = 4000  # characters
 
-_word = re.compile(rf"""({"|".join(f"{field}:" for field in FIELDS)})?(?:"([^"]+)"|(\S+))""")
+_word = re.compile(rf"""(?:({"|".join(FIELDS)}):(=?))?(?:"((?:[^"\\]|\\.)+)"|(\S+))""")
+_plain = re.compile(r"""[^\s":=][^\s":]*""")  # what needs no quotes
 
 
 def filter_of(params: QueryDict) -> TaskFilter:
     """The filter; what it does not understand it leaves out."""
-    state, fields, words = params.get("state", ""), dict.fromkeys(FIELDS, ""), []
-    for field, quoted, plain in _word.findall(params.get("q", "").replace("\0", "")):
+    state, fields, words, whole = params.get("state", ""), dict.fromkeys(FIELDS, ""), [], set()
+    for field, exactly, inside, plain in _word.findall(params.get("q", "").replace("\0", "")):
+        text = re.sub(r"""\\(["\\])""", r"\1", inside) or plain
         if field:
-            fields[field[:-1]] = quoted or plain
+            fields[field] = text
+            (whole.add if exactly else whole.discard)(field)
         else:
-            words.append(quoted or plain)
+            words.append(text)
     return TaskFilter(
         state=TaskState(state) if state in set(TaskState) else None,
         dag=fields["dag"],
@@ -30,6 +36,7 @@ def filter_of(params: QueryDict) -> TaskFilter:
         task=fields["task"],
         key=fields["key"],
         words=tuple(words[:WORDS_MAX]),
+        whole=frozenset(whole),
     )
 
 
@@ -55,9 +62,17 @@ def after_key_of(params: QueryDict) -> str:
     return params.get("after_key", "").replace("\0", "")
 
 
-def word_of(field: str, text: str) -> str:
-    """The word that asks for this beginning of a field: `dag:sales`, `dag:"two words"`."""
-    return f'{field}:"{text}"' if " " in text else f"{field}:{text}"
+def word_of(field: str, text: str, *, whole: bool = False) -> str:
+    """The word that asks for this beginning of a field, or for the `whole` of it: `dag:sales`,
+    `dag:"two words"`, `dag:=sales`."""
+    return f"{field}:{'=' * whole}{quoted(text)}"
+
+
+def quoted(text: str) -> str:
+    """The text as one word, in quotes where it needs them."""
+    if _plain.fullmatch(text):
+        return text
+    return '"' + re.sub(r"""(["\\])""", r"\\\1", text) + '"'
 
 
 def is_filtered(where: TaskFilter) -> bool:

@@ -1,12 +1,11 @@
 """What somebody may have meant whose filter finds nothing: a name of the newest tasks, nearly spelt so."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
-from dashboard.filters import FIELDS, word_of
+from dashboard.filters import FIELDS, quoted, word_of
 from statestore import queries
 from statestore.access import Principal
 from statestore.queries import TaskFilter
@@ -53,11 +52,13 @@ def _near(typed: str, names: set[str]) -> str:
 
 def _query(where: TaskFilter, typed: str, name: str) -> str:
     """The filter as it is typed."""
-    fields = ((field, getattr(where, field)) for field in FIELDS)
-    words = [word_of(field, name if text == typed else text) for field, text in fields if text]
-    words += [f'"{word}"' if " " in word else word for word in _with(where.words, typed, name)]
-    return " ".join(words)
 
+    def meant(text: str) -> str:
+        return name if text == typed else text
 
-def _with(words: Iterable[str], typed: str, name: str) -> Iterable[str]:
-    return (name if word == typed else word for word in words)
+    words = [
+        word_of(field, meant(getattr(where, field)), whole=field in where.whole)
+        for field in FIELDS
+        if getattr(where, field)
+    ]
+    return " ".join([*words, *(quoted(meant(word)) for word in where.words)])

@@ -112,7 +112,9 @@ def stalled_after() -> str:
 @register.simple_tag
 def dag_url(scope: TaskScope) -> str:
     """Live, with the tasks of this dag alone."""
-    return f"{reverse('dashboard:live')}?{urlencode({'q': word_of('dag', scope.dag_id)})}"
+    return (
+        f"{reverse('dashboard:live')}?{urlencode({'q': word_of('dag', scope.dag_id, whole=True)})}"
+    )
 
 
 @register.filter
@@ -172,8 +174,8 @@ def duration(length: timedelta) -> str:
 
 @register.filter
 def as_word(text: str, field: str) -> str:
-    """`dag:sales`, for a filter."""
-    return word_of(field, text)
+    """`dag:=sales`, for a filter."""
+    return word_of(field, text, whole=True)
 
 
 @register.filter

@@ -62,13 +62,13 @@ from statestore.queries.listing import (
 )
 from statestore.queries.live import (
     StateCounts,
-    TaskFilter,
     live_figures,
     newest_names,
     newest_task,
     task_instance_counts,
 )
 from statestore.queries.lookers import Account, account_of, accounts, rights_mark, sessions_alive
+from statestore.queries.matching import TaskFilter
 from statestore.queries.patterns import reached
 from statestore.queries.retention import (
     SWEEPS_MISSED,

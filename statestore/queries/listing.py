@@ -17,8 +17,8 @@ from statestore.models import TaskInstance
 from statestore.protocol import MAP_INDEX_NONE
 from statestore.queries.counting import nth_values
 from statestore.queries.keyset import after, decode, encode, until, values_of
-from statestore.queries.live import StateCounts, TaskFilter, indexed_part, slow_part
-from statestore.queries.patterns import reached
+from statestore.queries.live import StateCounts
+from statestore.queries.matching import TaskFilter, matching
 from statestore.queries.states import TaskState, in_state, in_tab
 from statestore.queries.tasks import TaskSummary, summaries
 
@@ -107,8 +107,8 @@ class _Listing:
         self.now = datetime.now(UTC)
         self.finished: dict[object, Finished] = {}
         self.columns = _COLUMNS[order]
-        self.slow, self.window = slow_part(where, self.now)
-        self.base = TaskInstance.objects.filter(reached(principal), indexed_part(where))
+        found = matching(where, principal)
+        self.base, self.slow, self.window = found.rows, found.slow, found.window
         self.ranked = where.state is None and order is TaskOrder.ATTENTION
         # A run is shown with all that is in it, however old.
         listed = in_state if where.of_run else in_tab
@@ -118,8 +118,7 @@ class _Listing:
         if self.ranked:
             self.columns = ("-rank", *self.columns)
             self.base = self.base.annotate(rank=self._rank())
-            # A run is small enough to be sorted as a whole.
-            self.window = self.window or (0 if where.of_run else _RANKED)
+            self.window = self.window or (0 if found.few else _RANKED)
         self.state = Q() if where.state is None else listed(where.state, self.now)
         self.base = self.base.filter(self.state)
 

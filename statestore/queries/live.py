@@ -1,14 +1,12 @@
-"""Live's counts and figures, and which task instances a filter asks for."""
+"""Live's counts and figures."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
-from django.db.models.lookups import IsNull
+from django.db.models import QuerySet
 
 from statestore.access import Principal
-from statestore.models import Entry as EntryRow
 from statestore.models import TaskInstance
 from statestore.queries.counting import COUNTED, counts
 from statestore.queries.figures import (
@@ -17,28 +15,11 @@ from statestore.queries.figures import (
     store_counted,
     store_figures,
 )
-from statestore.queries.keyset import begins
 from statestore.queries.patterns import reached
 from statestore.queries.states import TaskState, in_tab
-from statestore.queries.tasks import TaskSummary, summaries, unexpired
+from statestore.queries.tasks import TaskSummary, summaries
 
-_LOOKED_AT: Final = 2_000  # rows that a condition without an index may look at for one page
-_LOOKED_AT_KEYS: Final = 600  # the same, where it must look for a key of each row
 _COUNTED: Final = (TaskState.RUNNING, TaskState.STALLED, TaskState.FAILED, TaskState.DONE)
-
-
-@dataclass(frozen=True, slots=True)
-class TaskFilter:
-    """Which task instances: beginnings of ids, a key they keep, words anywhere in their ids."""
-
-    state: TaskState | None = None
-    dag: str = ""
-    run: str = ""
-    task: str = ""
-    key: str = ""
-    words: tuple[str, ...] = ()
-    of_run: tuple[str, str] | None = None
-    """Exactly this dag and run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,37 +74,3 @@ def newest_names(principal: Principal, *, limit: int) -> set[tuple[str, str, str
     """The dags, runs and tasks of the task instances that were written to last."""
     rows = TaskInstance.objects.filter(reached(principal)).order_by("-active_at", "-id")
     return set(rows.values_list("dag_id", "run_id", "task_id")[:limit])
-
-
-def matching(where: TaskFilter, principal: Principal) -> tuple[QuerySet[TaskInstance], Q, int]:
-    """What an index finds of a filter, in no order; what must be looked at row by row, and at how
-    many rows for one page (0: any number)."""
-    found = TaskInstance.objects.filter(reached(principal), indexed_part(where))
-    return found, *slow_part(where, datetime.now(UTC))
-
-
-def indexed_part(where: TaskFilter) -> Q:
-    """What an index answers."""
-    condition = begins("dag_id", where.dag) if where.dag else Q()
-    if where.of_run is not None:
-        condition &= Q(dag_id=where.of_run[0], run_id=where.of_run[1])
-    return condition
-
-
-def slow_part(where: TaskFilter, now: datetime) -> tuple[Q, int]:
-    """What must be looked at row by row, and how many rows of a page may be (0: any number)."""
-    condition = Q()
-    for column, text in (("run_id", where.run), ("task_id", where.task)):
-        if text:
-            condition &= begins(column, text)
-    for word in where.words:
-        names = ("dag_id", "run_id", "task_id")
-        condition &= Q(*((f"{name}__icontains", word) for name in names), _connector=Q.OR)
-    if where.key:
-        kept = EntryRow.objects.filter(
-            unexpired(now), begins("key", where.key), task_instance=OuterRef("pk")
-        )
-        # A value instead of EXISTS: PostgreSQL would turn that into a join over every entry.
-        condition &= Q(IsNull(Subquery(kept.values("pk")[:1]), False))
-        return condition, _LOOKED_AT_KEYS
-    return condition, _LOOKED_AT if condition else 0

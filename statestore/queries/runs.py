@@ -28,7 +28,8 @@ from statestore.models import Entry as EntryRow
 from statestore.models import TaskInstance
 from statestore.queries.counting import nth_values
 from statestore.queries.keyset import after, decode, encode, until
-from statestore.queries.live import StateCounts, TaskFilter, matching
+from statestore.queries.live import StateCounts
+from statestore.queries.matching import TaskFilter, matching
 from statestore.queries.patterns import reached
 from statestore.queries.states import TaskState, in_state
 from statestore.queries.tasks import unexpired
@@ -97,8 +98,9 @@ def run_page(
     _, values = decode(position, _COLUMNS)
     found: dict[tuple[str, str], None] = {}
     last, more = values, True
-    indexed, slow, window = matching(where, principal)
-    within, beyond = indexed, None
+    matches = matching(where, principal)
+    indexed, slow, window = matches.rows, matches.slow, matches.window
+    within, beyond = indexed.filter(slow), None
     if window:
         ahead = indexed if values is None else indexed.filter(after(_COLUMNS, values))
         (beyond,) = nth_values(_COLUMNS, [ahead.order_by(*_COLUMNS)], window)
