@@ -21,7 +21,9 @@ _plain = re.compile(r"""[^\s":=][^\s":]*""")  # what needs no quotes
 
 def filter_of(params: QueryDict) -> TaskFilter:
     """The filter; what it does not understand it leaves out."""
-    state, fields, words, whole = params.get("state", ""), dict.fromkeys(FIELDS, ""), [], set()
+    state, fields = params.get("state", ""), dict.fromkeys(FIELDS, "")
+    words: list[str] = []
+    whole: set[str] = set()
     for field, exactly, inside, plain in _word.findall(params.get("q", "").replace("\0", "")):
         text = re.sub(r"""\\(["\\])""", r"\1", inside) or plain
         if field:
