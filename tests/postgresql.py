@@ -27,8 +27,11 @@ class NoPostgreSQLError(Exception):
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[str]:
+def postgresql(*, durable: bool = False) -> Iterator[str]:
     """The URL of a server: DATABASE_URL's, else a local one, else one that is started here.
+
+    `durable` asks for one as it is deployed, which writes to disk what it has committed: rather than a
+    local one, of which nobody knows how it is set, it is started here.
 
     Raises:
         NoPostgreSQLError: none of them is to be had.
@@ -36,10 +39,10 @@ def postgresql() -> Iterator[str]:
     url = os.environ.get("DATABASE_URL", "")
     if url.startswith(("postgres://", "postgresql://", "pgsql://")):
         yield url
-    elif local := _local():
+    elif not durable and (local := _local()):
         yield local
     else:
-        with _started(_binaries()) as started:
+        with _started(_binaries(), durable=durable) as started:
             yield started
 
 
@@ -79,9 +82,9 @@ def _binaries() -> Path:
 
 
 @contextlib.contextmanager
-def _started(binaries: Path) -> Iterator[str]:
+def _started(binaries: Path, *, durable: bool) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="statestore-pg-") as name:
-        cluster = Cluster(Path(name), binaries)
+        cluster = Cluster(Path(name), binaries, durable=durable)
         cluster.start()
         try:
             yield cluster.url
@@ -96,7 +99,7 @@ class Cluster:
         NoPostgreSQLError: it cannot be made or started; with its log.
     """
 
-    def __init__(self, home: Path, binaries: Path | None = None) -> None:
+    def __init__(self, home: Path, binaries: Path | None = None, *, durable: bool = False) -> None:
         self.home, port = home, free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
         binaries = binaries or _binaries()
@@ -107,8 +110,10 @@ class Cluster:
         identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC"}
         self._popen: dict[str, Any] = {"cwd": home, "env": environment, **identity}
-        options = ["listen_addresses=127.0.0.1", f"unix_socket_directories={home}", "fsync=off"]
-        options += ["full_page_writes=off", "synchronous_commit=off", "max_connections=200"]
+        options = ["listen_addresses=127.0.0.1", f"unix_socket_directories={home}"]
+        options += ["max_connections=200"]
+        if not durable:
+            options += ["fsync=off", "full_page_writes=off", "synchronous_commit=off"]
         self._command: list[str | Path] = [
             binaries / "postgres",
             "-D",
