@@ -17,7 +17,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from statestore.protocol import TaskScope
+from statestore.protocol import ATTEMPT_HEADER, TaskScope
 from statestore.sql.entries import entries_of, owner_of, writes_of
 
 
@@ -32,13 +32,14 @@ def entry(request: HttpRequest, task_id: str, key: str) -> HttpResponse:
         answer["ETag"] = f'"{row[2]}"'
         return answer
     expires_at = now + timedelta(days=30)
-    parameters = {
+    attempt = request.headers.get(ATTEMPT_HEADER)
+    parameters: dict[str, Any] = {
         "owner": owner_of(scope),
         "key": key,
         "value": json.dumps(json.loads(request.body)["value"]),
         "now": now,
         "sampled_before": now - timedelta(seconds=10),
-        "by_attempt": None,
+        "by_attempt": attempt and int(attempt),
         "writer": "bare",
         "writer_task": None,
         "expires_at": expires_at,
@@ -46,18 +47,23 @@ def entry(request: HttpRequest, task_id: str, key: str) -> HttpResponse:
         "session": None,
         "sequence": None,
     }
-    return HttpResponse(status=204, headers={"ETag": f'"{_run("PUT", key, parameters)[0]}"'})
+    if attempt:
+        parameters["attempt"] = int(attempt)
+    row = _run("PUT", key, parameters, fenced=bool(attempt))
+    return HttpResponse(status=204, headers={"ETag": f'"{row[0]}"'})
 
 
-def _run(method: str, key: str, parameters: dict[str, Any]) -> tuple[Any, ...]:
+def _run(
+    method: str, key: str, parameters: dict[str, Any], *, fenced: bool = False
+) -> tuple[Any, ...]:
     with connection.cursor() as cursor:
-        cursor.execute(_statement(method, key), parameters)
+        cursor.execute(_statement(method, key, fenced=fenced), parameters)
         row: tuple[Any, ...] = cursor.fetchone()
     return row
 
 
 @cache
-def _statement(method: str, key: str) -> str:
+def _statement(method: str, key: str, *, fenced: bool) -> str:
     """The SQL that Statestore itself runs, as its cursor is given it."""
     seen: list[str] = []
 
@@ -72,7 +78,7 @@ def _statement(method: str, key: str) -> str:
             if method == "GET":
                 entries_of(scope).get.rows(**parameters)
             else:
-                writes_of(scope, key).set.rows(attempt=None, **parameters)
+                writes_of(scope, key).set.rows(attempt=1 if fenced else None, **parameters)
         except LookupError:
             return seen[0]
     raise AssertionError("no statement was run")

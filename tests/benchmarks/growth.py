@@ -12,7 +12,7 @@ import psycopg
 
 from statestore.protocol import TaskScope
 from tests.benchmarks.load import Series, Target, measure
-from tests.benchmarks.requests import BODY
+from tests.benchmarks.requests import BODIES
 from tests.benchmarks.servers import statestore
 from tests.benchmarks.viewers import sessions
 from tests.postgresql import postgresql
@@ -105,7 +105,7 @@ def _target(server: Server, count: int, method: str, path: str, credentials: str
     scopes = map(_scope, range(0, count, count // ASKED))
     paths = [path.format(*_numbers(scope)) for scope in scopes]
     token = credentials.removeprefix("Bearer ")
-    bodies = [BODY] if method == "PUT" else []
+    bodies = BODIES if method == "PUT" else []
     return Target(str(count), server.url, token, paths, method, bodies)
 
 

@@ -10,6 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
+
+from statestore.protocol import ATTEMPT_HEADER
+
 _SCRIPT = """
 local paths, bodies = {}, {}
 local count = 0
@@ -46,6 +50,17 @@ class Target:
     """Sent in turn."""
     cookie: str = ""
     """A browser's session, instead of the token."""
+    attempt: int | None = None
+    """The writes are those of this attempt."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What is sent along."""
+        known = (
+            {"Cookie": self.cookie} if self.cookie else {"Authorization": f"Bearer {self.token}"}
+        )
+        by = {} if self.attempt is None else {ATTEMPT_HEADER: str(self.attempt)}
+        return {"Content-Type": "application/json", **known, **by}
 
 
 @dataclass
@@ -81,14 +96,20 @@ class Series:
 def measure(
     targets: Sequence[Target], *, connections: int, seconds: float, rounds: int
 ) -> dict[str, Series]:
-    """Put each target under load, in turn, in each round; a first short one only warms them."""
+    """Put each target under load, in turn, in each round; a first short one only warms them.
+
+    Raises:
+        httpx.HTTPStatusError: a target's first request is not answered with 2xx; a redirect, which wrk
+            takes for good, neither.
+    """
     found = {target.name: Series() for target in targets}
     with tempfile.TemporaryDirectory() as name:
         senders = [
             (target, _sender(target, Path(name) / str(n))) for n, target in enumerate(targets)
         ]
-        for _, send in senders:
-            send(connections, 1)
+        for target, send in senders:
+            _ask(target)
+            found[target.name].bad += int(send(connections, 1)["bad"])
         for turn in range(rounds):
             for target, send in senders if turn % 2 == 0 else senders[::-1]:
                 done = send(connections, seconds)
@@ -98,6 +119,14 @@ def measure(
                 series.p99.append(done["p99"] / 1000)
                 series.bad += int(done["bad"])
     return found
+
+
+def _ask(target: Target) -> None:
+    body = target.bodies[0] if target.bodies else None
+    url = target.url + target.paths[0]
+    answer = httpx.request(target.method, url, content=body, headers=target.headers, timeout=30)
+    if not answer.is_success:
+        answer.raise_for_status()
 
 
 def wrk() -> str:
@@ -114,11 +143,7 @@ def _sender(target: Target, folder: Path) -> Callable[[int, float], dict[str, fl
     script.write_text(_SCRIPT % {"method": target.method})
     paths.write_text("\n".join(target.paths))
     bodies.write_text("\n".join(target.bodies))
-    known = f"Authorization: Bearer {target.token}"
-    if target.cookie:
-        known = f"Cookie: {target.cookie}"
-    headers = [known, "Content-Type: application/json"]
-    words = [word for header in headers for word in ("-H", header)]
+    words = [word for name, text in target.headers.items() for word in ("-H", f"{name}: {text}")]
 
     def send(connections: int, seconds: float) -> dict[str, float]:
         command = [wrk(), "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "30s"]

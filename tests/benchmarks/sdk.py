@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 
 from statestore.sdk import StateStore
-from tests.benchmarks.requests import BODY
+from tests.benchmarks.requests import BODIES
 from tests.benchmarks.servers import statestore
 from tests.postgresql import postgresql
 
@@ -29,7 +29,7 @@ def main(quick: bool = False) -> None:
         ):
             keys = store.task("bench", "run", "sdk").task_store
             ways = {
-                "bare request": lambda: client.put(path, content=BODY).raise_for_status(),
+                "bare request": lambda: client.put(path, content=BODIES[5]).raise_for_status(),
                 "set": lambda: keys.set("sdk", value),
             }
             taken: dict[str, list[float]] = {name: [] for name in ways}
