@@ -8,7 +8,7 @@ from tests.postgresql import postgresql
 
 def main(quick: bool = False) -> None:
     """Measure, and print."""
-    seconds, rounds = (2.0, 3) if quick else (4.0, 5)
+    seconds, rounds = (1.0, 2) if quick else (4.0, 5)
     with (
         postgresql() as database,
         statestore(database) as on_postgresql,
@@ -20,5 +20,5 @@ def main(quick: bool = False) -> None:
         for name, series in found.items():
             print(f"{name:11} {series}")  # noqa: T201
         print(f"ratio       {found['SQLite'].rate / found['PostgreSQL'].rate:.2f}")  # noqa: T201
-        many = measure(targets[1:], connections=32, seconds=10 if quick else 60, rounds=1)
+        many = measure(targets[1:], connections=32, seconds=5 if quick else 60, rounds=1)
         print(f"32 writers  {many['SQLite']}", flush=True)  # noqa: T201

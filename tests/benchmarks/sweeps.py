@@ -1,26 +1,35 @@
 """The sweep: rows a second, and what it costs those who write meanwhile."""
 
+import statistics
 import subprocess
 import sys
 import time
 
 import psycopg
 
-from tests.benchmarks.load import measure
+from tests.benchmarks.load import Series, Target, measure
 from tests.benchmarks.requests import entry_target
 from tests.benchmarks.servers import statestore
 from tests.postgresql import postgresql
 from tests.server import ROOT, Server
 
 TASKS = 64
+STARTED = 1.0  # seconds after which the command has begun to sweep
+# Whoever writes a key keeps a version of it, and up to 20.
 _FILL = """
-INSERT INTO statestore_entry (task_instance_id, key, value, version, created_at, updated_at,
-    expires_at, expires_hour, writer, changes)
-SELECT t.id, 'old-' || n, '{"page": 1}', 1, now(), now(), time, extract(epoch FROM time)::bigint / 3600,
-    'bench', 1
-FROM generate_series(1, %(rows)s / %(tasks)s) n,
-    LATERAL (SELECT now() - interval '1 hour' * (1 + n * %(hours)s * %(tasks)s / %(rows)s) AS time) e,
-    (SELECT id FROM statestore_taskinstance ORDER BY id LIMIT %(tasks)s) t
+WITH e AS (
+    INSERT INTO statestore_entry (task_instance_id, key, value, version, created_at, updated_at,
+        expires_at, expires_hour, writer, changes)
+    SELECT t.id, 'old-' || n, '{"page": 1}', %(versions)s, now(), now(), time,
+        extract(epoch FROM time)::bigint / 3600, 'bench', %(versions)s
+    FROM generate_series(1, %(rows)s::bigint / %(tasks)s) n,
+        LATERAL (
+            SELECT now() - interval '1 hour' * (1 + n * %(hours)s * %(tasks)s / %(rows)s) AS time
+        ) e,
+        (SELECT id FROM statestore_taskinstance ORDER BY id LIMIT %(tasks)s) t
+    RETURNING id)
+INSERT INTO statestore_entryversion (entry_id, slot, version, value, at, writer)
+SELECT id, v %% 20, v, '{"page": 1}', now(), 'bench' FROM e, generate_series(1, %(versions)s) v
 """
 _SCOPES = """
 INSERT INTO statestore_taskinstance (scope_digest, dag_id, run_id, task_id, map_index, attempt, status,
@@ -45,12 +54,14 @@ SELECT id, now(), 1, n, 9 FROM t, generate_series(1, 3) n
 """
 
 
-def fill(url: str, rows: int, *, hours: int = 1) -> None:
+def fill(url: str, rows: int, *, hours: int = 1, versions: int = 1) -> None:
     """Write so many expired rows, which expired over so many hours, one hour after the other."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(_SCOPES, {"tasks": TASKS})
-        connection.execute(_FILL, {"rows": rows, "hours": hours, "tasks": TASKS})
-        connection.execute("VACUUM ANALYZE statestore_entry")
+        connection.execute(
+            _FILL, {"rows": rows, "hours": hours, "tasks": TASKS, "versions": versions}
+        )
+        connection.execute("VACUUM ANALYZE statestore_entry, statestore_entryversion")
 
 
 def _fill_progress(url: str, rows: int) -> None:
@@ -62,26 +73,38 @@ def _fill_progress(url: str, rows: int) -> None:
 
 def main(quick: bool = False) -> None:
     """Measure, and print."""
-    rows = 100_000 if quick else 1_000_000
+    rows, rounds = (100_000, 1) if quick else (1_000_000, 3)
     with postgresql() as database, statestore(database) as server:
         target = entry_target("statestore", server, "progress", "PUT")
-        alone = measure([target], connections=8, seconds=4, rounds=1)["statestore"]
+        measure([target], connections=8, seconds=1, rounds=1)
         url = server.environment["DATABASE_URL"]
         fill(url, rows)
-        _sweep(server, rows, "expired rows")
+        _sweep(server, rows, "expired keys, written once")
+        fill(url, rows // 20, versions=20)
+        _sweep(server, rows // 20, "expired keys with 20 versions each")
         _fill_progress(url, rows // 10)
         _sweep(server, rows // 10, "of progress, with status and samples")
-        fill(url, rows)
-        sweep = subprocess.Popen(
-            [sys.executable, "manage.py", "sweep_expired"],
-            env=server.environment,
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-        )
-        beside = measure([target], connections=8, seconds=4, rounds=1)["statestore"]
-        sweep.wait()
-        print(f"PUT alone:             {alone}")  # noqa: T201
-        print(f"PUT beside the sweep:  {beside}", flush=True)  # noqa: T201
+        alone, beside = [], []
+        for _ in range(rounds):
+            alone.append(measure([target], connections=8, seconds=3, rounds=1)["statestore"])
+            fill(url, 10 * rows if quick else rows)
+            beside.append(_beside(server, target))
+        for name, found in (("alone", alone), ("beside the sweep", beside)):
+            p99 = statistics.median(one.p99[0] for one in found)
+            rate = statistics.median(one.rate for one in found)
+            print(f"PUT {name}: {rate:.0f} a second, p99 {p99:.1f} ms", flush=True)  # noqa: T201
+
+
+def _beside(server: Server, target: Target) -> Series:
+    """What a PUT takes while the sweep runs, which must not end before."""
+    command = [sys.executable, "manage.py", "sweep_expired"]
+    sweep = subprocess.Popen(command, env=server.environment, cwd=ROOT, stdout=subprocess.DEVNULL)
+    time.sleep(STARTED)
+    found = measure([target], connections=8, seconds=3, rounds=1)["statestore"]
+    if sweep.poll() is not None:
+        print("    (the sweep ended before the load)")  # noqa: T201
+    sweep.wait()
+    return found
 
 
 def _sweep(server: Server, rows: int, what: str) -> None:
