@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from dashboard.filters import FIELDS, quoted, word_of
+from dashboard.passwords import without_passwords
 from statestore import queries
 from statestore.access import Principal
 from statestore.queries import TaskFilter
@@ -33,7 +34,12 @@ def suggestion_for(where: TaskFilter, principal: Principal) -> Suggestion | None
         typed = getattr(where, field)
         if typed and (near := _near(typed, {ids[place] for ids in names})):
             return Suggestion(near, _query(where, typed, near))
-    parts = {part for ids in names for name in ids for part in (name, *_PARTS.findall(name))}
+    parts = {
+        part
+        for ids in names
+        for name in ids
+        for part in (name, *_PARTS.findall(without_passwords(name)))
+    }
     for word in where.words[:WORDS_TRIED]:
         if near := _near(word, parts):
             return Suggestion(near, _query(where, word, near))
