@@ -31,15 +31,17 @@ def page_and_fragment(
     read: Reader,
     more: More = lambda request, page, principal: {},
     *,
+    right: Right = Right.VIEW,
     personal: bool = False,
 ) -> tuple[View, View]:
     """Two views of what `read` finds: `dashboard/<name>.html`, and `dashboard/_<name>.html`, which
     answers 204 while the page that asks shows this already. `more` adds to what templates see.
+    Both need the `right`, and read what it reaches.
 
     A fragment is drawn once for all who have the same rights, unless it is `personal`: holds a form.
     """
-    views = _Views(name, read, more, personal)
-    return require_safe(needs(Right.VIEW)(views.full)), require_safe(views.fragment)
+    views = _Views(name, read, more, right, personal)
+    return require_safe(needs(right)(views.full)), require_safe(views.fragment)
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class _Views:
     name: str
     read: Reader
     more: More
+    right: Right
     personal: bool
 
     def full(self, request: HttpRequest, /, **ids: Any) -> HttpResponse:
@@ -56,7 +59,7 @@ class _Views:
 
     def fragment(self, request: HttpRequest, /, **ids: Any) -> HttpResponseBase:
         """What of it changes."""
-        return needs_in_place(Right.VIEW)(self._changed)(request, **ids)
+        return needs_in_place(self.right)(self._changed)(request, **ids)
 
     def _changed(self, request: HttpRequest, /, **ids: Any) -> HttpResponse:
         context = self._context(request, ids)
@@ -96,7 +99,7 @@ class _Views:
     def _key(self, request: HttpRequest, principal: Principal, ids: dict[str, Any]) -> Any:
         """What is read: the same for all who may see the same."""
         asked = tuple(sorted((k, v) for k, v in request.GET.items() if k != "cursor"))
-        reach = (principal.dag_patterns(Right.VIEW), principal.asset_patterns(Right.VIEW))
+        reach = (principal.dag_patterns(self.right), principal.asset_patterns(self.right))
         return self.name, tuple(ids.items()), asked, reach
 
 

@@ -7,7 +7,8 @@ from django.http import QueryDict
 
 from dashboard.filters import after_key_of, filter_of, key_of, position_of
 from dashboard.jsonview import clipped
-from dashboard.live import TaskEntry, cursor_of, task_entries
+from dashboard.live import TaskEntry, task_entries
+from dashboard.watch import cursor_of
 from statestore import queries
 from statestore.access import Principal
 from statestore.queries import AssetSummary, Entry

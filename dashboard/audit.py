@@ -2,17 +2,18 @@
 
 import csv
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
-from django.shortcuts import render
+from django.http import HttpRequest, QueryDict, StreamingHttpResponse
 from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_safe
 
 from dashboard.rights import needs
+from dashboard.watch import cursor_of
 from statestore import queries
-from statestore.access import Right
+from statestore.access import Principal, Right
 from statestore.protocol import MAP_INDEX_NONE
 from statestore.queries import AuditEntry, AuditFilter, principal_of_user
 from statestore.services import Action
@@ -49,15 +50,29 @@ COLUMNS: Final = (
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-@require_safe
-@needs(Right.ADMINISTER)
-def audit(request: HttpRequest) -> HttpResponse:
-    """A page of it, newest first."""
-    where, before = audit_filter(request.GET), _number(request.GET.get("before", ""))
-    principal = principal_of_user(request.user)
+@dataclass(frozen=True, slots=True)
+class AuditView:
+    """A part of it, newest first."""
+
+    cursor: str
+    where: AuditFilter
+    before: int | None
+    """Entries older than this one; None: the newest."""
+    entries: list[AuditEntry]
+    older: int | None
+    actions: dict[Action, str] = field(default_factory=lambda: WORDS)
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether it is less than all."""
+        return self.where != AuditFilter() or self.before is not None
+
+
+def read_audit(params: QueryDict, principal: Principal) -> AuditView:
+    """The entries that the filter lets through, those before `?before=`."""
+    where, before = audit_filter(params), _number(params.get("before", ""))
     page = queries.audit_page(where=where, principal=principal, before=before)
-    context = {"page": page, "where": where, "before": before, "actions": WORDS}
-    return render(request, "dashboard/audit.html", context)
+    return AuditView(cursor_of(page), where, before, page.entries, page.older)
 
 
 @require_safe

@@ -12,8 +12,8 @@ from dashboard.filters import key_of
 from dashboard.history import curve_of, fields_of, steps_of
 from dashboard.jsontree import has_tree, tree_html
 from dashboard.jsonview import json_view
-from dashboard.live import cursor_of
 from dashboard.snippets import curl_read, python_read
+from dashboard.watch import cursor_of
 from statestore import queries
 from statestore.access import Principal, Right
 from statestore.errors import ForbiddenError

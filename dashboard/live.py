@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from hashlib import blake2b
 
 from django.http import QueryDict
 
@@ -15,6 +14,7 @@ from dashboard.meter import meter
 from dashboard.pace import DAY, Chart, Pace, began_of, chart_of
 from dashboard.progress import Progress, progress_of
 from dashboard.table import TaskTable, hidden_keys, read_table, task_pace, without_secrets
+from dashboard.watch import cursor_of
 from statestore import queries
 from statestore.access import Principal
 from statestore.progress import sample_of
@@ -143,8 +143,3 @@ def read_task(params: QueryDict, principal: Principal, task_instance_id: int) ->
 def task_entries(entries: list[Entry]) -> list[TaskEntry]:
     """The entries with their values as they are shown."""
     return [TaskEntry(entry, json_view(entry.value)) for entry in entries]
-
-
-def cursor_of(*shown: object) -> str:
-    """A name for this state of what is shown."""
-    return blake2b(repr(shown).encode(), digest_size=12).hexdigest()

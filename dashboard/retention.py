@@ -11,10 +11,9 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
-from dashboard.live import cursor_of
 from dashboard.lookers import principal_of
 from dashboard.rights import needs
-from dashboard.watch import watcher
+from dashboard.watch import cursor_of, watcher
 from statestore import queries, services
 from statestore.access import Principal, Right
 from statestore.queries import ExpiredEntry, RetentionFigures, Sweep

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from django.http import QueryDict
 
 from dashboard.filters import filter_of, position_of
-from dashboard.live import cursor_of
 from dashboard.table import TaskTable, read_table
+from dashboard.watch import cursor_of
 from statestore import queries
 from statestore.access import Principal
 from statestore.queries import MapIndex, RunSummary, TaskFilter

@@ -1,21 +1,21 @@
 """The Secrets page: what looks like a secret, and what people do about it."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_POST
 
 from dashboard.filters import key_of
 from dashboard.jsonview import json_view
 from dashboard.keys import answers_refusals
 from dashboard.rights import needs
 from dashboard.secret_count import forget_counts
-from dashboard.watch import watcher
+from dashboard.watch import cursor_of, watcher
 from statestore import queries, services
 from statestore.access import Principal, Right
 from statestore.protocol import AssetScope, Scope
@@ -35,11 +35,22 @@ class Row:
     may_decide: bool
 
 
-@require_safe
-@needs(Right.VIEW)
-def listing(request: HttpRequest) -> HttpResponse:
+@dataclass(frozen=True, slots=True)
+class SecretsPage:
+    """The page."""
+
+    cursor: str
+    dismissed: bool
+    findings: list[Finding]
+    shown: int = SHOWN
+    """Places that are listed at most."""
+
+
+def read_secrets(params: QueryDict, principal: Principal) -> SecretsPage:
     """What is open, or with `?state=dismissed` what was found to be no secret."""
-    return render(request, "dashboard/secrets.html", _context(request))
+    dismissed = params.get("state") == "dismissed"
+    found = queries.findings(principal, dismissed=dismissed, limit=SHOWN)
+    return SecretsPage(cursor_of(found, dismissed), dismissed, found)
 
 
 @require_POST
@@ -50,7 +61,10 @@ def reveal(request: HttpRequest) -> HttpResponse:
     scope, key, writer = _named(request, Right.ADMINISTER, Right.VIEW)
     value = services.secret_reveal(scope=scope, key=key, writer=writer)
     shown = {"scope": scope, "key": key, "view": json_view(value), "page": _page_of(request, scope)}
-    answer = render(request, "dashboard/secrets.html", {**_context(request), "revealed": shown})
+    principal = principal_of_user(request.user)
+    page = read_secrets(request.GET, principal)
+    context = {"page": page, "revealed": shown, **beside_secrets(request, page, principal)}
+    answer = render(request, "dashboard/secrets.html", context)
     answer["Cache-Control"] = "no-store"
     return answer
 
@@ -75,12 +89,11 @@ def _page_of(request: HttpRequest, scope: Scope) -> str:
     return f"{page}?{urlencode({'key': key_of(request.POST)})}"
 
 
-def _context(request: HttpRequest) -> dict[str, Any]:
-    dismissed = request.GET.get("state") == "dismissed"
-    principal = principal_of_user(request.user)
-    found = queries.findings(principal, dismissed=dismissed, limit=SHOWN)
-    rows = [_row(finding, principal) for finding in found]
-    return {"rows": rows, "dismissed": dismissed, "shown": SHOWN}
+def beside_secrets(
+    request: HttpRequest, page: SecretsPage, principal: Principal
+) -> dict[str, list[Row]]:
+    """What else the templates see: the findings, with what this one may do about each."""
+    return {"rows": [_row(finding, principal) for finding in page.findings]}
 
 
 def _row(found: Finding, principal: Principal) -> Row:

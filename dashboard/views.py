@@ -8,11 +8,13 @@ from django.views.decorators.http import require_safe
 
 from dashboard.answers import page_and_fragment
 from dashboard.assets import read_asset, read_assets
+from dashboard.audit import read_audit
 from dashboard.filters import is_filtered
 from dashboard.keyview import beside_key, read_key
 from dashboard.live import LivePage, TaskPage, read_live, read_task
 from dashboard.retention import read_retention
 from dashboard.runs import read_run, read_runs
+from dashboard.secrets import beside_secrets, read_secrets
 from dashboard.snippets import (
     curl_first,
     curl_read,
@@ -22,7 +24,7 @@ from dashboard.snippets import (
     shell_read,
 )
 from dashboard.suggest import suggestion_for
-from statestore.access import Principal
+from statestore.access import Principal, Right
 from statestore.protocol import PROGRESS_KEY
 
 
@@ -59,5 +61,9 @@ run, run_fragment = page_and_fragment("run", read_run)
 assets, assets_fragment = page_and_fragment("assets", read_assets)
 asset, asset_fragment = page_and_fragment("asset", read_asset)
 retention, retention_fragment = page_and_fragment("retention", read_retention, personal=True)
+secrets, secrets_fragment = page_and_fragment(
+    "secrets", read_secrets, beside_secrets, personal=True
+)
+audit, audit_fragment = page_and_fragment("audit", read_audit, right=Right.ADMINISTER)
 task, task_fragment = page_and_fragment("task", read_task, _beside_task)
 key, key_fragment = page_and_fragment("key", read_key, beside_key, personal=True)

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, Final, Protocol, TypeVar
 
 from django.db import DatabaseError, close_old_connections, connection
@@ -47,6 +48,11 @@ class Page(Protocol):
 
 class BeingReadError(Exception):
     """A page is too old, and another reads it."""
+
+
+def cursor_of(*shown: object) -> str:
+    """A name for this state of what is shown."""
+    return blake2b(repr(shown).encode(), digest_size=12).hexdigest()
 
 
 P = TypeVar("P", bound=Page)

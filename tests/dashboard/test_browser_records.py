@@ -9,9 +9,10 @@ from playwright.sync_api import Page, expect
 from statestore import services
 from statestore.models import Asset, AuditEntry
 from statestore.protocol import AssetScope, TaskScope
-from statestore.services import Writer
+from statestore.services import Action, Writer
 from tests.dashboard.data import EVIL, SCOPE, id_of, put
 from tests.dashboard.test_browser_access import PICTURES, SIZES, Theme, violations
+from tests.dashboard.test_browser_live import WITHIN
 
 pytestmark = pytest.mark.browser
 
@@ -181,3 +182,49 @@ def test_a_value_is_changed_from_its_page(page: Page) -> None:
     page.get_by_role("button", name="Change the value").click()
     expect(page.get_by_role("status").first).to_contain_text("The value is changed, in version 4")
     expect(page.locator("#v4")).to_contain_text("by user vera")
+
+
+def test_a_finding_appears_on_the_open_list_around_what_is_being_typed(page: Page) -> None:
+    page.goto("/secrets/")
+    rows = page.locator("table.records tbody tr")
+    expect(page.locator("#live-pill")).to_contain_text("Live")
+    why = page.get_by_label("Why, for settings")
+    why.fill("whose is it?")
+    top = why.bounding_box()
+    put("login", {"password": "swordfish"})
+    services.scan_secrets()
+    expect(rows).to_have_count(2, timeout=WITHIN)
+    assert rows.last.get_by_role("link", name="login", exact=True).count() == 1
+    expect(why).to_have_value("whose is it?")
+    expect(why).to_be_focused()
+    assert why.bounding_box() == top
+    expect(page.locator("a.secret-pill")).to_have_text("Possible secret in 2 keys", timeout=WITHIN)
+    why.fill("")
+    why.blur()
+    expect(rows.first).to_contain_text("login", timeout=WITHIN)
+    services.entry_delete(scope=SCOPE, key="login", writer=Writer("token worker"))
+    expect(rows).to_have_count(1, timeout=WITHIN)
+
+
+def test_what_is_done_appears_on_the_open_audit(page: Page) -> None:
+    page.goto("/audit/?action=swept")
+    expect(page.get_by_text("No entry matches these filters")).to_be_visible()
+    services.audit_record(action=Action.SWEPT, who="shell root")
+    services.audit_record(action=Action.LOGGED_IN, who="user noor")
+    rows = page.locator("table.records tbody tr")
+    expect(rows).to_have_count(1, timeout=WITHIN)
+    expect(rows).to_contain_text("shell root")
+    expect(page.get_by_role("link", name="Clear filters")).to_be_visible()
+
+
+def test_findings_and_the_audit_are_walked_with_the_keyboard(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    for path, copied in (("/secrets/", "^settings$"), ("/audit/", "user vera: ")):
+        page.goto(path)
+        page.keyboard.press("j")
+        expect(page.locator("tr[id] [data-row]").first).to_be_focused()
+        page.keyboard.press("c")
+        expect(page.locator("#announce")).to_have_text("Copied")
+        assert re.search(copied, page.evaluate("navigator.clipboard.readText()")), path
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"who=user%20vera"))

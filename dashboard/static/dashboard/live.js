@@ -161,7 +161,7 @@
 
   // Rows keep their places while a pointer or the focus is among them: groups stay with their headings,
   // new rows come last. Once it has left, all is put in order.
-  const TABLES = ["table.grid", "table.ktable"];
+  const TABLES = ["table.grid", "table.ktable", "table.records"];
   const isHeld = (table) => table.matches(":hover") || table.contains(document.activeElement);
   const held = () => TABLES.map((kind) => region.querySelector(kind)).filter((table) => table && isHeld(table));
   let disordered = false;
