@@ -9,7 +9,7 @@ from dashboard.table import TaskTable, read_table
 from dashboard.watch import cursor_of
 from statestore import queries
 from statestore.access import Principal
-from statestore.queries import MapIndex, RunSummary, TaskFilter
+from statestore.queries import RunSummary, StateCounts, Strip, TaskFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,9 @@ class RunPage:
     run: RunSummary
     table: TaskTable
     where: TaskFilter
-    strips: dict[str, list[MapIndex]]
+    counts: StateCounts
+    """Of what the table lists, in whatever state."""
+    strips: list[Strip]
 
 
 def read_runs(params: QueryDict, principal: Principal) -> RunsPage:
@@ -42,12 +44,20 @@ def read_runs(params: QueryDict, principal: Principal) -> RunsPage:
 
 
 def read_run(params: QueryDict, principal: Principal, run: int) -> RunPage:
-    """One run, by the number in its page's URL.
+    """One run, by the number in its page's URL; `?task=` lists the map indices of one of its tasks.
 
     Raises:
         NotFoundError: there is none that the principal reaches.
     """
-    found = queries.run_detail(run, principal)
-    where = TaskFilter(of_run=(found.dag_id, found.run_id), state=filter_of(params).state)
-    table, strips = read_table(where, params, principal), queries.run_strips(found)
-    return RunPage(cursor_of(found, table, strips), found, table, where, strips)
+    found, task = queries.run_detail(run, principal), params.get("task", "").replace("\0", "")
+    where = TaskFilter(
+        of_run=(found.dag_id, found.run_id),
+        state=filter_of(params).state,
+        task=task,
+        whole=frozenset({"task"}),
+        apart=bool(task),
+    )
+    table, strips = read_table(where, params, principal), queries.run_strips(found, task_id=task)
+    counts = queries.run_task_counts(found, task) if task else found.counts
+    cursor = cursor_of(found, table, counts, strips)
+    return RunPage(cursor, found, table, where, counts, strips)

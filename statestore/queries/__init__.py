@@ -81,12 +81,11 @@ from statestore.queries.retention import (
     readiness,
 )
 from statestore.queries.runs import (
-    MapIndex,
     RunPage,
     RunSummary,
     run_detail,
     run_page,
-    run_strips,
+    run_task_counts,
 )
 from statestore.queries.search import WORDS_MAX, TaskQuery, TaskSearch, task_search
 from statestore.queries.secrets import (
@@ -103,6 +102,7 @@ from statestore.queries.secrets import (
     secret_count,
 )
 from statestore.queries.states import ACTIVE_AT_LAG, TaskState
+from statestore.queries.strips import MapIndex, Strip, run_strips
 from statestore.queries.tasks import (
     TaskDetail,
     TaskSummary,
@@ -154,6 +154,7 @@ __all__ = [
     "Section",
     "StateCounts",
     "StoreFigures",
+    "Strip",
     "Suspect",
     "Sweep",
     "TaskDetail",
@@ -213,6 +214,7 @@ __all__ = [
     "run_detail",
     "run_page",
     "run_strips",
+    "run_task_counts",
     "samples_of",
     "secret_count",
     "sees_everything",

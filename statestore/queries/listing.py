@@ -104,7 +104,7 @@ class _Listing:
     """What stays the same from one page of a list to the next."""
 
     def __init__(self, where: TaskFilter, principal: Principal, order: TaskOrder) -> None:
-        self.now = datetime.now(UTC)
+        self.now, self.apart = datetime.now(UTC), where.apart
         self.finished: dict[object, Finished] = {}
         self.columns = _COLUMNS[order]
         found = matching(where, principal)
@@ -136,20 +136,30 @@ class _Listing:
         for size in _BATCHES:
             batch = list(self._after(within, last, heads.values())[:size])
             for instance in batch:
-                if _group(instance) not in heads and len(heads) == limit:
+                group = self._group(instance)
+                if group not in heads and len(heads) == limit:
                     return list(heads.values()), last, 0
-                heads.setdefault(_group(instance), instance)
+                heads.setdefault(group, instance)
                 last = values_of(self.columns, instance)
             if len(batch) < size:
                 return list(heads.values()), beyond, self.window if beyond and self.slow else 0
         return list(heads.values()), last, 0
+
+    def _is_mapped(self, instance: TaskInstance) -> bool:
+        return instance.map_index != MAP_INDEX_NONE and not self.apart
+
+    def _group(self, instance: TaskInstance) -> object:
+        """What makes one row: a mapped task, or the instance alone."""
+        if not self._is_mapped(instance):
+            return instance.pk
+        return instance.dag_id, instance.run_id, instance.task_id
 
     def _after(
         self, within: QuerySet[TaskInstance], last: Values | None, heads: Iterable[TaskInstance]
     ) -> QuerySet[TaskInstance]:
         rows = within if last is None else within.filter(after(self.columns, last))
         for head in heads:
-            if head.map_index != MAP_INDEX_NONE:
+            if self._is_mapped(head):
                 rows = rows.exclude(**_ids(head))
         return rows.order_by(*self.columns)
 
@@ -186,15 +196,15 @@ class _Listing:
     def rows(self, heads: list[TaskInstance], start: Values | None) -> list[LiveRow]:
         """The rows behind the instances that come first; a mapped task once, where it came first."""
         groups = self._groups(heads, start)
-        kept = [head for head in heads if groups.get(_group(head), StateCounts())]
+        kept = [head for head in heads if groups.get(self._group(head), StateCounts())]
         rows = []
         for head, task in zip(kept, summaries(kept), strict=True):
-            mapped = groups.get(_group(head))
+            mapped = groups.get(self._group(head))
             several = mapped if mapped and mapped.total > 1 else None
             section = _SECTIONS.get(getattr(head, "rank", 0), Section.URGENT)
             calm = self.ranked and section is not Section.URGENT
             shown = replace(task, state=mapped.state) if mapped and calm else task
-            finished = self.finished.get(_group(head)) if several else None
+            finished = self.finished.get(self._group(head)) if several else None
             rows.append(LiveRow(shown, section, several, finished))
         return rows
 
@@ -202,7 +212,7 @@ class _Listing:
         self, heads: list[TaskInstance], start: Values | None
     ) -> dict[object, StateCounts | None]:
         """The counts of each mapped task; None where an earlier page has shown it."""
-        mapped = [head for head in heads if head.map_index != MAP_INDEX_NONE]
+        mapped = [head for head in heads if self._is_mapped(head)]
         if not mapped:
             return {}
         earlier = (
@@ -238,13 +248,6 @@ class _Listing:
             else StateCounts(**{s.value: row[s.value] for s in TaskState})
             for row in counted
         }
-
-
-def _group(instance: TaskInstance) -> object:
-    """What makes one row: a mapped task, or the instance alone."""
-    if instance.map_index == MAP_INDEX_NONE:
-        return instance.pk
-    return instance.dag_id, instance.run_id, instance.task_id
 
 
 def _ids(instance: TaskInstance) -> dict[str, str]:

@@ -34,6 +34,8 @@ class TaskFilter:
     """Those of dag, run, task and key that are whole names, and not beginnings."""
     of_run: tuple[str, str] | None = None
     """Exactly this dag and run."""
+    apart: bool = False
+    """Whether each map index is a row, instead of its task."""
 
 
 @dataclass(frozen=True, slots=True)

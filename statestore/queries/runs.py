@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.db.models import (
-    Case,
-    CharField,
     Count,
     Func,
     IntegerField,
@@ -17,8 +15,6 @@ from django.db.models import (
     Q,
     Subquery,
     Sum,
-    Value,
-    When,
 )
 from django.db.models.functions import JSONObject
 
@@ -37,7 +33,6 @@ from statestore.queries.tasks import unexpired
 _COLUMNS: Final = ("-active_at", "-id")
 _BATCH: Final = 1000  # task instances looked at to find the next runs
 _BATCHES: Final = 3
-STRIP_MAX: Final = 500  # map indices that a run's page draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +60,6 @@ class RunPage:
 
     runs: list[RunSummary]
     next_after: str
-
-
-@dataclass(frozen=True, slots=True)
-class MapIndex:
-    """One index of a mapped task, as a cell of its strip."""
-
-    id: int
-    map_index: int
-    state: TaskState
 
 
 class _Bytes(Func):
@@ -139,18 +125,12 @@ def run_detail(task_instance_id: int, principal: Principal) -> RunSummary:
     raise NotFoundError("This run is not there: it never was, or it was deleted.")
 
 
-def run_strips(run: RunSummary) -> dict[str, list[MapIndex]]:
-    """The map indices of a run's mapped tasks, by task; the first ones of very many."""
+def run_task_counts(run: RunSummary, task_id: str) -> StateCounts:
+    """How many task instances of one task of the run are in each state."""
     now = datetime.now(UTC)
-    rows = TaskInstance.objects.filter(dag_id=run.dag_id, run_id=run.run_id, map_index__gte=0)
-    states = (When(in_state(state, now), then=Value(state.value)) for state in TaskState)
-    cells = rows.annotate(state=Case(*states, output_field=CharField()))
-    strips: dict[str, list[MapIndex]] = {}
-    for pk, task_id, index, state in cells.order_by("task_id", "map_index").values_list(
-        "pk", "task_id", "map_index", "state"
-    )[:STRIP_MAX]:
-        strips.setdefault(task_id, []).append(MapIndex(pk, index, TaskState(state)))
-    return strips
+    rows = TaskInstance.objects.filter(dag_id=run.dag_id, run_id=run.run_id, task_id=task_id)
+    states: Any = {s.value: Count("pk", filter=in_state(s, now)) for s in TaskState}
+    return StateCounts(**rows.aggregate(**states))
 
 
 def _any_of(runs: Iterable[tuple[str, str]]) -> Q:

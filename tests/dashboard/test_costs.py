@@ -52,7 +52,7 @@ def _paths(asset_id: int) -> Iterator[str]:
     yield from (f"/{query}" for query in queries)
     yield from (f"/runs/{query}" for query in ("", "?q=run-1", "?q=key:conf"))
     for run in (id_of(), id_of(MAPPED.at(1))):
-        yield from (f"/runs/{run}/", f"/runs/{run}/?state=failed", f"/runs/{run}/clear/")
+        yield from (f"/runs/{run}/{end}" for end in ("", "?state=failed", "?task=part", "clear/"))
     yield from (f"/{task}", f"/{mapped}", f"/{task}clear/")
     yield from (f"/{task}k/?{urlencode({'key': key})}" for key in ("config", "progress"))
     asset = f"/assets/{asset_id}/"

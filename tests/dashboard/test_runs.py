@@ -103,6 +103,49 @@ def test_the_tabs_of_an_old_run_hold_what_they_count(viewing: Client) -> None:
     assert "Needs attention" in all_of_it
 
 
+def test_a_task_with_many_map_indices_leaves_the_others_their_strips(
+    viewing: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("statestore.queries.strips.OF_A_TASK", 5)
+    monkeypatch.setattr("statestore.queries.strips.OF_A_RUN", 8)
+    many = TaskScope("sales", "run-1", "many")
+    for index in range(20):
+        put("progress", {"status": "failed" if index == 17 else "done"}, many.at(index))
+    for index in range(2):
+        put("progress", 1, TaskScope("sales", "run-1", "other", index))
+    page = f"/runs/{id_of(many.at(0))}/"
+    answer = viewing.get(page)
+    strips = answer.context["page"].strips
+    assert [(s.task_id, [cell.map_index for cell in s.cells], s.total) for s in strips] == [
+        ("many", [0, 1, 2, 3, 17], 20),
+        ("other", [0, 1], 2),
+    ]
+    html = answer.content.decode()
+    assert "5 of 20, failed and stalled ones first" in html
+    assert 'href="?task=many#tasks">List all 20<' in html
+    shown = viewing.get(f"{page}?task=many").context["page"]
+    assert [row.task.scope for row in shown.table.urgent] == [many.at(17)]
+    assert (shown.table.size, shown.counts.done, shown.counts.failed) == (20, 19, 1)
+    done = viewing.get(f"{page}?task=many&state=done&sort=name").context["page"].table
+    assert [row.task.scope.map_index for row in done.rows] == [*range(17), 18, 19]
+
+
+def test_every_map_index_of_a_task_can_be_reached(viewing: Client) -> None:
+    for index in range(120):
+        put("progress", 1, TaskScope("sales", "run-1", "part", index))
+    put("progress", 1, TaskScope("sales", "run-1", "partly"))
+    page = f"/runs/{id_of(TaskScope('sales', 'run-1', 'partly'))}/?task=part"
+    for sort in ("", "name", "oldest"):
+        seen, after = [], ""
+        while True:
+            table = viewing.get(f"{page}&sort={sort}&after={after}").context["page"].table
+            seen += [row.task.scope.map_index for row in (*table.running, *table.rows)]
+            after = table.next_after
+            if not after:
+                break
+        assert sorted(seen) == list(range(120)), sort
+
+
 def test_cells_lead_to_their_tasks_below_any_prefix() -> None:
     with override_script_prefix("/state0/v10/"):
         drawn = map_cells([MapIndex(703, 0, TaskState.DONE)])
