@@ -1,7 +1,8 @@
 """The plans of what workers do, over a million entries of 100,000 task instances, on PostgreSQL.
 
 `python -m tests.benchmarks.plans [--keep database]` fills a database of its own, does each thing in a
-transaction that is rolled back, and prints which index each of its statements goes by.
+transaction that is rolled back, and prints which index each of its statements goes by: planned for what
+it was given, and planned once for whatever it may be given, as PostgreSQL may do with what is prepared.
 """
 
 import argparse
@@ -21,6 +22,9 @@ def main() -> None:
             print(name)  # noqa: T201
             for plan in _plans(act):
                 print(f"    {plan}", flush=True)  # noqa: T201
+        print("prepared, for whatever they are given")  # noqa: T201
+        for text, plan in _generic_plans():
+            print(f"    {text}: {plan}", flush=True)  # noqa: T201
 
 
 def _acts() -> Iterator[tuple[str, Callable[[], object]]]:
@@ -47,7 +51,7 @@ def _acts() -> Iterator[tuple[str, Callable[[], object]]]:
     yield "batch of 100", lambda: services.batch_apply(operations=sets, writer=me)
     yield "clear", lambda: services.entries_clear(scope=scope, writer=me)
     yield "attempt", lambda: services.attempt_start(scope=scope)
-    yield "sweep", lambda: services.sweep_expired(seconds=0.001)
+    yield "sweep", lambda: services.sweep_expired(seconds=3)
     yield "sweep of versions", services.sweep_versions
 
 
@@ -59,17 +63,40 @@ def _plans(act: Callable[[], object]) -> Iterator[str]:
 
     def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         if not sql.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK")):
-            with connection.connection.cursor() as cursor:
-                cursor.execute("EXPLAIN (FORMAT JSON) " + sql, params)
-                ((plans,),) = cursor.fetchall()
-            read = (_read(node) for node in nodes(plans[0]["Plan"]))
-            found.append(", ".join(dict.fromkeys(filter(None, read))) or "no table")
+            found.append(_plan(sql, params))
         return execute(sql, params, many, context)
 
     with transaction.atomic(), connection.execute_wrapper(explain):
         act()
         transaction.set_rollback(True)
+    with transaction.atomic():  # prepared, as without somebody who listens
+        act()
+        transaction.set_rollback(True)
     yield from dict.fromkeys(found)
+
+
+def _generic_plans() -> Iterator[tuple[str, str]]:
+    """The statements that are prepared, and how they are planned without their parameters."""
+    from django.db import connection, transaction
+
+    with connection.cursor() as cursor, transaction.atomic():
+        cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        cursor.execute(
+            "SELECT name, statement, cardinality(parameter_types) FROM pg_prepared_statements"
+        )
+        for name, text, count in cursor.fetchall():
+            values = f"({', '.join(['NULL'] * count)})" if count else ""
+            yield " ".join(text.split())[:70], _plan(f'EXECUTE "{name}"{values}', None)
+
+
+def _plan(sql: str, params: Any) -> str:
+    from django.db import connection
+
+    with connection.connection.cursor() as cursor:
+        cursor.execute("EXPLAIN (FORMAT JSON) " + sql, params)
+        ((plans,),) = cursor.fetchall()
+    read = (_read(node) for node in nodes(plans[0]["Plan"]))
+    return ", ".join(dict.fromkeys(filter(None, read))) or "no table"
 
 
 def _read(node: Any) -> str:
