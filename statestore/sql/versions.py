@@ -115,6 +115,7 @@ SELECT max(entry_id) FROM (
 """
 _FORGET_GONE: Final = """
 DELETE FROM {entry}version WHERE entry_id > %(after)s AND entry_id <= %(last)s
-    AND NOT EXISTS (SELECT 1 FROM {entry} e WHERE e.id = entry_id)
+    AND NOT EXISTS (
+        SELECT 1 FROM {entry} e WHERE e.id = entry_id AND e.id > %(after)s AND e.id <= %(last)s)
 """
 of_gone: Final = tuple(map(OfGone.by, _VERSIONED))
