@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Event
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 
 from statestore import queries
@@ -19,6 +19,7 @@ from statestore.services import (
     Precondition,
     Writer,
     asset_register,
+    attempt_start,
     batch_apply,
     entry_delete,
     entry_edit,
@@ -28,8 +29,10 @@ from statestore.services import (
     summaries,
     sweep_expired,
 )
+from statestore.services.summaries import Written
+from statestore.sql import task_instances
 from tests.storage import expire, put
-from tests.threads import all_at_once
+from tests.threads import all_at_once, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -202,6 +205,76 @@ def test_a_write_that_waited_for_a_batch_reports_its_own_status(scope: TaskScope
     all_at_once(act, [True, False])
 
     assert TaskInstance.objects.get(scope_digest=scope.digest).status == "running"
+
+
+@pytest.mark.postgresql
+def test_a_status_that_is_taken_over_while_a_write_waits_for_it_does_not_stay(
+    scope: TaskScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The write of an attempt saw the status from before, and afterwards the same version as then."""
+    put(scope, "progress", '{"status": "running"}')
+    report, held = task_instances.report, Event()
+
+    class Reports:
+        def count(self, **parameters: object) -> int:
+            if not held.is_set():
+                held.set()
+                wait_until(someone_waits_for_me)
+            return report.count(**parameters)
+
+    def act(status: str) -> None:
+        if status == "running":
+            held.wait(30)
+        attempt = 1 if status == "running" else None
+        put(scope, "progress", f'{{"status": "{status}"}}', writer=Writer("tests", attempt))
+
+    attempt_start(scope=scope)
+    monkeypatch.setattr(task_instances, "report", Reports())
+
+    all_at_once(act, ["done", "running"])
+
+    assert TaskInstance.objects.get(scope_digest=scope.digest).status == "running"
+
+
+@pytest.mark.postgresql
+def test_a_status_that_is_taken_over_before_the_next_write_ends_does_not_stay(
+    scope: TaskScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next write saw the status from before, and is seen only when its transaction has ended."""
+    put(scope, "progress", '{"status": "running"}')
+    update, written, overwritten, settled = summaries.update, Event(), Event(), Event()
+
+    def later(entry: Written, now: datetime) -> None:
+        if entry.decoded == {"status": "done"}:
+            written.set()
+            overwritten.wait(30)
+        update(entry, now)
+
+    def act(status: str) -> None:
+        if status == "done":
+            put(scope, "progress", '{"status": "done"}')
+            settled.set()
+            return
+        written.wait(30)
+        with transaction.atomic():
+            put(scope, "progress", '{"status": "running"}')
+            overwritten.set()
+            wait_until(lambda: settled.is_set() or someone_waits_for_me())
+
+    monkeypatch.setattr(summaries, "update", later)
+
+    all_at_once(act, ["done", "running"])
+
+    assert TaskInstance.objects.get(scope_digest=scope.digest).status == "running"
+
+
+def someone_waits_for_me() -> bool:
+    """Whether another connection waits for what this one holds."""
+    with connection.cursor() as cursor:
+        cursor.execute("""
+            SELECT count(*) FROM pg_locks
+            WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))""")
+        return bool(cursor.fetchone()[0])
 
 
 @pytest.mark.postgresql

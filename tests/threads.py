@@ -53,3 +53,11 @@ def run_async(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """What the coroutine returns; in a thread of its own, for Playwright keeps a loop in this one."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, coroutine).result()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for it, a busy machine's time at most."""
+    until = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.01)

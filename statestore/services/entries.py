@@ -112,6 +112,8 @@ def entry_set(
     if row is None:
         version = _version_now(scope, key, writer, now)
         if precondition == ALWAYS and writer.session is not None:
+            if key == PROGRESS_KEY and isinstance(scope, TaskScope):
+                summaries.catch_up(scope, now)
             return None
         raise not_so(key, version)
     summaries.update(Written(key, decoded, writer.attempt, *row), now)

@@ -11,8 +11,9 @@ from django.db import transaction
 
 from statestore.jsontext import decode
 from statestore.progress import sample_of
-from statestore.protocol import PROGRESS_KEY, Status, progress_status
+from statestore.protocol import PROGRESS_KEY, Status, TaskScope, progress_status
 from statestore.queries import ACTIVE_AT_LAG
+from statestore.services.holding import hold
 from statestore.sql import samples, task_instances
 from statestore.sql.statement import columns, first, read_time
 
@@ -30,7 +31,7 @@ class Written(NamedTuple):
     """When the task instance was written to last, before this (None: an asset)."""
     status: str | None
     waited: bool = False
-    """Whether somebody wrote the progress between the look at that status and the write."""
+    """Whether somebody wrote the progress, or took over that status, between the look at it and the write."""
 
 
 def update(written: Written, now: datetime) -> None:
@@ -45,6 +46,14 @@ def update(written: Written, now: datetime) -> None:
         _settle_status(written.owner, now)
     elif _is_late(written, now):
         task_instances.touch.count(id=written.owner, now=now)
+
+
+@transaction.atomic
+def catch_up(scope: TaskScope, now: datetime) -> None:
+    """Do for a report that is sent again what may have failed the first time: its status."""
+    held = hold(scope, None)
+    if held is not None:
+        _settle_status(held.id, now)
 
 
 def update_held(written: Sequence[Written], now: datetime) -> None:
@@ -91,17 +100,14 @@ def _take_samples(written: Sequence[Written], now: datetime) -> None:
         samples.take.count(rows=columns("id attempt done total", taken), now=now)
 
 
+@transaction.atomic
 def _settle_status(task_instance_id: int, now: datetime) -> None:
     """Take over the status that the progress reports which is there now.
 
-    Whoever deletes progress holds the task instance. Whoever overwrites it does not: so look again.
+    Whoever deletes progress holds the task instance, as this does. Whoever overwrites it does not: this
+    waits for those who are at it, and those who come next see that they waited, and settle it again.
     """
-    progress = {"id": task_instance_id, "key": PROGRESS_KEY, "now": now}
-    while True:
-        with transaction.atomic():
-            task_instances.hold_by_id.rows(id=task_instance_id)
-            found = first(task_instances.progress_now.rows(**progress))
-            status = progress_status(decode(found[0])) if found else Status.NONE
-            task_instances.report.count(id=task_instance_id, now=now, status=status.value)
-        if first(task_instances.progress_now.rows(**progress)) == found:
-            return
+    task_instances.hold_by_id.rows(id=task_instance_id)
+    found = first(task_instances.take_over.rows(id=task_instance_id, key=PROGRESS_KEY, now=now))
+    status = progress_status(decode(found[0])) if found else Status.NONE
+    task_instances.report.count(id=task_instance_id, now=now, status=status.value)

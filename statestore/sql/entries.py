@@ -178,7 +178,8 @@ _CHANGES: Final = {
 }
 # Samples: when the last one was taken. One that is due is marked by the time of its own write, so that
 # of many writers one takes it, and the others need no statement to know. A write that waited for another
-# sees the version before that, as it sees the owner as that was then.
+# sees the entry from before that, as it sees the owner as that was then. Here the changes are those of
+# the owner's status.
 _SAMPLED: Final = {
     "column": "sampled_at",
     "first": "%(now)s{at}",

@@ -4,9 +4,10 @@
 `{share}` locks a task instance's row against a newer attempt that starts at the same moment, `{hold}`
 locks a row until the transaction ends (`{hold_t}`: that of t alone), `{hold_free}` those that nobody
 holds, and `{skip}` keeps sweepers out of each other's way; SQLite has one writer at a time and needs none
-of the locks. `{waited}` says whether somebody else wrote an entry e between the statement's look at the
-database and its write. `{array}(a, b)` is a JSON array, and `{array_of}(a)` one of all rows. `{among}`
-begins a condition that finds rows by a query, which runs once and ends with two brackets.
+of the locks. `{waited}` says whether somebody else wrote an entry e, or took over the status that it
+reports, between the statement's look at the database and its write. `{array}(a, b)` is a JSON array, and
+`{array_of}(a)` one of all rows. `{among}` begins a condition that finds rows by a query, which runs once
+and ends with two brackets.
 """
 
 import json
@@ -31,7 +32,10 @@ _FRAGMENTS: Final = {
         "hold_t": "FOR NO KEY UPDATE OF t",
         "hold_free": "FOR NO KEY UPDATE SKIP LOCKED",
         "skip": "FOR UPDATE SKIP LOCKED",
-        "waited": "version <> 1 + COALESCE((SELECT version FROM statestore_entry s WHERE s.id = e.id), 0)",
+        "waited": (
+            "COALESCE((version, changes) <> (SELECT s.version + 1, s.changes"
+            " FROM statestore_entry s WHERE s.id = e.id), true)"
+        ),
         "array": "json_build_array",
         "array_of": "json_agg",
         "among": "ctid = ANY (ARRAY(SELECT ctid",

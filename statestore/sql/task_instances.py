@@ -116,11 +116,13 @@ WHERE id IN (SELECT r.id FROM {rows}) AND active_at < %(now)s{at}
 # A task instance that nobody else holds or changes until the transaction ends.
 hold_by_id: Final = Statement("SELECT id FROM statestore_taskinstance WHERE id = %(id)s {hold}")
 
-# The progress that is there, and has not expired.
-progress_now: Final = Statement("""
-SELECT value, version FROM statestore_entry
+# The progress that is there, and has not expired, for the status that it reports; it counts how often that
+# was taken over, so that a write which waits for this learns that what it saw of the status is old.
+take_over: Final = Statement("""
+UPDATE statestore_entry SET changes = changes + 1
 WHERE task_instance_id = %(id)s AND key = %(key)s
     AND (expires_at IS NULL OR expires_at > %(now)s{at})
+RETURNING value
 """)
 
 report: Final = Statement("""

@@ -4,9 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from statestore.access import Right
+from statestore.models import TaskInstance
 from statestore.protocol import WRITE_HEADER
+from statestore.services import summaries
 from tests.api.conftest import Api, task_path
 
 
@@ -19,8 +22,8 @@ def put(api: Api, value: int, write: str, **headers: Any) -> int:
     return int(api.entry("PUT", "key", content, **numbered(write), **headers).status_code)
 
 
-def state(api: Api) -> tuple[int, str]:
-    response = api.get("key")
+def state(api: Api, key: str = "key") -> tuple[Any, str]:
+    response = api.get(key)
     return response.json()["value"], response["ETag"]
 
 
@@ -115,3 +118,27 @@ def test_a_late_overwrite_of_what_has_expired_brings_it_not_back(api: Api) -> No
     assert api.get("key").status_code == 404
     assert put(api, 7, "a-3") == 204
     assert state(api)[0] == 7
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_report_that_is_sent_again_settles_the_status_that_the_first_did_not_come_to(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def report(status: str, write: str) -> int:
+        content = b'{"value": {"status": "%s"}}' % status.encode()
+        return int(api.entry("PUT", "progress", content, **numbered(write)).status_code)
+
+    assert report("running", "a-1") == 204
+    with monkeypatch.context() as failing:
+        failing.setattr(summaries, "update", fail)
+        assert report("done", "a-2") == 503
+
+    assert report("done", "a-2") == 204
+
+    task = TaskInstance.objects.get(scope_digest=api.scope.digest)
+    assert (task.status, state(api, "progress")) == ("done", ({"status": "done"}, '"2"'))
+
+
+def fail(*_: object) -> None:
+    """As a database that is restarted."""
+    raise OperationalError("the connection is lost")

@@ -25,6 +25,7 @@ from statestore import queries, services
 from statestore.protocol import TaskScope
 from tests.dashboard.data import SCOPE, id_of, put, silence
 from tests.storage import expire
+from tests.threads import wait_until
 
 
 @dataclass(frozen=True)
@@ -302,14 +303,6 @@ def renew_at(body: CodeType, moment: int, renew: Callable[[], object]) -> None:
         return trace
 
     sys.settrace(trace)
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Wait for it, a busy machine's time at most."""
-    until = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 def test_who_sees_the_server_under_another_address_gets_that(
