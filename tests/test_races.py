@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef
 
 from statestore import queries
 from statestore.errors import PreconditionFailedError
-from statestore.models import Entry, TaskInstance
+from statestore.models import Entry, ProgressSample, TaskInstance
 from statestore.protocol import AssetScope, TaskScope
 from statestore.services import (
     Operation,
@@ -21,6 +21,7 @@ from statestore.services import (
     asset_register,
     attempt_start,
     batch_apply,
+    entries_clear,
     entry_delete,
     entry_edit,
     entry_increment,
@@ -28,6 +29,7 @@ from statestore.services import (
     entry_restore,
     summaries,
     sweep_expired,
+    sweep_samples,
 )
 from statestore.services.summaries import Written
 from statestore.sql import task_instances
@@ -266,6 +268,32 @@ def test_a_status_that_is_taken_over_before_the_next_write_ends_does_not_stay(
     all_at_once(act, ["done", "running"])
 
     assert TaskInstance.objects.get(scope_digest=scope.digest).status == "running"
+
+
+@pytest.mark.postgresql
+def test_a_sweep_of_samples_waits_for_no_clear(scope: TaskScope) -> None:
+    """It locks by age, and a clear by task: of two that wait for each other, PostgreSQL ends one."""
+    old, cleared, swept = datetime.now(UTC) - timedelta(days=2), Event(), Event()
+    for each in (scope, scope.at(1), scope, scope.at(1)):
+        put(each, "progress", '{"current": 1}')
+        task = TaskInstance.objects.get(scope_digest=each.digest)
+        ProgressSample.objects.create(task_instance=task, at=old, attempt=0, done=1)
+    ProgressSample.objects.filter(at__gt=old).delete()
+
+    def act(clears: bool) -> int:
+        if not clears:
+            cleared.wait(30)
+            deleted = sweep_samples()
+            swept.set()
+            return deleted
+        with transaction.atomic():
+            entries_clear(scope=scope, writer=Writer("tests"))
+            cleared.set()
+            wait_until(lambda: swept.is_set() or someone_waits_for_me())
+            return swept.is_set()
+
+    assert all_at_once(act, [True, False]) == [True, 2]
+    assert not ProgressSample.objects.exists()
 
 
 def someone_waits_for_me() -> bool:

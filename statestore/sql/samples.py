@@ -40,8 +40,10 @@ WHERE task_instance_id IN (SELECT r.id FROM {rows} WHERE {without})
     {"id": "bigint"},
 )
 
-# The oldest ones, up to a limit: ids grow with the time, so no index on it is needed.
+# The oldest ones, up to a limit: ids grow with the time, so no index on it is needed. What a clear is at,
+# which deletes them by task, is passed over.
 delete_batch: Final = Statement("""
-DELETE FROM statestore_progresssample WHERE at < %(end)s{at} AND id IN (
-    SELECT id FROM statestore_progresssample ORDER BY id LIMIT %(limit)s)
+DELETE FROM statestore_progresssample
+WHERE {among} FROM statestore_progresssample ORDER BY id LIMIT %(limit)s {skip}))
+AND at < %(end)s{at}
 """)
