@@ -8,6 +8,7 @@ StateStoreError
 ├── InvalidInputError            something in the input is not allowed
 ├── NotAuthenticatedError        no credentials, or not valid ones
 ├── ForbiddenError               the credentials lack a right
+│   └── HiddenError              what looks like a secret is hidden from people
 ├── TooLargeError                more bytes than the limit
 ├── TooLateError                 its deadline had passed when it arrived
 ├── BusyError                    the server has no place for it now
@@ -77,6 +78,12 @@ class ForbiddenError(StateStoreError):
     """The credentials lack the right for this."""
 
     code = ErrorCode.FORBIDDEN
+
+
+class HiddenError(ForbiddenError):
+    """It looks like a secret: it is hidden from people until it is revealed on the Secrets page."""
+
+    code = ErrorCode.HIDDEN
 
 
 class TooLargeError(StateStoreError):

@@ -42,6 +42,7 @@ class ErrorCode(enum.StrEnum):
 
     NOT_AUTHENTICATED = "not_authenticated"
     FORBIDDEN = "forbidden"
+    HIDDEN = "hidden"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     MALFORMED_JSON = "malformed_json"

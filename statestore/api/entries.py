@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 
 from statestore import queries, services
 from statestore.access import Right
-from statestore.api import answer, bodies, params
+from statestore.api import answer, bodies, hiding, params
 from statestore.api.base import ScopeView
 from statestore.errors import BatchError, ForbiddenError, StateStoreError
 from statestore.protocol import AssetScope, Scope, TaskScope, check_key
@@ -30,7 +30,9 @@ class EntryDetail(ScopeView):
         newer_than = params.number(request, "newer_than", default=0, least=0)
         if wait:
             queries.entry_wait(scope=scope, key=check_key(key), newer_than=newer_than, seconds=wait)
-        return answer.entry(queries.entry_get(scope=scope, key=check_key(key)), scope)
+        found = queries.entry_get(scope=scope, key=check_key(key))
+        hiding.refuse_hidden(self.principal, scope, found)
+        return answer.entry(found, scope)
 
     def put(self, request: HttpRequest, key: str, **ids: str) -> HttpResponse:
         """Create or overwrite it."""
@@ -64,14 +66,15 @@ class EntryDetail(ScopeView):
         return answer.text("null", version=version)
 
     def _merge(self, request: HttpRequest, key: str, ids: dict[str, str]) -> HttpResponse:
+        scope = self.seen_scope(request, ids)
         changed = services.entry_merge(
-            scope=self.seen_scope(request, ids),
+            scope=scope,
             key=check_key(key),
             patch=bodies.merge_patch(request),
             writer=self.writer(request),
             precondition=params.precondition_of(request),
         )
-        return answer.changed(changed)
+        return answer.changed(hiding.changed(self.principal, scope, key, changed))
 
     def delete(self, request: HttpRequest, key: str, **ids: str) -> HttpResponse:
         """Delete it, if it is there."""
@@ -92,14 +95,15 @@ class EntryIncrement(EntryDetail):
         params.refuse_precondition(request)
         scope = self.seen_scope(request, ids)
         by, expiry = bodies.increment(request, scope)
+        counted = check_key(key.removesuffix("/increment"))
         changed = services.entry_increment(
             scope=scope,
-            key=check_key(key.removesuffix("/increment")),
+            key=counted,
             by=by,
             writer=self.writer(request),
             expiry=expiry,
         )
-        return answer.changed(changed)
+        return answer.changed(hiding.changed(self.principal, scope, counted, changed))
 
 
 class AssetEntryDetail(EntryDetail):
@@ -128,7 +132,7 @@ class EntryList(ScopeView):
                 return answer.page(queries.NO_ENTRIES, unseen)
         scope = self.scope(request, ids, Right.VIEW)
         found = queries.entry_page(scope=scope, limit=limit, offset=offset, after=after)
-        return answer.page(found, scope)
+        return answer.page(hiding.page(self.principal, scope, found), scope)
 
     def delete(self, request: HttpRequest, **ids: str) -> HttpResponse:
         """Clear them."""
@@ -157,9 +161,8 @@ class Batch(ScopeView):
         operations = bodies.batch(request)
         self._require(operations)
         outcomes = services.batch_apply(operations=operations, writer=self.writer(request))
-        return answer.batch(
-            operations, [self._seen(*pair) for pair in zip(operations, outcomes, strict=True)]
-        )
+        seen = [self._seen(*pair) for pair in zip(operations, outcomes, strict=True)]
+        return answer.batch(operations, hiding.outcomes(self.principal, operations, seen))
 
     def _seen(self, operation: services.Operation, outcome: services.Outcome) -> services.Outcome:
         """What is out of reach is read as if it were not there."""

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 STATUS_OF: dict[ErrorCode, HTTPStatus] = {
     ErrorCode.NOT_AUTHENTICATED: HTTPStatus.UNAUTHORIZED,
     ErrorCode.FORBIDDEN: HTTPStatus.FORBIDDEN,
+    ErrorCode.HIDDEN: HTTPStatus.FORBIDDEN,
     ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
     ErrorCode.MALFORMED_JSON: HTTPStatus.BAD_REQUEST,

@@ -4,7 +4,7 @@ from django.http import HttpRequest, HttpResponse
 
 from statestore import queries, services
 from statestore.access import Right
-from statestore.api import answer, params
+from statestore.api import answer, hiding, params
 from statestore.api.base import ApiView
 
 
@@ -29,4 +29,4 @@ class TaskInstanceList(ApiView):
         found = queries.task_search(
             wanted=wanted, principal=self.principal, limit=limit, cursor=request.GET.get("cursor")
         )
-        return answer.task_instances(found)
+        return answer.task_instances(hiding.tasks(self.principal, found))

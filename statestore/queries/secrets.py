@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from statestore.access import Principal
 from statestore.models import Asset, AssetEntry, SecretFinding, TaskInstance
 from statestore.models import Entry as EntryRow
-from statestore.protocol import TaskScope
+from statestore.protocol import AssetScope, Scope, TaskScope
 from statestore.queries.entries import Entry
 from statestore.queries.patterns import reached, reached_assets
 from statestore.secrets_scan import secrets_in_text
@@ -110,6 +110,33 @@ def hidden_among(
     values = list(values)
     scanned = hidden_keys({owner for owner, *_ in values}, of_asset=of_asset)
     return scanned | hidden_at_sight(values, of_asset=of_asset)
+
+
+def hidden_in(values: Iterable[tuple[Scope, str, str]]) -> set[tuple[Scope, str]]:
+    """The same of scopes, keys and values. Of a task instance that is gone by now all are hidden."""
+    values = list(values)
+    owners: dict[Scope, int] = {
+        scope: scope.asset_id for scope, *_ in values if isinstance(scope, AssetScope)
+    }
+    digests = {scope.digest for scope, *_ in values if isinstance(scope, TaskScope)}
+    owners |= {row.scope: row.pk for row in TaskInstance.objects.filter(scope_digest__in=digests)}
+    asked = {(scope, key) for scope, key, _ in values}
+    hidden = {(scope, key) for scope, key in asked if scope not in owners}
+    for of_asset in (False, True):
+        scopes = {
+            owner: scope
+            for scope, owner in owners.items()
+            if isinstance(scope, AssetScope) is of_asset
+        }
+        mine = [
+            (owners[scope], key, value)
+            for scope, key, value in values
+            if scope in owners and isinstance(scope, AssetScope) is of_asset
+        ]
+        if mine:
+            found = hidden_among(mine, of_asset=of_asset)
+            hidden |= {(scopes[owner], key) for owner, key in found}
+    return hidden & asked
 
 
 def masked(entry: Entry, owner_id: int, hidden: set[tuple[int, str]]) -> Entry:

@@ -142,6 +142,7 @@ def _entry(body: Any, key: str, version: int | None = None) -> Entry:
 _ERRORS: dict[str, type[errors.StatestoreError]] = {
     ErrorCode.NOT_AUTHENTICATED: errors.UnauthorizedError,
     ErrorCode.FORBIDDEN: errors.ForbiddenError,
+    ErrorCode.HIDDEN: errors.ForbiddenError,
     ErrorCode.NOT_FOUND: errors.NotFoundError,
     ErrorCode.STALE_ATTEMPT: errors.StaleAttemptError,
     ErrorCode.NOT_A_NUMBER: errors.NotANumberError,

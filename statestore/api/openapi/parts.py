@@ -183,7 +183,11 @@ _REFUSED: Final = {
         "No credentials, or not valid ones.",
         {"WWW-Authenticate": _always(_STRING, "Bearer.")},
     ),
-    403: ("Forbidden", "The credentials lack the right, or do not reach it.", {}),
+    403: (
+        "Forbidden",
+        "The credentials lack the right, or do not reach it; or a person asks for a possible secret.",
+        {},
+    ),
     404: ("NotFound", "Not there, expired, or not to be seen with these credentials.", {}),
     405: (
         "MethodNotAllowed",
@@ -222,12 +226,15 @@ SECURITY_SCHEMES: Final[dict[str, Schema]] = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A token of create_api_token, /auth/token or /task-tokens.",
+        "description": "A token of create_api_token, /auth/token or /task-tokens. To the second, which is"
+        " a person, possible secrets are hidden.",
     },
     "session": {
         "type": "apiKey",
         "in": "cookie",
         "name": "sessionid",
-        "description": "A browser that has logged in; writes also need X-CSRFToken.",
+        "description": "A browser that has logged in; writes also need X-CSRFToken. Possible secrets are"
+        " hidden: 403 where one key is read, and `hidden: possible secret` in place of the value in"
+        " lists, batches, answers to merge patches, and the progress of task instances.",
     },
 }

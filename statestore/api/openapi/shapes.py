@@ -125,7 +125,7 @@ def _error_schemas() -> dict[str, Schema]:
     single = {
         "MalformedError": _error(ErrorCode.MALFORMED_JSON, ErrorCode.MALFORMED_REQUEST),
         "NotAuthenticatedError": _error(ErrorCode.NOT_AUTHENTICATED),
-        "ForbiddenError": _error(ErrorCode.FORBIDDEN, **_IN_BATCH),
+        "ForbiddenError": _error(ErrorCode.FORBIDDEN, ErrorCode.HIDDEN, **_IN_BATCH),
         "NotFoundError": _error(ErrorCode.NOT_FOUND, **_IN_BATCH),
         "MethodNotAllowedError": _error(ErrorCode.METHOD_NOT_ALLOWED),
         "PreconditionFailedError": _error(
