@@ -289,6 +289,57 @@ def test_no_row_moves_while_another_comes_recovers_or_fails(page: Page) -> None:
     expect(page.locator("#rows-running tr[id]")).to_have_count(3, timeout=WITHIN)
 
 
+def test_what_fails_goes_to_those_that_need_attention_and_is_told(page: Page) -> None:
+    put("progress", {"status": "failed", "current": 1}, OTHER)
+    for number in range(30):
+        put("progress", {"current": 1}, TaskScope("sales", "run-1", f"running {number}"))
+    page.goto("/")
+    here, came = page.locator("#rows-running tr[id]").nth(8), page.locator(".came")
+    here.hover()
+    row = page.locator(f"#{here.get_attribute('id')}")
+    top = row.evaluate(TOP)
+    new = [TaskScope("sales", "run-1", f"new {status}") for status in ("failed", "running")]
+    put("progress", {"status": "failed", "current": 1}, new[0])
+    put("progress", {"current": 1}, new[1])
+    expect(came).to_have_text("2 new, 1 failed", timeout=WITHIN)
+    expect(page.locator("#rows-urgent tr[id]").last).to_contain_text("new failed")
+    expect(page.locator("#rows-running tr[id]").last).to_contain_text("new running")
+    assert row.evaluate(TOP) == top
+    page.mouse.move(0, 0)
+    expect(page.locator("#rows-urgent tr[id]").first).to_contain_text("new failed", timeout=WITHIN)
+    expect(came).to_have_count(0)
+
+
+def test_a_pointer_that_rests_holds_the_rows_for_a_while_alone(page: Page) -> None:
+    put("progress", {"current": 1, "total": 100}, OTHER)
+    page.add_init_script(SKIPPING)
+    page.goto("/")
+    rows = page.locator("table.grid tr[id]")
+    rows.first.hover()
+    here = page.locator(f"#t-{id_of()}")
+    put("progress", {"status": "failed", "current": 10, "total": 100})
+    expect(here).to_contain_text("Failed", timeout=WITHIN)
+    expect(page.locator("#rows-urgent")).to_have_count(0)
+    page.evaluate("window.skip = 9_900")
+    expect(page.locator("#rows-urgent")).to_contain_text("ingest", timeout=WITHIN)
+    assert page.locator("table.grid").evaluate("table => table.matches(':hover')")
+
+
+def test_a_finger_holds_no_rows(page: Page, browser: Browser, live_server: LiveServer) -> None:
+    put("progress", {"current": 1, "total": 100}, OTHER)
+    phone = browser.new_context(
+        base_url=live_server.url, viewport={"width": 390, "height": 844}, has_touch=True,
+        is_mobile=True, storage_state=page.context.storage_state(),
+    )  # fmt: skip
+    touched = phone.new_page()
+    touched.goto("/")
+    touched.locator("#rows-running .sec").tap()
+    assert touched.locator("table.grid").evaluate("table => table.matches(':hover')")
+    put("progress", {"status": "failed", "current": 10, "total": 100})
+    expect(touched.locator("#rows-urgent")).to_contain_text("ingest", timeout=WITHIN)
+    phone.close()
+
+
 def test_a_group_that_empties_keeps_its_place(page: Page) -> None:
     put("progress", {"status": "failed", "current": 1}, OTHER)
     page.goto("/")

@@ -1,6 +1,7 @@
 """People in a real Chromium: two at once, one without rights, one who hears the page, one without scripts."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from django.conf import settings
@@ -10,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from statestore import services
-from statestore.models import Asset, Entry
+from statestore.models import Asset, Entry, SweepRun
 from statestore.protocol import AssetScope
 from tests.dashboard.data import id_of, put
 from tests.dashboard.scriptless import without_scripts
@@ -97,6 +98,18 @@ def test_what_goes_wrong_is_said_aloud_and_not_too_often(page: Page) -> None:
     put("progress", {"status": "done", "current": 100, "total": 100})
     expect(page.locator("#n-done")).to_have_text("1", timeout=WITHIN)
     expect(said).to_have_text("1 needs attention, 0 running")
+
+
+def test_a_sweep_that_comes_as_it_should_is_not_said_aloud(page: Page) -> None:
+    services.sweep_expired()
+    page.goto("/retention/")
+    sweeps = page.get_by_role("table", name="Sweeps").get_by_role("row")
+    expect(sweeps).to_have_count(2)
+    services.sweep_expired()
+    expect(sweeps).to_have_count(3, timeout=WITHIN)
+    expect(page.locator("#announce")).to_be_empty()
+    SweepRun.objects.update(started_at=datetime(2026, 1, 1, tzinfo=UTC))
+    expect(page.locator("#announce")).to_have_text("The sweep is late.", timeout=WITHIN)
 
 
 def test_nothing_moves_for_those_who_asked_for_that(page: Page) -> None:
