@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
-from dashboard.filters import key_of
+from dashboard.filters import key_of, position_of
 from dashboard.jsonview import json_view
 from dashboard.keys import answers_refusals
 from dashboard.rights import needs
@@ -19,10 +19,10 @@ from dashboard.watch import cursor_of, watcher
 from statestore import queries, services
 from statestore.access import Principal, Right
 from statestore.protocol import AssetScope, Scope
-from statestore.queries import Finding, principal_of_user
+from statestore.queries import Finding, FindingFilter, principal_of_user
 from statestore.services import Writer
 
-SHOWN: Final = 100
+FIELDS: Final = ("dag", "key", "rule")
 NUMBER_DIGITS: Final = 18
 
 
@@ -40,17 +40,32 @@ class SecretsPage:
     """The page."""
 
     cursor: str
-    dismissed: bool
+    where: FindingFilter
     findings: list[Finding]
-    shown: int = SHOWN
-    """Places that are listed at most."""
+    position: str
+    next_after: str
+    looked_at: int
+
+    @property
+    def dismissed(self) -> bool:
+        """Whether it lists what was found to be no secret."""
+        return self.where.dismissed
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether the filter leaves any of these out."""
+        return self.where != FindingFilter(dismissed=self.dismissed)
 
 
 def read_secrets(params: QueryDict, principal: Principal) -> SecretsPage:
     """What is open, or with `?state=dismissed` what was found to be no secret."""
-    dismissed = params.get("state") == "dismissed"
-    found = queries.findings(principal, dismissed=dismissed, limit=SHOWN)
-    return SecretsPage(cursor_of(found, dismissed), dismissed, found)
+    texts = {name: params.get(name, "").replace("\0", "").strip() for name in FIELDS}
+    where = FindingFilter(dismissed=params.get("state") == "dismissed", **texts)
+    position = position_of(params)
+    found = queries.finding_page(where=where, principal=principal, position=position)
+    return SecretsPage(
+        cursor_of(found, where), where, found.findings, position, found.next_after, found.looked_at
+    )
 
 
 @require_POST

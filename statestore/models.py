@@ -313,6 +313,19 @@ class SecretFinding(models.Model):
                 name="secret_finding_once_per_place",
             )
         ]
+        indexes = [
+            # read by Secrets, newest first, however many of the other kind there are
+            models.Index(
+                fields=["-id"],
+                condition=models.Q(dismissed_at__isnull=True),
+                name="secret_finding_open",
+            ),
+            models.Index(
+                fields=["-id"],
+                condition=models.Q(dismissed_at__isnull=False),
+                name="secret_finding_dismissed",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.rule} in {self.key}{self.place}"

@@ -12,7 +12,13 @@ from statestore.access import Grant, Principal, Right
 from statestore.errors import NotFoundError
 from statestore.models import AuditEntry, Entry, SecretFinding, SecretScan, TaskInstance
 from statestore.protocol import AssetScope, TaskScope
-from statestore.queries import findings, hidden_keys, secret_count
+from statestore.queries import (
+    Finding,
+    FindingFilter,
+    finding_page,
+    hidden_keys,
+    secret_count,
+)
 from statestore.secrets_scan import PIECE, secrets_in
 from statestore.services import Writer
 from statestore.tasks import scan_secrets
@@ -197,6 +203,10 @@ def test_a_huge_value_ends() -> None:
 
 def task_id(scope: TaskScope) -> int:
     return int(TaskInstance.objects.get(scope_digest=scope.digest).pk)
+
+
+def findings(principal: Principal, *, dismissed: bool = False) -> list[Finding]:
+    return finding_page(where=FindingFilter(dismissed=dismissed), principal=principal).findings
 
 
 def hidden(scope: TaskScope) -> set[str]:

@@ -43,6 +43,14 @@ from statestore.queries.figures import (
     retention_figures,
     sees_everything,
 )
+from statestore.queries.findings import (
+    Finding,
+    FindingFilter,
+    FindingPage,
+    any_secret,
+    finding_page,
+    secret_count,
+)
 from statestore.queries.history import (
     KeyHistory,
     Sample,
@@ -90,17 +98,13 @@ from statestore.queries.runs import (
 from statestore.queries.search import WORDS_MAX, TaskQuery, TaskSearch, task_search
 from statestore.queries.secrets import (
     HIDDEN,
-    Finding,
     Suspect,
-    any_secret,
-    findings,
     hidden_among,
     hidden_at_sight,
     hidden_in,
     hidden_keys,
     masked,
     open_findings,
-    secret_count,
 )
 from statestore.queries.states import ACTIVE_AT_LAG, TaskState
 from statestore.queries.strips import MapIndex, Strip, run_strips
@@ -143,6 +147,8 @@ __all__ = [
     "EntryPage",
     "ExpiredEntry",
     "Finding",
+    "FindingFilter",
+    "FindingPage",
     "Finished",
     "KeyHistory",
     "LiveRow",
@@ -189,7 +195,7 @@ __all__ = [
     "entry_wait",
     "expired_count",
     "expired_oldest",
-    "findings",
+    "finding_page",
     "forget_principals",
     "hidden_among",
     "hidden_at_sight",

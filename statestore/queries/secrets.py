@@ -1,35 +1,20 @@
-"""What was found to look like a secret, and which values are hidden for it."""
+"""Which values are hidden, because something in them looks like a secret."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
-from statestore.access import Principal
-from statestore.models import Asset, AssetEntry, SecretFinding, TaskInstance
+from statestore.models import AssetEntry, SecretFinding, TaskInstance
 from statestore.models import Entry as EntryRow
 from statestore.protocol import AssetScope, Scope, TaskScope
 from statestore.queries.entries import Entry
-from statestore.queries.patterns import reached, reached_assets
 from statestore.secrets_scan import secrets_in_text
 
 HIDDEN: Final = '"hidden: possible secret"'
 """What stands for a hidden value, as JSON text."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """An entry in which something looks like a secret: where, by which rules, and what became of it."""
-
-    owner_id: int  # number of the task instance or of the asset
-    scope: TaskScope | None
-    asset: str
-    key: str
-    rules: list[str]
-    found_at: datetime
-    dismissed_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,37 +24,6 @@ class Suspect:
     key: str
     rule: str
     found_at: datetime
-
-
-def findings(principal: Principal, *, dismissed: bool = False, limit: int = 100) -> list[Finding]:
-    """What the principal reaches, newest first; `limit` counts places."""
-    rows = list(_seen(principal, dismissed=dismissed).order_by("-pk")[:limit])
-    tasks = TaskInstance.objects.in_bulk({row.owner_id for row in rows if not row.of_asset})
-    assets = Asset.objects.in_bulk({row.owner_id for row in rows if row.of_asset})
-    found: dict[tuple[bool, int], Finding] = {}
-    for row in rows:
-        rule = f"{row.rule} at {row.place}" if row.place else row.rule
-        known = found.get((row.of_asset, row.entry_id))
-        if known is not None:
-            known.rules.append(rule)
-            continue
-        scope = None if row.of_asset else tasks[row.owner_id].scope
-        asset = assets[row.owner_id].name if row.of_asset else ""
-        found[row.of_asset, row.entry_id] = Finding(
-            row.owner_id, scope, asset, row.key, [rule], row.found_at, row.dismissed_by
-        )
-    return list(found.values())
-
-
-def any_secret() -> bool:
-    """Whether anything is open at all, whoever may see it."""
-    return SecretFinding.objects.filter(dismissed_at=None).exists()
-
-
-def secret_count(principal: Principal) -> int:
-    """In how many keys that the principal reaches something looks like a secret."""
-    rows = _seen(principal, dismissed=False)
-    return rows.order_by().values("of_asset", "entry_id").distinct().count()
 
 
 def hidden_keys(ids: Iterable[int], *, of_asset: bool = False) -> set[tuple[int, str]]:
@@ -158,18 +112,3 @@ def _open(entry_id: Any, owner_id: Any, *, of_asset: bool) -> QuerySet[SecretFin
     return SecretFinding.objects.filter(
         of_asset=of_asset, owner_id=owner_id, entry_id=entry_id, dismissed_at=None
     )
-
-
-def _seen(principal: Principal, *, dismissed: bool) -> QuerySet[SecretFinding]:
-    alive = Q(expires_at__isnull=True) | Q(expires_at__gt=datetime.now(UTC))
-    entries = EntryRow.objects.filter(alive, pk=OuterRef("entry_id"))
-    of_tasks = Q(of_asset=False) & Q(
-        Exists(entries.filter(reached(principal, prefix="task_instance__")))
-    )
-    mine = Asset.objects.filter(reached_assets(principal), pk=OuterRef("owner_id"))
-    of_assets = (
-        Q(of_asset=True)
-        & Q(Exists(AssetEntry.objects.filter(pk=OuterRef("entry_id"))))
-        & Q(Exists(mine))
-    )
-    return SecretFinding.objects.filter(of_tasks | of_assets, dismissed_at__isnull=not dismissed)

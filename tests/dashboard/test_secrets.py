@@ -11,7 +11,7 @@ from django.test import Client
 from dashboard.watch import watcher
 from statestore import services
 from statestore.models import AuditEntry, Entry, GroupReach, SecretFinding
-from statestore.protocol import AssetScope
+from statestore.protocol import AssetScope, TaskScope
 from statestore.queries import Asset
 from statestore.services import Writer
 from tests.dashboard.data import EVIL, SCOPE, id_of, put
@@ -98,6 +98,55 @@ def test_the_list_says_where_and_why(viewing: Client) -> None:
     assert "name of a secret at /password" in html
     assert '<button class="btn sm' not in html
     assert "needs the right to clear or to administer" in html
+
+
+def keys_of(viewing: Client, query: str) -> tuple[list[str], str]:
+    """The keys that a page lists, and where the next one begins."""
+    page = viewing.get(f"/secrets/{query}").context["page"]
+    return [found.key for found in page.findings], page.next_after
+
+
+def test_a_value_with_many_places_hides_no_other_key(viewing: Client) -> None:
+    put("first", {"password": SECRET})
+    put("many", [{"password": f"{SECRET} {number}"} for number in range(130)])
+    services.scan_secrets()
+    assert keys_of(viewing, "") == (["many", "first"], "")
+    assert "and 125 more places" in viewing.get("/secrets/").content.decode()
+
+
+def test_pages_of_findings_follow_each_other_each_key_once(
+    viewing: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("statestore.queries.findings._LOOKED_AT", 40)
+    for number in range(120):
+        put(f"k{number:03}", {"password": SECRET, "token": SECRET})
+    services.scan_secrets()
+    put("k000", {"password": SECRET, "token": SECRET, "api_key": SECRET})
+    services.scan_secrets()
+    seen, after = [], ""
+    while True:
+        keys, after = keys_of(viewing, f"?after={after}")
+        seen += keys
+        if not after:
+            break
+    assert seen[0] == "k000"
+    assert sorted(seen) == [f"k{number:03}" for number in range(120)]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [("dag=sal", ["config"]), ("dag=hr", ["url"]), ("key=u", ["url"]), ("rule=BASIC", ["url"]),
+     ("rule=name+of&dag=hr", []), ("dag=orders", [])],
+)  # fmt: skip
+def test_findings_are_filtered(viewing: Client, query: str, found: list[str]) -> None:
+    put("config", {"password": SECRET})
+    put("url", "postgresql://app:s3cretpw@db.internal/app", TaskScope("hr", "r", "t"))
+    services.scan_secrets()
+    assert keys_of(viewing, f"?{query}") == (found, "")
+    if not found:
+        html = viewing.get(f"/secrets/?{query}").content.decode()
+        assert "Nothing found matches these filters" in html
+        assert 'href="/secrets/">' in html
 
 
 @pytest.mark.usefixtures("_found")

@@ -1,0 +1,149 @@
+"""What was found to look like a secret, as a list: a key once, whatever number of places it has."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
+
+from statestore.access import Principal
+from statestore.models import Asset, AssetEntry, SecretFinding, TaskInstance
+from statestore.models import Entry as EntryRow
+from statestore.protocol import TaskScope
+from statestore.queries.counting import nth_values
+from statestore.queries.keyset import begins, decode, encode
+from statestore.queries.patterns import reached, reached_assets
+
+_COLUMNS: Final = ("-id",)
+_LOOKED_AT: Final = 5_000  # places that are looked at for one page
+RULES_SHOWN: Final = 5  # of one key
+
+
+@dataclass(frozen=True, slots=True)
+class FindingFilter:
+    """Which findings: open ones, or those found to be no secret; beginnings of a dag and of a key, a
+    part of a rule's name."""
+
+    dismissed: bool = False
+    dag: str = ""
+    key: str = ""
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An entry in which something looks like a secret: where, by which rules, and what became of it."""
+
+    owner_id: int  # number of the task instance or of the asset
+    scope: TaskScope | None
+    asset: str
+    key: str
+    rules: list[str]
+    """The first few, each with its place."""
+    places: int
+    """How many there are."""
+    found_at: datetime
+    dismissed_by: str
+
+    @property
+    def more(self) -> int:
+        """How many places are not named."""
+        return self.places - len(self.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class FindingPage:
+    """Some findings, newest first. `next_after` begins the next page; empty: there is none."""
+
+    findings: list[Finding]
+    next_after: str
+    looked_at: int = 0
+    """How many places were looked at, where the page ended before it was full."""
+
+
+def any_secret() -> bool:
+    """Whether anything is open at all, whoever may see it."""
+    return SecretFinding.objects.filter(dismissed_at=None).exists()
+
+
+def secret_count(principal: Principal) -> int:
+    """In how many keys that the principal reaches something looks like a secret."""
+    rows = _of_state(FindingFilter()).filter(_matches(FindingFilter(), principal))
+    return rows.order_by().values("of_asset", "entry_id").distinct().count()
+
+
+def finding_page(
+    *, where: FindingFilter, principal: Principal, limit: int = 50, position: str = ""
+) -> FindingPage:
+    """What the principal reaches; `position` is a page's `next_after`."""
+    _, start = decode(position, _COLUMNS)
+    rows = _of_state(where).filter(Q() if start is None else Q(pk__lt=start[0]))
+    (end,) = nth_values(_COLUMNS, [rows.order_by("-pk")], _LOOKED_AT)
+    within = rows.filter(_matches(where, principal), Q() if end is None else Q(pk__gte=end[0]))
+    by_entry = within.order_by().values("of_asset", "owner_id", "entry_id")
+    keys = list(by_entry.annotate(newest=Max("pk")).order_by("-newest")[: limit + 1])
+    more = len(keys) > limit
+    last = (keys[limit - 1]["newest"],) if more else end
+    found = _findings(where, keys[:limit], None if start is None else start[0])
+    looked_at = _LOOKED_AT if end is not None and not more else 0
+    return FindingPage(found, encode(0, last) if last else "", looked_at)
+
+
+def _findings(where: FindingFilter, keys: list[Any], start: int | None) -> list[Finding]:
+    """The findings of these entries, but for those that a page before has shown."""
+    each = [F("of_asset"), F("entry_id")]
+    any_of = Q(pk__in=[])
+    for key in keys:
+        any_of |= Q(of_asset=key["of_asset"], owner_id=key["owner_id"], entry_id=key["entry_id"])
+    places: Any = _of_state(where).annotate(
+        number=Window(RowNumber(), each, order_by="-pk"),
+        places=Window(Count("pk"), each),
+        newest=Window(Max("pk"), each),
+    )
+    by_entry: dict[tuple[bool, int], list[Any]] = {}
+    for row in places.filter(any_of, number__lte=RULES_SHOWN).order_by("-pk"):
+        if start is None or row.newest < start:
+            by_entry.setdefault((row.of_asset, row.entry_id), []).append(row)
+    heads = [rows[0] for rows in by_entry.values()]
+    tasks = TaskInstance.objects.in_bulk({row.owner_id for row in heads if not row.of_asset})
+    assets = Asset.objects.in_bulk({row.owner_id for row in heads if row.of_asset})
+    return [
+        Finding(
+            owner_id=head.owner_id,
+            scope=None if head.of_asset else tasks[head.owner_id].scope,
+            asset=assets[head.owner_id].name if head.of_asset else "",
+            key=head.key,
+            rules=[
+                f"{row.rule} at {row.place}" if row.place else row.rule
+                for row in by_entry[head.of_asset, head.entry_id]
+            ],
+            places=head.places,
+            found_at=head.found_at,
+            dismissed_by=head.dismissed_by,
+        )
+        for head in heads
+        if head.owner_id in (assets if head.of_asset else tasks)
+    ]
+
+
+def _of_state(where: FindingFilter) -> QuerySet[SecretFinding]:
+    return SecretFinding.objects.filter(dismissed_at__isnull=not where.dismissed)
+
+
+def _matches(where: FindingFilter, principal: Principal) -> Q:
+    """Of entries that exist and that the principal reaches."""
+    alive = Q(expires_at__isnull=True) | Q(expires_at__gt=datetime.now(UTC))
+    entries = EntryRow.objects.filter(alive, reached(principal, prefix="task_instance__"))
+    if where.dag:
+        entries = entries.filter(begins("task_instance__dag_id", where.dag))
+    found = Q(of_asset=False) & Q(Exists(entries.filter(pk=OuterRef("entry_id"))))
+    if not where.dag:
+        mine = Asset.objects.filter(reached_assets(principal), pk=OuterRef("owner_id"))
+        kept = AssetEntry.objects.filter(pk=OuterRef("entry_id"))
+        found |= Q(of_asset=True) & Q(Exists(kept)) & Q(Exists(mine))
+    if where.key:
+        found &= begins("key", where.key)
+    if where.rule:
+        found &= Q(rule__icontains=where.rule)
+    return found
