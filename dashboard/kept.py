@@ -3,6 +3,8 @@
 from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
 
+from statestore.bounded import make_room
+
 T = TypeVar("T")
 
 
@@ -23,8 +25,6 @@ class Kept(Generic[T]):
             return known[1]
         made = make()
         self._made.pop(place, None)
-        if len(self._made) >= self._most:
-            for old in list(self._made)[: -(self._most // 2)]:
-                self._made.pop(old, None)
+        make_room(self._made, self._most)
         self._made[place] = inputs, made
         return made

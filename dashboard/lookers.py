@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.conf import settings
-from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.contrib.auth.signals import user_logged_out
 from django.http import HttpRequest
 
-from dashboard.watch import ASKED, watcher
+from dashboard.watch import forget_unasked, watcher
 from statestore import queries
 from statestore.access import Principal
+from statestore.bounded import make_room
 from statestore.queries import principal_of_user
 
 
@@ -40,9 +41,9 @@ def principal_of(request: HttpRequest) -> Principal:
     principal = principal_of_user(request.user)
     session = session_of(request)
     if session:
-        if len(_known) >= _KNOWN_MAX:
-            _known.clear()
         account = queries.account_of(request.user)
+        _known.pop(session, None)
+        make_room(_known, _KNOWN_MAX)
         _known[session] = _Looker(principal, account, began, began, began)
     return principal
 
@@ -61,13 +62,17 @@ def is_known(session: str, principal: Principal) -> bool:
     return looker.asked - looker.seen < settings.STATESTORE_TOKEN_CACHE_SECONDS
 
 
-def forget_lookers(**_: Any) -> None:
+def forget_lookers() -> None:
     """Look everybody up again."""
     _known.clear()
 
 
-user_logged_in.connect(forget_lookers)
-user_logged_out.connect(forget_lookers)
+def _forget_session(*, request: HttpRequest, **_: Any) -> None:
+    """Who logs out is looked up again, and nobody else. Who logs in gets a new session."""
+    _known.pop(request.session.session_key or "", None)
+
+
+user_logged_out.connect(_forget_session)
 
 
 class _Check:
@@ -86,7 +91,8 @@ class _Check:
         before, now = self.began, time.monotonic()
         if now - before < settings.STATESTORE_TOKEN_CACHE_SECONDS / 2:
             return
-        here = {s: k for s, k in list(_known.items()) if now - k.asked < ASKED}
+        forget_unasked(_known)
+        here = dict(_known)
         if not here:
             return
         rights = queries.rights_mark()

@@ -22,8 +22,9 @@ from django.http.response import HttpResponseBase
 
 from dashboard.lookers import is_known, session_of
 from dashboard.secret_count import count_from_memory
-from dashboard.watch import BeingReadError, watcher
+from dashboard.watch import BeingReadError, forget_unasked, watcher
 from statestore.access import Principal
+from statestore.bounded import make_room
 
 Get = Callable[[HttpRequest], HttpResponseBase]
 
@@ -37,7 +38,7 @@ _ASKED: Final = ("HTTP_COOKIE", "SCRIPT_NAME", "HTTP_HOST", "SERVER_NAME", "SERV
                  "HTTP_X_FORWARDED_PROTO")  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Poll:
     """A page that somebody polls, and how it looks to them."""
 
@@ -46,6 +47,7 @@ class Poll:
     key: Any
     look: Any
     headers: list[tuple[str, str]]
+    asked: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Fragment:
 
 
 _polls: dict[Any, Poll] = {}
+watcher.beside.append(lambda: forget_unasked(_polls))
 Answer = tuple[str, list[tuple[str, str]], bytes]  # status, headers, body
 
 
@@ -121,7 +124,10 @@ def from_memory(environ: dict[str, Any]) -> Answer | None:
         return None
     asked, cursor = _asked(environ)
     poll = _polls.get(asked)
-    if poll is None or not is_known(poll.session, poll.principal):
+    if poll is None:
+        return None
+    poll.asked = time.monotonic()
+    if not is_known(poll.session, poll.principal):
         return None
     try:
         drawn = watcher.good(poll.key, poll.look)
@@ -167,12 +173,12 @@ def _remember(request: HttpRequest, response: HttpResponseBase) -> None:
     poll: tuple[Principal, Any, Any] | None = getattr(request, "poll", None)
     if poll is None or response.cookies or response.status_code not in {200, NOTHING_NEW}:
         return
-    if len(_polls) >= _KNOWN_MAX:
-        _polls.clear()
     others = {"Content-Length", "Content-Encoding", "Content-Type", "Vary"}
     headers = [(name, text) for name, text in response.items() if name not in others]
     asked, _ = _asked(request.META)
-    _polls[asked] = Poll(session_of(request), *poll, headers=headers)
+    _polls.pop(asked, None)
+    make_room(_polls, _KNOWN_MAX)
+    _polls[asked] = Poll(session_of(request), *poll, headers, time.monotonic())
 
 
 def _asked(environ: dict[str, Any]) -> tuple[Any, str]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from dashboard.watch import ASKED, watcher
 from statestore import queries
 from statestore.access import Principal, Right
+from statestore.bounded import make_room
 from statestore.errors import NotAuthenticatedError
 from statestore.queries import principal_of_user
 
@@ -61,9 +62,9 @@ def _is_any() -> int:
 def _recent(question: Hashable, ask: Callable[[], int]) -> int:
     now, known = time.monotonic(), _answers.get(question)
     if known is None or known[0] < now:
-        if len(_answers) >= _ANSWERS_MAX:
-            _answers.clear()
         known = (now + FRESH_SECONDS, ask())
+        _answers.pop(question, None)
+        make_room(_answers, _ANSWERS_MAX)
         _answers[question] = known
     return known[1]
 

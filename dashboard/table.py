@@ -13,6 +13,7 @@ from dashboard.pace import WINDOW, Pace, pace_of, pace_of_indices
 from dashboard.progress import Progress, progress_of
 from statestore import queries
 from statestore.access import Principal
+from statestore.bounded import make_room
 from statestore.protocol import PROGRESS_KEY
 from statestore.queries import (
     LiveRow,
@@ -142,9 +143,7 @@ def _samples(tasks: list[TaskSummary], now: datetime) -> dict[int, list[Sample]]
     if changed:
         read = queries.samples_of(changed, since=now - WINDOW)
         found |= {pk: read.get(pk, []) for pk in changed}
-    if len(_sampled) >= _KEPT:
-        for old in list(_sampled)[: -(_KEPT // 2)]:
-            _sampled.pop(old, None)
+    make_room(_sampled, _KEPT)
     for pk, those in found.items():
         _sampled.pop(pk, None)  # what somebody looks at is the last to go
         _sampled[pk] = those

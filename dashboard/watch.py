@@ -112,6 +112,14 @@ class _Watched:
         return {look: self.looks[look](page) for look in recent}
 
 
+def forget_unasked(kept: dict[Any, Any]) -> None:
+    """Forget what nobody has asked for lately, by when it was `asked` for last."""
+    since = time.monotonic() - ASKED
+    for name, one in list(kept.items()):
+        if one.asked < since:
+            kept.pop(name, None)
+
+
 class Watcher:
     """The pages that are looked at, and the thread that reads them."""
 
@@ -240,10 +248,8 @@ class Watcher:
             connection.close()
 
     def _drop_what_nobody_wants(self) -> bool:
-        now = time.monotonic()
         with self._lock:
-            for key in [k for k, w in self._watched.items() if w.asked < now - ASKED]:
-                del self._watched[key]
+            forget_unasked(self._watched)
             if not self._watched:
                 self._thread = None
             return bool(self._watched)

@@ -15,6 +15,7 @@ from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
+from statestore.bounded import make_room
 from statestore.jsontext import decode
 
 PIECE: Final = 10_000  # characters of a long string that are looked at at once
@@ -52,8 +53,7 @@ def secrets_in_text(key: str, text: str) -> tuple[Secret, ...]:
     name = key, blake2b(text.encode(), digest_size=16).digest()
     found = _seen.get(name)
     if found is None:
-        if len(_seen) >= REMEMBERED:
-            _seen.clear()
+        make_room(_seen, REMEMBERED)
         found = _seen[name] = tuple(secrets_in(key, decode(text)))
     return found
 

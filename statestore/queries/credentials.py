@@ -23,6 +23,7 @@ from statestore.access import (
     parse_rights,
     user_name,
 )
+from statestore.bounded import make_room
 from statestore.errors import NotAuthenticatedError
 from statestore.models import ApiToken
 from statestore.protocol import TASK_TOKEN_PREFIX, TaskScope
@@ -66,8 +67,8 @@ def principal_of_token(secret: str) -> Principal:
     if known is None or known.look_again < now:
         look_again = now + settings.STATESTORE_TOKEN_CACHE_SECONDS
         known = _Known(_read_token(secret, digest), look_again)
-        if len(_known) >= _KNOWN_MAX:
-            _known.clear()
+        _known.pop(digest, None)
+        make_room(_known, _KNOWN_MAX)
         _known[digest] = known
     ends = known.principal.expires_at
     if ends is not None and ends <= datetime.now(UTC):

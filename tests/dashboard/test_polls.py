@@ -141,6 +141,49 @@ def test_without_a_watcher_everybody_is_looked_up_again(
     assert poll() == 403
 
 
+def test_the_others_are_known_when_somebody_logs_in_or_out(
+    poll: Callable[[], int], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    other = Client()
+    assert poll() == 204
+    for act in (lambda: other.force_login(User.objects.create_user("other")), other.logout):
+        act()
+        with django_assert_num_queries(0):
+            assert poll() == 204
+
+
+def test_what_nobody_polls_any_longer_is_forgotten(
+    viewing: Client, poll: Callable[[], int], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polls, "_polls", {})
+    assert poll() == 204
+    viewing.get("/fragments/runs/")
+    assert len(polls._polls) == 2
+    clock.now += watch.ASKED - 1
+    poll()
+    clock.now += 2
+    for look_after in watch.watcher.beside:
+        look_after()
+    assert [path for path, *_ in polls._polls] == ["/fragments/live/"]
+    assert poll() == 204
+    assert lookers._known
+    clock.now += watch.ASKED + 1
+    for look_after in watch.watcher.beside:
+        look_after()
+    assert not polls._polls
+    assert not lookers._known
+
+
+def test_of_one_poll_too_many_the_older_half_is_forgotten(
+    viewing: Client, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polls, "_polls", {})
+    monkeypatch.setattr(polls, "_KNOWN_MAX", 4)
+    for number in range(1, 6):
+        viewing.get("/fragments/live/", {"q": str(number)})
+    assert [asked[1] for asked in polls._polls] == ["q=3", "q=4", "q=5"]
+
+
 def test_an_answer_is_compressed_for_who_takes_it_so(viewing: Client, clock: Clock) -> None:
     put("progress", {"current": 1})
     for _ in range(2):  # the whole way, and from memory
