@@ -13,10 +13,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from dashboard.filters import key_of
-from dashboard.jobs import is_job_key
+from dashboard.jobs import JOB_KEY_ENDS, is_job_key
 from dashboard.lookers import principal_of
 from dashboard.rights import missing, needs
 from dashboard.secret_count import forget_counts
+from dashboard.templatetags.pages import counted
 from dashboard.watch import watcher
 from statestore import queries, services
 from statestore.access import Principal, Right
@@ -120,6 +121,11 @@ def clear_run(request: HttpRequest, principal: Principal, run: int) -> Clearing:
     lost = [f"{counts.total:,} task instances lose their keys, and start from the beginning."]
     if running:
         lost.append(f"{running:,} of them run now: what they do next may submit jobs twice.")
+    if jobs := queries.run_tasks_keeping(found, JOB_KEY_ENDS):
+        lost.append(
+            f"{counted(jobs)} of them keep{'s' if jobs == 1 else ''} the id or the submission of an"
+            " external job: the job goes on, and a retry may submit a second one."
+        )
     return Clearing(
         title=f"Clear all {found.key_count:,} keys of this run?",
         what=f"This removes every key of every task of {found.dag_id} in run {found.run_id}.",

@@ -7,6 +7,7 @@ from typing import Final
 from statestore.queries import Entry
 
 SUFFIX: Final = ".submission"
+JOB_KEY_ENDS: Final = (SUFFIX, "job_id")
 
 # state of the record → icon, colour, what it means
 _MEANS: Final = {
@@ -34,7 +35,7 @@ class Job:
 
 def is_job_key(key: str) -> bool:
     """Whether losing this key may let a retry submit a job that runs already."""
-    return key.endswith((SUFFIX, "job_id"))
+    return key.endswith(JOB_KEY_ENDS)
 
 
 def jobs_of(entries: list[Entry], attempt: int) -> list[Job]:

@@ -94,6 +94,7 @@ from statestore.queries.runs import (
     run_detail,
     run_page,
     run_task_counts,
+    run_tasks_keeping,
 )
 from statestore.queries.search import WORDS_MAX, TaskQuery, TaskSearch, task_search
 from statestore.queries.secrets import (
@@ -223,6 +224,7 @@ __all__ = [
     "run_page",
     "run_strips",
     "run_task_counts",
+    "run_tasks_keeping",
     "samples_of",
     "secret_count",
     "sees_everything",

@@ -17,12 +17,13 @@ from django.db.models import (
     Sum,
 )
 from django.db.models.functions import JSONObject
+from django.db.models.lookups import IsNull
 
 from statestore.access import Principal
 from statestore.errors import NotFoundError
 from statestore.models import Entry as EntryRow
 from statestore.models import TaskInstance
-from statestore.queries.counting import nth_values
+from statestore.queries.counting import counts, nth_values
 from statestore.queries.keyset import after, decode, encode, until
 from statestore.queries.live import StateCounts
 from statestore.queries.matching import TaskFilter, matching
@@ -131,6 +132,16 @@ def run_task_counts(run: RunSummary, task_id: str) -> StateCounts:
     rows = TaskInstance.objects.filter(dag_id=run.dag_id, run_id=run.run_id, task_id=task_id)
     states: Any = {s.value: Count("pk", filter=in_state(s, now)) for s in TaskState}
     return StateCounts(**rows.aggregate(**states))
+
+
+def run_tasks_keeping(run: RunSummary, endings: tuple[str, ...]) -> int:
+    """How many task instances of the run keep a key that ends so, at most COUNTED and one more."""
+    ends = Q(*(("key__endswith", ending) for ending in endings), _connector=Q.OR)
+    kept = EntryRow.objects.filter(unexpired(datetime.now(UTC)), ends, task_instance=OuterRef("pk"))
+    rows = TaskInstance.objects.filter(dag_id=run.dag_id, run_id=run.run_id)
+    # A value instead of EXISTS: PostgreSQL would turn that into a join over every entry.
+    (found,) = counts(rows.filter(IsNull(Subquery(kept.values("pk")[:1]), False)))
+    return found
 
 
 def _any_of(runs: Iterable[tuple[str, str]]) -> Q:

@@ -83,6 +83,28 @@ def test_only_who_may_clear_clears_a_run_and_types_its_name(viewing: Client, vie
     assert "Cleared 2 keys" in viewing.get(page).content.decode()
 
 
+def test_clearing_a_run_tells_of_the_jobs_that_are_lost(viewing: Client, viewer: User) -> None:
+    viewer.user_permissions.add(Permission.objects.get(codename="delete_entry"))
+    for task, key in (
+        ("a", "remote_job_id"),
+        ("b", "driver.submission"),
+        ("b", "job_id"),
+        ("c", "x"),
+    ):
+        put(key, {"state": "submitted"}, TaskScope("sales", "run-1", task))
+        put("progress", {"status": "failed"}, TaskScope("sales", "run-1", task))
+    put("remote_job_id", 1, TaskScope("sales", "run-2", "other"))
+    put("x", 1, TaskScope("sales", "run-3", "other"))
+
+    def told(run: str, task: str) -> str:
+        url = f"/runs/{id_of(TaskScope('sales', run, task))}/clear/"
+        return viewing.get(url).content.decode()
+
+    assert "2 of them keep the id or the submission of an external job" in told("run-1", "a")
+    assert "1 of them keeps the id or the submission" in told("run-2", "other")
+    assert "external job" not in told("run-3", "other")
+
+
 def test_markup_in_the_names_of_runs_is_text(viewing: Client) -> None:
     scope = TaskScope(EVIL, EVIL, EVIL, 3)
     put(EVIL, EVIL, scope)
