@@ -302,18 +302,33 @@ class SecretFinding(models.Model):
     found_at = models.DateTimeField(db_default=Now())
     dismissed_at = models.DateTimeField(null=True, blank=True, help_text="found to be no secret")
     dismissed_by = models.CharField(max_length=200, default="", blank=True)
+    judged = models.TextField(
+        db_default="",
+        blank=True,
+        help_text="keyed digests of the values that were found to be none; empty: of any",
+    )
 
     class Meta:
-        """Few rows, each named once."""
+        """Few rows: of a place at most one is open, and one says what is no secret there."""
 
         constraints = [
-            # also read where values are shown: what of these task instances is hidden
+            # also read where values are shown: what of these task instances is hidden, what is none
             models.UniqueConstraint(
                 fields=["of_asset", "owner_id", "entry_id", "rule", "place"],
-                name="secret_finding_once_per_place",
-            )
+                condition=models.Q(dismissed_at__isnull=True),
+                name="secret_finding_open_once",
+            ),
+            models.UniqueConstraint(
+                fields=["of_asset", "owner_id", "entry_id", "rule", "place"],
+                condition=models.Q(dismissed_at__isnull=False),
+                name="secret_finding_dismissed_once",
+            ),
         ]
         indexes = [
+            # read by the scan, of each entry that it looks at
+            models.Index(
+                fields=["of_asset", "owner_id", "entry_id"], name="secret_finding_of_entry"
+            ),
             # read by Secrets, newest first, however many of the other kind there are
             models.Index(
                 fields=["-id"],

@@ -9,11 +9,13 @@ What was found in a value is remembered, by the value's digest: pages show the s
 import json
 import re
 from base64 import b64decode
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import Any, Final
+
+from django.utils.crypto import salted_hmac
 
 from statestore.bounded import make_room
 from statestore.jsontext import decode
@@ -33,16 +35,32 @@ class Secret:
 
     rule: str
     place: str
+    digest: str = ""
+    """Keyed, of what stands there; empty: whatever does."""
+
+    def is_among(self, judged: Collection["Secret"]) -> bool:
+        """Whether it is one of these."""
+        return self in judged or replace(self, digest="") in judged
+
+
+def judged_secrets(rule: str, place: str, digests: str) -> set[Secret]:
+    """What was found to be none at a place."""
+    return {Secret(rule, place, digest) for digest in digests.split() or [""]}
 
 
 def secrets_in(key: str, value: Any) -> list[Secret]:
     """What looks like a secret in a decoded value, and under this key."""
     found = {
-        Secret(rule, leaf.place[:PLACE_MAX])
+        Secret(rule, leaf.place[:PLACE_MAX], _digest(leaf.value))
         for leaf in _leaves(value, key)
         for rule in _rules(leaf)
     }
     return sorted(found, key=lambda secret: (secret.place, secret.rule))
+
+
+def _digest(value: str | int) -> str:
+    """With the server's key, so that nobody who reads the database can try passwords."""
+    return salted_hmac("statestore.secrets_scan", str(value), algorithm="sha256").hexdigest()[:32]
 
 
 _seen: dict[tuple[str, bytes], tuple[Secret, ...]] = {}

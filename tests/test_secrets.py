@@ -16,6 +16,7 @@ from statestore.queries import (
     Finding,
     FindingFilter,
     finding_page,
+    hidden_at_sight,
     hidden_keys,
     secret_count,
 )
@@ -309,7 +310,6 @@ class TestScan:
         scan_secrets()
         vera = Writer("user vera", reason="a test account")
         services.secret_dismiss(scope=scope, key="config", writer=vera)
-        put(scope, "config", '{"password": "another one"}')
         scan_secrets()
         assert hidden(scope) == set()
         assert findings(ALL) == []
@@ -323,6 +323,36 @@ class TestScan:
         )  # fmt: skip
         with pytest.raises(NotFoundError):
             services.secret_dismiss(scope=scope, key="nothing", writer=vera)
+
+    def test_what_was_no_secret_stays_quiet_and_what_replaces_it_does_not(
+        self, scope: TaskScope
+    ) -> None:
+        put(scope, "api_token", '"test"')
+        scan_secrets()
+        services.secret_dismiss(scope=scope, key="api_token", writer=ME)
+        put(scope, "api_token", '"9f86d081884c7d65"')
+        assert hidden_at_sight([(task_id(scope), "api_token", '"9f86d081884c7d65"')])
+        scan_secrets()
+        assert hidden(scope) == {"api_token"}
+        (found,) = findings(ALL)
+        assert found.rules == ["name of a secret"]
+        assert not hidden_at_sight([(task_id(scope), "api_token", '"test"')])
+        services.secret_dismiss(scope=scope, key="api_token", writer=ME)
+        scan_secrets()
+        assert hidden(scope) == set()
+        (said,) = findings(ALL, dismissed=True)
+        assert (said.rules, said.places) == (["name of a secret"], 1)
+        assert not hidden_at_sight([(task_id(scope), "api_token", '"test"')])
+        assert "9f86d081" not in str(SecretFinding.objects.values())
+
+    def test_a_mark_of_before_values_were_told_apart_stays(self, scope: TaskScope) -> None:
+        put(scope, "config", PASSWORD)
+        scan_secrets()
+        SecretFinding.objects.update(dismissed_at=datetime.now(UTC))
+        put(scope, "config", '{"password": "another one"}')
+        scan_secrets()
+        assert hidden(scope) == set()
+        assert not hidden_at_sight([(task_id(scope), "config", PASSWORD)])
 
     def test_revealing_is_in_the_audit_and_the_value_is_not(self, scope: TaskScope) -> None:
         put(scope, "config", PASSWORD)

@@ -11,7 +11,7 @@ from statestore.models import AssetEntry, SecretFinding, TaskInstance
 from statestore.models import Entry as EntryRow
 from statestore.protocol import AssetScope, Scope, TaskScope
 from statestore.queries.entries import Entry
-from statestore.secrets_scan import secrets_in_text
+from statestore.secrets_scan import Secret, judged_secrets, secrets_in_text
 
 HIDDEN: Final = '"hidden: possible secret"'
 """What stands for a hidden value, as JSON text."""
@@ -40,9 +40,7 @@ def hidden_at_sight(
     """The keys whose values look like a secret and were not said to be none, before any scan: of these
     owners, keys and values. It asks the database only if there are such."""
     found = {
-        (owner, key, secret.rule, secret.place)
-        for owner, key, text in values
-        for secret in secrets_in_text(key, text)
+        (owner, key, secret) for owner, key, text in values for secret in secrets_in_text(key, text)
     }
     if not found:
         return set()
@@ -53,8 +51,14 @@ def hidden_at_sight(
         owner_id__in={owner for owner, *_ in found},
         dismissed_at__isnull=False,
     )
-    dismissed = set(rows.values_list("owner_id", "key", "rule", "place"))
-    return {(owner, key) for owner, key, *_ in found - dismissed}
+    dismissed: dict[tuple[int, str], set[Secret]] = {}
+    for owner, key, *judged in rows.values_list("owner_id", "key", "rule", "place", "judged"):
+        dismissed.setdefault((owner, key), set()).update(judged_secrets(*judged))
+    return {
+        (owner, key)
+        for owner, key, secret in found
+        if not secret.is_among(dismissed.get((owner, key), ()))
+    }
 
 
 def hidden_among(

@@ -5,7 +5,7 @@ from django.conf import settings
 from statestore.jsontext import decode
 from statestore.models import SecretFinding, TaskInstance
 from statestore.protocol import InvalidInput, Scope, TaskScope
-from statestore.secrets_scan import Secret, secrets_in
+from statestore.secrets_scan import Secret, judged_secrets, secrets_in
 
 
 def refuse_secret(scope: Scope, key: str, value: str) -> None:
@@ -17,8 +17,9 @@ def refuse_secret(scope: Scope, key: str, value: str) -> None:
     if not settings.STATESTORE_REFUSE_SECRETS:
         return
     found = secrets_in(key, decode(value))
-    if found and (left := [secret for secret in found if secret not in _dismissed(scope, key)]):
-        first = left[0]
+    dismissed = _dismissed(scope, key) if found else set()
+    first = next((secret for secret in found if not secret.is_among(dismissed)), None)
+    if first is not None:
         raise InvalidInput(
             ("body", "value", *first.place.split("/")[1:]),
             f"this looks like a secret ({first.rule}), and values are stored unencrypted: store where"
@@ -34,4 +35,5 @@ def _dismissed(scope: Scope, key: str) -> set[Secret]:
     else:
         found = SecretFinding.objects.filter(of_asset=True, owner_id=scope.asset_id)
     rows = found.filter(key=key).exclude(dismissed_at=None)
-    return {Secret(rule, place) for rule, place in rows.values_list("rule", "place")}
+    judged = (judged_secrets(*row) for row in rows.values_list("rule", "place", "judged"))
+    return set().union(*judged)

@@ -27,7 +27,7 @@ from statestore.models import (
 )
 from statestore.protocol import AssetScope, Scope
 from statestore.queries import ACTIVE_AT_LAG
-from statestore.secrets_scan import Secret, secrets_in
+from statestore.secrets_scan import Secret, judged_secrets, secrets_in
 from statestore.services.audit import Action, audit_record
 from statestore.services.entries import Writer
 
@@ -68,7 +68,7 @@ def _scan(rows: Iterable[Row]) -> tuple[int, int]:
     for part in _parts(rows):
         versions = _versions_of(part)
         for row in part:
-            _settle(row, [row.value, *versions.get(row.pk, ())])
+            _settle(row, {row.value} | versions.get(row.pk, set()))
         count, last = count + len(part), part[-1].pk
     return count, last
 
@@ -94,21 +94,38 @@ def _versions_of(rows: list[Row]) -> dict[int, set[str]]:
     return found
 
 
-def _settle(row: Row, values: list[str]) -> None:
-    """Keep what is found in an entry, and forget what is there no longer."""
-    found = {secret for text in set(values) for secret in secrets_in(row.key, decode(text))}
-    known = _findings_of(row)
-    if not found and not known.exists():
+def _settle(row: Row, values: Iterable[str]) -> None:
+    """Keep what is found in an entry, and forget what is there no longer; what was said to be no secret
+    stays quiet for that value alone, for as long as there is one in its place that looks like a secret."""
+    found = _found_in(row, values)
+    known = list(_findings_of(row))
+    if not found and not known:
         return
-    kept = {Secret(rule, place): pk for pk, rule, place in known.values_list("pk", "rule", "place")}
-    SecretFinding.objects.filter(pk__in=[kept[gone] for gone in kept.keys() - found]).delete()
+    judged = set().union(*(_judged(one) for one in known if one.dismissed_at is not None))
+    places = {(secret.rule, secret.place) for secret in found}
+    open_places = {(secret.rule, secret.place) for secret in found if not secret.is_among(judged)}
+    gone = [
+        one.pk
+        for one in known
+        if (one.rule, one.place) not in (places if one.dismissed_at else open_places)
+    ]
+    SecretFinding.objects.filter(pk__in=gone).delete()
+    kept = {(one.rule, one.place) for one in known if one.dismissed_at is None}
     new = [
-        SecretFinding(**_identity(row), key=row.key, rule=secret.rule, place=secret.place)
-        for secret in found - kept.keys()
+        SecretFinding(**_identity(row), key=row.key, rule=rule, place=place)
+        for rule, place in open_places - kept
     ]
     SecretFinding.objects.bulk_create(new, ignore_conflicts=True)
     if new:
         logger.warning("a possible secret was found: %s", row)
+
+
+def _found_in(row: Row, values: Iterable[str]) -> set[Secret]:
+    return {secret for text in set(values) for secret in secrets_in(row.key, decode(text))}
+
+
+def _judged(finding: SecretFinding) -> set[Secret]:
+    return judged_secrets(finding.rule, finding.place, finding.judged)
 
 
 def _findings_of(row: Row) -> Any:
@@ -130,18 +147,31 @@ def _forget_gone() -> None:
 
 @transaction.atomic
 def secret_dismiss(*, scope: Scope, key: str, writer: Writer) -> int:
-    """Say that what was found in an entry is no secret: it is shown again. It is in the audit.
+    """Say that what was found in an entry is no secret: what is there now, and in its kept versions, is
+    shown again; another value in its place is another finding. It is in the audit.
 
     Raises:
         NotFoundError: nothing is found there that is still open.
     """
-    found = _open(scope, key)
-    rules = ", ".join(sorted(set(found.values_list("rule", flat=True))))
-    count = int(found.update(dismissed_at=datetime.now(UTC), dismissed_by=writer.name[:200]))
-    if not count:
+    row, found = _entries(scope).filter(key=key).first(), list(_open(scope, key))
+    if row is None or not found:
         raise NotFoundError(f"Nothing is found under {key!r} that is still open.")
+    judged = _found_in(row, {row.value} | _versions_of([row]).get(row.pk, set()))
+    before = {(one.rule, one.place): one for one in _findings_of(row).exclude(dismissed_at=None)}
+    for one in found:
+        digests = {s.digest for s in judged if (s.rule, s.place) == (one.rule, one.place)}
+        if old := before.get((one.rule, one.place)):
+            digests |= set(old.judged.split())
+            old.delete()
+        if not digests:  # what was found is there no longer
+            one.delete()
+            continue
+        one.dismissed_at, one.dismissed_by = datetime.now(UTC), writer.name[:200]
+        one.judged = " ".join(sorted(digests))
+        one.save(update_fields=["dismissed_at", "dismissed_by", "judged"])
+    rules = ", ".join(sorted({one.rule for one in found}))
     _record(Action.NOT_A_SECRET, scope, key, writer, rules)
-    return count
+    return len(found)
 
 
 @transaction.atomic

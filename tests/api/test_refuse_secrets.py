@@ -65,5 +65,6 @@ def test_what_was_found_to_be_none_passes(api: Api, scope: TaskScope, settings: 
     scan_secrets()
     services.secret_dismiss(scope=scope, key="config", writer=ME)
     settings.STATESTORE_REFUSE_SECRETS = True
-    assert api.put("config", {"password": "correct horse 2"}).status_code == 204
+    assert api.put("config", {"password": "correct horse"}).status_code == 204
+    assert api.put("config", {"password": "correct horse 2"}).status_code == 422
     assert api.put("config", {"api_key": "abcdef"}).status_code == 422
