@@ -72,10 +72,14 @@ def read_secrets(params: QueryDict, principal: Principal) -> SecretsPage:
 @needs(Right.ADMINISTER)
 @answers_refusals
 def reveal(request: HttpRequest) -> HttpResponse:
-    """Show one hidden value in the answer to this request alone."""
+    """Show one hidden value, and its versions that look like a secret, in the answer to this request
+    alone."""
     scope, key, writer = _named(request, Right.ADMINISTER, Right.VIEW)
-    value = services.secret_reveal(scope=scope, key=key, writer=writer)
-    shown = {"scope": scope, "key": key, "view": json_view(value), "page": _page_of(request, scope)}
+    values = [
+        (found.version, json_view(found.value))
+        for found in services.secret_reveal(scope=scope, key=key, writer=writer)
+    ]
+    shown = {"scope": scope, "key": key, "values": values, "page": _page_of(request, scope)}
     principal = principal_of_user(request.user)
     page = read_secrets(request.GET, principal)
     context = {"page": page, "revealed": shown, **beside_secrets(request, page, principal)}

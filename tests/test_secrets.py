@@ -354,10 +354,19 @@ class TestScan:
         assert hidden(scope) == set()
         assert not hidden_at_sight([(task_id(scope), "config", PASSWORD)])
 
+    def test_versions_that_look_like_a_secret_are_revealed_too(self, scope: TaskScope) -> None:
+        values = ['{"password": "old horse"}', "1", PASSWORD, "2"]
+        for value in values:
+            put(scope, "config", value)
+        found = services.secret_reveal(scope=scope, key="config", writer=ME)
+        assert [(one.version, one.value) for one in found] == [
+            (4, "2"), (3, PASSWORD), (1, values[0]),
+        ]  # fmt: skip
+
     def test_revealing_is_in_the_audit_and_the_value_is_not(self, scope: TaskScope) -> None:
         put(scope, "config", PASSWORD)
-        value = services.secret_reveal(scope=scope, key="config", writer=Writer("user vera"))
-        assert value == PASSWORD
+        (found,) = services.secret_reveal(scope=scope, key="config", writer=Writer("user vera"))
+        assert (found.version, found.value) == (1, PASSWORD)
         assert "correct horse" not in str(AuditEntry.objects.values())
         assert AuditEntry.objects.get().action == "revealed"
         with pytest.raises(NotFoundError):

@@ -9,6 +9,7 @@ only gone round.
 
 import logging
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -86,12 +87,18 @@ def _parts(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 def _versions_of(rows: list[Row]) -> dict[int, set[str]]:
     """The values that are kept of these entries: a secret in one of them is still readable."""
-    table = AssetEntryVersion if isinstance(rows[0], AssetEntry) else EntryVersion
     found: dict[int, set[str]] = {}
-    kept = table.objects.filter(entry_id__in=[row.pk for row in rows if row.version > 1])
+    kept = _versions(rows[0]).objects.filter(
+        entry_id__in=[row.pk for row in rows if row.version > 1]
+    )
     for entry_id, value in kept.values_list("entry_id", "value"):
         found.setdefault(entry_id, set()).add(value)
     return found
+
+
+def _versions(row: Row) -> type[AssetEntryVersion] | type[EntryVersion]:
+    """The table of its versions."""
+    return AssetEntryVersion if isinstance(row, AssetEntry) else EntryVersion
 
 
 def _settle(row: Row, values: Iterable[str]) -> None:
@@ -174,18 +181,32 @@ def secret_dismiss(*, scope: Scope, key: str, writer: Writer) -> int:
     return len(found)
 
 
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """A value that is hidden otherwise, as JSON text, and its version."""
+
+    version: int
+    value: str
+
+
 @transaction.atomic
-def secret_reveal(*, scope: Scope, key: str, writer: Writer) -> str:
-    """The hidden value of an entry, as JSON text, for this once. It is in the audit.
+def secret_reveal(*, scope: Scope, key: str, writer: Writer) -> list[Revealed]:
+    """The hidden value of an entry, for this once; and then those of its older versions in which
+    something looks like a secret, newest first. It is in the audit.
 
     Raises:
         NotFoundError: the entry is gone.
     """
-    value = next(iter(_entries(scope).filter(key=key).values_list("value", flat=True)), None)
-    if value is None:
+    row = _entries(scope).filter(key=key).first()
+    if row is None:
         raise NotFoundError(f"There is no key {key!r} in {scope}.")
     _record(Action.REVEALED, scope, key, writer, "")
-    return str(value)
+    kept = _versions(row).objects.filter(entry_id=row.pk, version__lt=row.version)
+    older = kept.order_by("-version").values_list("version", "value")
+    return [
+        Revealed(row.version, row.value),
+        *(Revealed(number, text) for number, text in older if _found_in(row, [text])),
+    ]
 
 
 def _record(action: Action, scope: Scope, key: str, writer: Writer, detail: str) -> None:

@@ -164,7 +164,9 @@ def test_without_the_right_the_server_refuses(viewing: Client, viewer: User) -> 
 def test_a_value_is_revealed_once_and_that_is_in_the_audit(viewing: Client, viewer: User) -> None:
     may(viewer, "change_apitoken")
     answer = viewing.post("/secrets/reveal/", form())
-    assert f"{SECRET}2" in answer.content.decode()
+    html = answer.content.decode()
+    assert html.index("Version 2") < html.index(f"{SECRET}2") < html.index("Version 1")
+    assert f"{SECRET}&quot;" in html.partition("Version 1")[2]
     assert answer["Cache-Control"] == "no-store"
     entry = AuditEntry.objects.get(action="revealed")
     assert (entry.who, entry.key, entry.reason) == ("user vera", "config", "on call")
