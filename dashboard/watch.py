@@ -4,6 +4,10 @@ Whoever opens a page has it read once; from then on the watcher reads it again w
 store has changed, draws it for those who asked, and forgets it when nobody has asked for some seconds.
 So a browser that asks whether its page has changed is answered from memory.
 
+Where more changes than the watcher may read, a page that may have changed is called unchanged for LEFT
+seconds at most; then one of those who ask reads it, in each process one page at a time, so that those
+who write go on.
+
 All processes of a host look at the same moments, and tell browsers when that is: who asks right after a
 look sees a change as early as who asks all the time.
 """
@@ -12,7 +16,8 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final, Protocol, TypeVar
@@ -32,10 +37,11 @@ GRACE: Final = 2.0  # seconds that a look may take before those who ask read for
 SOON: Final = 0.05  # seconds after which to ask again while a look is on
 SPREAD: Final = 0.15  # seconds over which those who ask after a look are spread
 ASKED: Final = 10.0  # seconds for which a page is read that nobody asks for
+LEFT: Final = 5.0  # seconds for which a page is left as it is that may have changed
 AGES: Final = 5.0  # seconds after which a page is read even though nothing was written: time passes
 FRESH: Final = 0.4  # seconds for which a page is good that the watcher does not renew
 AGES_ALONE: Final = 30.0  # the same of a page of one task, whose mark tells of all but slow decay
-WATCHED_MAX: Final = 500
+WATCHED_MAX: Final = 2_000
 
 
 class Page(Protocol):
@@ -47,7 +53,7 @@ class Page(Protocol):
 
 
 class BeingReadError(Exception):
-    """A page is too old, and another reads it."""
+    """A page is too old, and another reads it, or one before it."""
 
 
 def cursor_of(*shown: object) -> str:
@@ -78,8 +84,8 @@ class _Watched:
     task: int | None = None
     """The task instance that it shows alone: it changes with the mark of that."""
     mark: object = None
-    due: bool = False
-    """Whether it may have changed since it was read."""
+    due: float | None = None
+    """Since when it may have changed (None: it has not since it was read)."""
     drawn: Drawn | None = None
     good_until: float = 0.0
     read_at: float = 0.0
@@ -98,7 +104,12 @@ class _Watched:
     def renew(self, *, good_for: float, draw: bool = False) -> Drawn:
         """Read it now, and be good for so many seconds; draw it, so that nobody who polls has to."""
         began = time.monotonic()
-        page, old = self.read(), self.drawn
+        due, self.due = self.due, None  # what changes from here on may be missing in what is read
+        try:
+            page, old = self.read(), self.drawn
+        except Exception:
+            self.due = due
+            raise
         if old is not None and old.page.cursor == page.cursor:
             self.drawn = Drawn(page, old.shown)
         else:
@@ -110,6 +121,21 @@ class _Watched:
     def _shown(self, page: Page, now: float) -> dict[Hashable, Any]:
         recent = [look for look, asked in list(self.seen.items()) if asked > now - ASKED]
         return {look: self.looks[look](page) for look in recent}
+
+
+@contextmanager
+def _free(lock: threading.Lock) -> Iterator[None]:
+    """Hold a lock that nobody else holds.
+
+    Raises:
+        BeingReadError: somebody does.
+    """
+    if not lock.acquire(blocking=False):
+        raise BeingReadError
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def forget_unasked(kept: dict[Any, Any]) -> None:
@@ -126,6 +152,7 @@ class Watcher:
     def __init__(self) -> None:
         self._watched: dict[Hashable, _Watched] = {}
         self._lock = threading.Lock()
+        self._reading = threading.Lock()  # of those who poll, by the one that reads
         self._thread: threading.Thread | None = None
         self._pulse: object = None
         self._moved = True
@@ -162,14 +189,11 @@ class Watcher:
         if look in watched.looks:
             watched.seen[look] = now
         if watched.good_until < now:
-            if not watched.lock.acquire(blocking=False):
-                raise BeingReadError
             try:
-                watched.renew(good_for=self._good_for())
+                with _free(self._reading), _free(watched.lock):
+                    watched.renew(good_for=self._good_for())
             except (DatabaseError, NotFoundError):
                 return None  # the poll goes the whole way, and is told
-            finally:
-                watched.lock.release()
         return watched.drawn
 
     def draw(self, key: Hashable, page: Page, look: Hashable, draw: Draw[L]) -> L:
@@ -238,8 +262,8 @@ class Watcher:
                 pause = min(max(pause, 3 * (time.monotonic() - began)), AGES)
                 pause += -(time.time() + pause) % TICK  # all processes of a host at once
                 self._next_look = time.monotonic() + pause
-                for watched in list(self._watched.values()) if looked else ():
-                    watched.good_until = time.monotonic() + pause + GRACE
+                if looked:
+                    self._call_good(pause + GRACE)
                 self._wake.wait(pause)
         finally:
             with self._lock:
@@ -254,6 +278,13 @@ class Watcher:
                 self._thread = None
             return bool(self._watched)
 
+    def _call_good(self, seconds: float) -> None:
+        """After a look: what was not read in it has not changed, or is left for the next ones."""
+        until = time.monotonic() + seconds
+        for watched in list(self._watched.values()):
+            due = watched.due
+            watched.good_until = until if due is None else min(until, due + LEFT)
+
     def _look(self) -> None:
         """Read again what may have changed."""
         pulse = queries.pulse()
@@ -265,22 +296,22 @@ class Watcher:
             if watched.task is not None:
                 mark = marks.get(watched.task)
                 changed, ages = mark != watched.mark, AGES_ALONE
-            watched.due |= changed or watched.read_at < time.monotonic() - ages
+            now = time.monotonic()
+            if watched.due is None and (changed or watched.read_at < now - ages):
+                watched.due = now
             watched.mark = mark
         for key, watched in sorted(pages, key=lambda page: page[1].read_at):
-            if watched.due and time.thread_time() - worked < AT_ONCE:
+            if watched.due is not None and time.thread_time() - worked < AT_ONCE:
                 self._renew(key, watched)
         self._pulse, self._moved = pulse, pulse != self._pulse
 
     def _renew(self, key: Hashable, watched: _Watched) -> None:
         try:
             with watched.lock:
-                watched.due = False  # what changes from here on may be missing in what is read
                 watched.renew(good_for=GRACE, draw=True)
         except NotFoundError:  # what it showed is gone: whoever asks next is told
             self._watched.pop(key, None)
         except DatabaseError:
-            watched.due = True
             raise
         except Exception:  # whoever asks next reads it, and sees the error
             logger.exception("the watcher cannot read %r, and leaves it out", key)

@@ -247,6 +247,40 @@ def test_a_thread_that_ended_with_an_error_is_followed_by_another(
         watcher.stop()
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_page_for_which_no_look_has_time_is_read_by_one_who_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While others are read too: one at a time, and the others hear nothing that is not so."""
+    monkeypatch.setattr(watch, "AT_ONCE", 0)
+    tasks = [TaskScope("sales", "run-1", name) for name in ("ingest", "load")]
+    watcher, read = Watcher(), Reader()
+    watcher.in_background = False
+    for task in tasks:
+        put("progress", {"current": 1}, task)
+        watcher.page(task, read, task=id_of(task))
+    watcher._look()
+    for task in tasks:
+        put("progress", {"current": 2}, task)
+    before = read.count
+    watcher._look()
+    watcher._call_good(60)
+    for task in tasks:
+        assert watcher.good(task, "look") is not None
+    assert read.count == before  # they are left for a few seconds
+    monkeypatch.setattr(watch, "LEFT", -1.0)
+    watcher._call_good(60)
+    with watcher._reading, pytest.raises(watch.BeingReadError):
+        watcher.good(tasks[0], "look")
+    for task in 2 * tasks:
+        assert watcher.good(task, "look") is not None
+    assert read.count == before + 2
+    watcher._look()
+    watcher._call_good(60)
+    assert watcher.good(tasks[0], "look") is not None
+    assert read.count == before + 2  # they have not changed since
+
+
 def test_it_draws_what_has_changed_for_those_who_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     watcher, read = Watcher(), Reader()
     watcher.in_background = False
