@@ -12,6 +12,8 @@ from statestore.progress import number_of
 from statestore.queries import Version
 
 LINES_MAX: Final = 400  # longer values are not compared line by line
+CHANGED_MAX: Final = 60  # lines of one difference that are drawn
+FIELDS_MAX: Final = 24  # fields that a chart is offered of
 LONG: Final = 20_000  # characters that are not even laid out for it
 WIDTH, HEIGHT = 600, 140
 
@@ -32,6 +34,7 @@ class Step:
     view: JsonView
     changed: list[Line] | None
     first: bool  # there is no older one to compare it with
+    more: int  # lines that are changed too, and not among these
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +49,35 @@ class Curve:
 
 def steps_of(versions: list[Version]) -> list[Step]:
     """The versions, newest first, each with its difference from the one before it."""
+    lines = [_lines(version.value) for version in versions]
+    changes = [_changes(old, new) for new, old in pairwise(lines)]
     steps = [
-        Step(new, json_view(new.value), difference(old.value, new.value), first=False)
-        for new, old in pairwise(versions)
-    ]
+        Step(
+            version, json_view(version.value), changed and changed[:CHANGED_MAX], first=False,
+            more=max(0, len(changed or ()) - CHANGED_MAX),
+        )
+        for version, changed in zip(versions, changes, strict=False)
+    ]  # fmt: skip
     if versions:
-        steps.append(Step(versions[-1], json_view(versions[-1].value), [], first=True))
+        steps.append(Step(versions[-1], json_view(versions[-1].value), [], first=True, more=0))
     return steps
 
 
 def difference(old: str, new: str) -> list[Line] | None:
     """What changed from one JSON text to another, by lines; None where they are too long."""
-    if max(len(old), len(new)) > LONG:
+    return _changes(_lines(old), _lines(new))
+
+
+def _lines(text: str) -> list[str] | None:
+    """The text laid out; None where it is too long to be compared."""
+    if len(text) > LONG or text.count(",") >= LINES_MAX:  # a line ends after each
         return None
-    before, after = pretty(old).splitlines(), pretty(new).splitlines()
-    if max(len(before), len(after)) > LINES_MAX:
+    lines = pretty(text).splitlines()
+    return None if len(lines) > LINES_MAX else lines
+
+
+def _changes(before: list[str] | None, after: list[str] | None) -> list[Line] | None:
+    if before is None or after is None:
         return None
     _from, _to, *lines = [*unified_diff(before, after, n=1, lineterm="")] or ["", ""]
     return [Line(line[0].strip(), line[1:]) for line in lines if not line.startswith("@@")]

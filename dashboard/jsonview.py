@@ -5,14 +5,15 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
 
 from statestore.jsonpretty import pieces
 
 INLINE_MAX: Final = 80  # characters that still fit on one line
 CHIP_MAX: Final = 16  # characters
 OPEN_MAX: Final = 900  # longer values are folded
+BEGINNING: Final = 4_000  # characters of a value that are drawn among others
 
 # Plain characters alone, and no name before the host, which could pass for one: JSON escapes none of them.
 _ADDRESS: Final = re.compile(
@@ -32,13 +33,15 @@ class JsonView:
     inline: bool
     folded: bool
     preview: str  # the first characters, for the folded form
+    cut: bool  # only the beginning is drawn: all of it is on the page of its key
     link: str  # the address that a string is, for instance of a job's own page; empty: it is none
 
 
-def json_view(text: str) -> JsonView:
-    """The value as a page shows it; `text` is what was sent."""
-    parts = pieces(text)
-    html = format_html_join("", "{}", ((span(kind, part),) for kind, part in parts))
+def json_view(text: str, *, whole: bool = False) -> JsonView:
+    """The value as a page shows it among others, or as the `whole` of it; `text` is what was sent."""
+    cut = len(text) > BEGINNING and not whole
+    parts = [("text", f"{text[:BEGINNING]}…")] if cut else pieces(text)
+    html = mark_safe("".join([span(kind, part) for kind, part in parts]))  # noqa: S308 - escaped there
     inline = len(text) <= INLINE_MAX and not text.lstrip().startswith(("{", "["))
     return JsonView(
         html=html,
@@ -47,6 +50,7 @@ def json_view(text: str) -> JsonView:
         inline=inline,
         folded=sum(len(part) for _, part in parts) > OPEN_MAX,
         preview=text[:INLINE_MAX] + "…" if len(text) > INLINE_MAX else text,
+        cut=cut,
         link=text[1:-1] if _ADDRESS.fullmatch(text) else "",
     )
 
@@ -97,8 +101,7 @@ def count_text(number: int, word: str) -> str:
     return f"{number:,} {word}" + ("" if number == 1 else "s")
 
 
-def span(kind: str, text: str) -> str | SafeString:
+def span(kind: str, text: str) -> SafeString:
     """A token in the colour of its kind."""
-    if kind not in _CLASS:
-        return text
-    return format_html('<span class="{}">{}</span>', _CLASS[kind], text)
+    name, escaped = _CLASS.get(kind), escape(text)
+    return mark_safe(f'<span class="{name}">{escaped}</span>') if name else escaped  # noqa: S308

@@ -63,12 +63,16 @@ def _refused(request: HttpRequest, history: KeyHistory, text: str, wrong: str) -
 @needs(Right.VIEW)
 @answers_refusals
 def download(request: HttpRequest, **owner: int) -> HttpResponse:
-    """The value as it was sent, as a file."""
+    """The value as it was sent, as a file; `?version=` is an older one."""
     history = shown_of(_history(request, owner))
+    value, version = history.entry.value, request.GET.get("version")
+    if version is not None:
+        values = {str(kept.version): kept.value for kept in history.versions}
+        value = values.get(version, "")
+        if not value:
+            raise Http404("This version is not kept.")
     headers = {"Content-Disposition": 'attachment; filename="value.json"'}
-    return HttpResponse(
-        history.entry.value, content_type="application/json; charset=utf-8", headers=headers
-    )
+    return HttpResponse(value, content_type="application/json; charset=utf-8", headers=headers)
 
 
 @require_POST

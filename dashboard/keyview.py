@@ -9,9 +9,9 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from dashboard.filters import key_of
-from dashboard.history import curve_of, fields_of, steps_of
+from dashboard.history import FIELDS_MAX, curve_of, fields_of, steps_of
 from dashboard.jsontree import has_tree, tree_html
-from dashboard.jsonview import json_view
+from dashboard.jsonview import BEGINNING, json_view
 from dashboard.snippets import curl_read, python_read
 from dashboard.watch import cursor_of
 from statestore import queries
@@ -98,13 +98,14 @@ def beside_key(request: HttpRequest, page: KeyPage, principal: Principal) -> dic
         "hidden": page.hidden,
         "scope": scope,
         "entry": history.entry,
-        "view": json_view(value),
+        "view": json_view(value, whole=True),
+        "is_long": len(value) > BEGINNING,
         "forms": forms,
         "form": form,
         "tree": tree_html(value, raw_url=f"{urls['page_url']}&as=raw") if form == "tree" else "",
         "steps": steps_of(history.versions),
         "curve": curve_of(history.versions, request.GET.get("field")),
-        "fields": fields_of(history.versions),
+        "fields": fields_of(history.versions)[:FIELDS_MAX],
         "snippets": {
             "curl": curl_read(base, scope, key),
             "Python": python_read(base, scope, key, asset=history.asset),

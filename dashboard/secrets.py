@@ -76,7 +76,7 @@ def reveal(request: HttpRequest) -> HttpResponse:
     alone."""
     scope, key, writer = _named(request, Right.ADMINISTER, Right.VIEW)
     values = [
-        (found.version, json_view(found.value))
+        (found.version, json_view(found.value, whole=True))
         for found in services.secret_reveal(scope=scope, key=key, writer=writer)
     ]
     shown = {"scope": scope, "key": key, "values": values, "page": _page_of(request, scope)}

@@ -42,6 +42,7 @@
 
   const copyText = async (text) => {
     try {
+      if (text === null) throw new Error("it could not be fetched");
       await navigator.clipboard.writeText(text);
       say("Copied");
       return true;
@@ -50,8 +51,14 @@
       return false;
     }
   };
+  // A long value is not in the page: it is fetched.
+  const textOf = async ({ dataset: { copy, copyFrom } }) => {
+    if (!copyFrom) return copy;
+    const answer = await fetch(copyFrom).catch(() => null);
+    return answer?.ok && !answer.redirected ? answer.text() : null;
+  };
   const copy = async (button) => {
-    if (!await copyText(button.dataset.copy)) return;
+    if (!await copyText(await textOf(button))) return;
     const icon = button.querySelector("use");
     const before = icon?.getAttribute("href");
     icon?.setAttribute("href", before.replace(/#.*/, "#check"));
@@ -67,9 +74,10 @@
     next?.closest("tr").scrollIntoView({ block: "nearest" });
   };
   const copyHere = () => {
-    const row = document.activeElement?.closest("tr[data-text]");
-    const text = row?.dataset.text ?? document.querySelector("[data-copy-all]")?.dataset.copy;
-    if (text) copyText(text);
+    const row = document.activeElement?.closest("tr[id]");
+    if (row?.dataset.text) return copyText(row.dataset.text);
+    const button = (row ?? document).querySelector(row ? "[data-copy-from]" : "[data-copy-all]");
+    if (button) copy(button);
   };
 
   const say = (text) => { document.getElementById("announce").textContent = text; };
