@@ -139,7 +139,11 @@ if _database["ENGINE"].endswith("postgresql"):
         "prepare_threshold": None,
     }
     if not STATESTORE_PGBOUNCER:  # which passes no options on
-        _database["OPTIONS"].setdefault("options", f"-c lock_timeout={LOCK_SECONDS}s")
+        _theirs = _database["OPTIONS"].get("options", "")
+        _database["OPTIONS"]["options"] = (
+            f"-c lock_timeout={LOCK_SECONDS}s {_theirs}"
+            " -c datestyle=ISO -c bytea_output=hex"  # as statestore.sql.prepared reads them
+        )
 else:
     # To open a connection takes five times as long as a write; but one that stayed open for ever would
     # write to a file that has been replaced.

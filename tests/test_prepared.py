@@ -32,6 +32,26 @@ def test_values_come_back_as_they_went(text: str) -> None:
     assert echo.rows(text=None, number=None, time=None) == [(None, None, None, True)]
 
 
+def test_what_a_database_writes_otherwise_comes_back_all_the_same() -> None:
+    """Its own settings say how it writes times and bytes, where a connection does not."""
+    name = connection.ops.quote_name(connection.settings_dict["NAME"])
+    look = Statement("SELECT %(bytes)s::bytea, %(time)s::timestamptz")
+    values = b"\x00\\x\xff", TIME
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER DATABASE {name} SET datestyle = 'German'")
+            cursor.execute(f"ALTER DATABASE {name} SET bytea_output = 'escape'")
+        connection.close()
+        assert look.rows(bytes=values[0], time=values[1]) == [values]
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT %s::bytea, %s::timestamptz", values)
+            assert cursor.fetchall() == [values]
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER DATABASE {name} RESET ALL")
+        connection.close()
+
+
 def test_text_that_would_be_cut_is_refused() -> None:
     with pytest.raises(DataError, match="NUL"):
         the_echo("a\0b")
