@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from statestore import admin_webhooks, services  # noqa: F401 - registers its pages
 from statestore.access import USER_PERMISSIONS, Right
 from statestore.admin_base import FiltersAlone, ForUnlimited, ReadOnlyAdmin, is_unlimited
-from statestore.admin_clear import ClearingMixin, clear_keys, confirm_or_clear
+from statestore.admin_clear import ClearingMixin, clear_keys, confirm_or_clear, of_keys
 from statestore.admin_filters import (
     ExpiredFilter,
     ExpiryFilter,
@@ -95,13 +95,16 @@ class EntryAdmin(HidingMixin, ClearingMixin, ReadOnlyAdmin):
         """The ticked keys alone."""
         principal = principal_of_user(request.user)
         mine = queryset.filter(reached(principal, prefix=self.to_task, right=Right.CLEAR))
+        entries = self.few_enough(request, mine)
+        if entries is None:
+            return None
         return confirm_or_clear(
             self,
             request,
             action="clear_keys",
             title="Clear selected keys",
-            entries=mine,
-            clear=lambda writer: clear_keys(request, mine, writer),
+            parts=of_keys(entries),
+            clear=lambda writer: clear_keys(request, entries, writer),
         )
 
     @admin.display(description="dag")

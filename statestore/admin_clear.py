@@ -1,30 +1,43 @@
 """Clearing keys in the admin site: what would be lost, shown first; then done through the services."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from operator import add
+from typing import Any, Final, TypeVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
-from django.db.models import QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models.lookups import IsNull
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
 
 from statestore import services
 from statestore.access import USER_PERMISSIONS, Right
+from statestore.admin_lists import AtLeast
 from statestore.models import Entry, TaskInstance
 from statestore.protocol import Status, TaskScope
-from statestore.queries import principal_of_user, reached
+from statestore.queries import COUNTED, counts, principal_of_user, reached
 from statestore.services import Writer
 
 SHOWN: Final = 200  # keys that a confirmation page lists; beyond it counts
+MOST: Final = 2_000  # rows that one request clears
+_TOO_MANY: Final = (
+    f"Nothing was cleared: more than {MOST:,} rows are selected. Filter the list further; or clear a"
+    " whole run on its page in the dashboard; or tick one map index of a task, and clear all of them."
+)
+_BATCH: Final = 100  # rows, or tasks with all their map indices, that are read at once
+
+T = TypeVar("T")
+Part = tuple[QuerySet[Entry], QuerySet[TaskInstance]]
+"""Some entries that would be deleted, and the task instances among which they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What clearing would delete."""
+    """What clearing would delete; counted as far as anybody reads."""
 
     keys: list[Entry]
     total: int
@@ -32,49 +45,55 @@ class Loss:
     running: int
 
     @property
-    def more(self) -> int:
-        """How many keys are not listed."""
-        return self.total - len(self.keys)
+    def more(self) -> str:
+        """How many keys are not listed; empty: none."""
+        number = self.total - len(self.keys)
+        return "many" if isinstance(self.total, AtLeast) else f"{number:,}" if number else ""
 
 
-def loss_of(entries: QuerySet[Entry]) -> Loss:
+def loss_of(parts: Iterable[Part]) -> Loss:
     """What deleting these entries would lose."""
-    tasks = TaskInstance.objects.filter(pk__in=entries.order_by().values("task_instance_id"))
-    return Loss(
-        keys=list(entries.select_related("task_instance")[:SHOWN]),
-        total=entries.count(),
-        tasks=tasks.count(),
-        running=tasks.filter(status=Status.RUNNING.value).count(),
-    )
+    keys: list[Entry] = []
+    sums = [0, 0, 0]
+    for entries, tasks in parts:
+        keys += entries.select_related("task_instance").defer("value")[: SHOWN - len(keys)]
+        kept = Entry.objects.filter(task_instance=OuterRef("pk")).values("pk")[:1]
+        keeping = tasks.order_by().filter(IsNull(Subquery(kept), False))
+        running = keeping.filter(status=Status.RUNNING.value)
+        sums = list(map(add, sums, counts(entries.order_by(), keeping, running)))
+    return Loss(keys, *(AtLeast(COUNTED) if count > COUNTED else count for count in sums))
 
 
-def entries_of_tasks(tasks: QuerySet[TaskInstance]) -> QuerySet[Entry]:
+def of_keys(entries: QuerySet[Entry]) -> Iterator[Part]:
+    """These entries alone."""
+    yield entries, TaskInstance.objects.filter(pk__in=entries.order_by().values("task_instance_id"))
+
+
+def of_tasks(tasks: QuerySet[TaskInstance]) -> Iterator[Part]:
     """Every entry of these task instances."""
-    return Entry.objects.filter(task_instance__in=tasks.order_by().values("pk"))
+    yield Entry.objects.filter(task_instance__in=tasks.order_by().values("pk")), tasks
 
 
-def entries_of_all_map_indices(tasks: QuerySet[TaskInstance]) -> QuerySet[Entry]:
+def of_all_map_indices(tasks: QuerySet[TaskInstance]) -> Iterator[Part]:
     """Every entry of every map index of these task instances' tasks."""
-    found = Entry.objects.none()
-    for scope in _without_map_index(tasks):
-        found |= Entry.objects.filter(
-            task_instance__dag_id=scope.dag_id,
-            task_instance__run_id=scope.run_id,
-            task_instance__task_id=scope.task_id,
-        )
-    return found
+    for scopes in _batches(list(_without_map_index(tasks))):
+        each = (Q(dag_id=s.dag_id, run_id=s.run_id, task_id=s.task_id) for s in scopes)
+        yield from of_tasks(TaskInstance.objects.filter(Q(*each, _connector=Q.OR)))
 
 
 def clear_keys(request: HttpRequest, entries: QuerySet[Entry], writer: Writer) -> int:
     """Delete these entries, one by one."""
-    rows = list(entries.select_related("task_instance"))
-    done = [
-        row
-        for row in rows
-        if services.entry_delete(scope=row.task_instance.scope, key=row.key, writer=writer)
-    ]
-    _record(request, done, DELETION, "Cleared.")
-    return len(done)
+    deleted = 0
+    for numbers in _batches(list(entries.order_by().values_list("pk", flat=True))):
+        rows = Entry.objects.filter(pk__in=numbers).select_related("task_instance").defer("value")
+        done = [
+            row
+            for row in rows
+            if services.entry_delete(scope=row.task_instance.scope, key=row.key, writer=writer)
+        ]
+        _record(request, done, DELETION, "Cleared.")
+        deleted += len(done)
+    return deleted
 
 
 def clear_tasks(request: HttpRequest, tasks: QuerySet[TaskInstance], writer: Writer) -> int:
@@ -99,6 +118,11 @@ def clear_all_map_indices(
     return deleted
 
 
+def _batches(rows: list[T]) -> Iterator[list[T]]:
+    for start in range(0, len(rows), _BATCH):
+        yield rows[start : start + _BATCH]
+
+
 def _without_map_index(tasks: QuerySet[TaskInstance]) -> dict[TaskScope, TaskInstance]:
     return {row.scope.at(-1): row for row in tasks}
 
@@ -115,7 +139,7 @@ def confirm_or_clear(
     *,
     action: str,
     title: str,
-    entries: QuerySet[Entry],
+    parts: Iterable[Part],
     clear: Callable[[Writer], int],
 ) -> HttpResponse | None:
     """Ask first; when the answer has come, clear, and say how many keys are gone."""
@@ -129,7 +153,7 @@ def confirm_or_clear(
     context = {
         **modeladmin.admin_site.each_context(request),
         "title": title,
-        "loss": loss_of(entries),
+        "loss": loss_of(parts),
         "opts": modeladmin.opts,
         "action": action,
         "across": request.POST.get("select_across", "0"),
@@ -154,9 +178,21 @@ class ClearingMixin:
         rows: QuerySet[Any] = super().get_queryset(request)  # type: ignore[misc]  # of ModelAdmin
         return rows.filter(reached(principal_of_user(request.user), prefix=self.to_task))
 
-    def _clearable(self, request: HttpRequest, selected: QuerySet[Any]) -> QuerySet[TaskInstance]:
+    def few_enough(self, request: HttpRequest, selected: QuerySet[Any]) -> QuerySet[Any] | None:
+        """The rows that were ticked; None where one request cannot clear so many, which is told."""
+        numbers = list(selected.order_by().values_list("pk", flat=True)[: MOST + 1])
+        if len(numbers) <= MOST:
+            rows: QuerySet[Any] = selected.model._default_manager.filter(pk__in=numbers)
+            return rows
+        self.message_user(request, _TOO_MANY, messages.ERROR)  # type: ignore[attr-defined]  # of ModelAdmin
+        return None
+
+    def _clearable(
+        self, request: HttpRequest, selected: QuerySet[Any]
+    ) -> QuerySet[TaskInstance] | None:
+        rows = self.few_enough(request, selected)
         mine = reached(principal_of_user(request.user), right=Right.CLEAR)
-        return self.tasks_of(selected).filter(mine)
+        return None if rows is None else self.tasks_of(rows).filter(mine)
 
     def tasks_of(self, selected: QuerySet[Any]) -> QuerySet[TaskInstance]:
         """The task instances behind the rows that were ticked."""
@@ -166,12 +202,14 @@ class ClearingMixin:
     def clear_tasks(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Every key of the task instances."""
         tasks = self._clearable(request, queryset)
+        if tasks is None:
+            return None
         return confirm_or_clear(
             self,  # type: ignore[arg-type]  # mixed into ModelAdmins
             request,
             action="clear_tasks",
             title="Clear all keys of these tasks",
-            entries=entries_of_tasks(tasks),
+            parts=of_tasks(tasks),
             clear=lambda writer: clear_tasks(request, tasks, writer),
         )
 
@@ -181,11 +219,13 @@ class ClearingMixin:
     ) -> HttpResponse | None:
         """Every key of every map index of the tasks."""
         tasks = self._clearable(request, queryset)
+        if tasks is None:
+            return None
         return confirm_or_clear(
             self,  # type: ignore[arg-type]  # mixed into ModelAdmins
             request,
             action="clear_all_map_indices",
             title="Clear all keys of all their map indices",
-            entries=entries_of_all_map_indices(tasks),
+            parts=of_all_map_indices(tasks),
             clear=lambda writer: clear_all_map_indices(request, tasks, writer),
         )

@@ -138,6 +138,71 @@ def test_all_map_indices_are_cleared(clearing: Client) -> None:
     assert (keys(SCOPE.at(0)), keys(SCOPE.at(1)), keys(OTHER)) == ([], [], ["a"])
 
 
+@pytest.fixture
+def many(db: None) -> int:
+    """So many tasks, of which each keeps a key under two map indices."""
+    number = 1_050
+    scopes = [
+        TaskScope("big", f"run-{task % 40}", f"task-{task}", index)
+        for task in range(number)
+        for index in range(2)
+    ]
+    rows = TaskInstance.objects.bulk_create(
+        TaskInstance(
+            scope_digest=scope.digest, dag_id=scope.dag_id, run_id=scope.run_id,
+            task_id=scope.task_id, map_index=scope.map_index,
+        )
+        for scope in scopes
+    )  # fmt: skip
+    Entry.objects.bulk_create(
+        Entry(task_instance=row, key="ab"[row.map_index], value="1") for row in rows
+    )
+    return number
+
+
+def all_of(client: Client, action: str, at: str, confirmed: str = "no") -> str:
+    """Act on all rows of a list, not those of its page alone."""
+    form = {"action": action, "select_across": "1", "confirmed": confirmed, "index": "0"}
+    return client.post(at, form | {ACTION_CHECKBOX_NAME: "0"}, follow=True).content.decode()
+
+
+@pytest.mark.parametrize("at", [LIST, "/admin/statestore/taskinstance/"])
+def test_what_one_request_cannot_clear_is_refused(clearing: Client, many: int, at: str) -> None:
+    actions = ["clear_tasks", "clear_all_map_indices", *(["clear_keys"] if at == LIST else [])]
+    for action in actions:
+        for confirmed in ("no", "yes"):
+            html = all_of(clearing, action, at, confirmed)
+            assert "Nothing was cleared: more than 2,000 rows are selected." in html
+            assert "will be deleted" not in html
+    assert Entry.objects.count() == 2 * many
+
+
+@pytest.mark.parametrize("action", ["clear_tasks", "clear_all_map_indices", "clear_keys"])
+def test_a_thousand_tasks_are_cleared_at_once(clearing: Client, many: int, action: str) -> None:
+    Entry.objects.filter(task_instance__map_index=1, task_instance__run_id="run-7").delete()
+    TaskInstance.objects.filter(map_index=0, run_id="run-7").update(status="running")
+    total, at = Entry.objects.count(), f"{LIST}?key=a"
+    gone = total if action == "clear_all_map_indices" else many
+    html = all_of(clearing, action, at)
+    assert f"{gone} keys of {gone} task instances will be deleted" in html
+    assert "27 of these task instances last reported that they run" in html
+    assert f"and {gone - 200:,} more" in html
+    assert f"Cleared {gone:,} keys." in all_of(clearing, action, at, "yes")
+    assert Entry.objects.count() == total - gone
+
+
+def test_a_loss_is_counted_no_further_than_anybody_reads(
+    clearing: Client, many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("statestore.admin_clear.MOST", 3_000)
+    for name in ("admin_clear", "admin_lists", "queries.counting"):
+        monkeypatch.setattr(f"statestore.{name}.COUNTED", 1_000)
+    monkeypatch.setattr("statestore.queries.counting.counts.__kwdefaults__", {"at_most": 1_000})
+    html = all_of(clearing, "clear_keys", LIST)
+    assert "more than 1,000 keys of more than 1,000 task instances" in html
+    assert "and many more" in html
+
+
 def test_without_the_right_there_is_no_action(staff: ClientOf) -> None:
     client = staff("view_entry")
     put("a", 1)
