@@ -203,7 +203,18 @@ class Asset(models.Model):
     digest = models.BinaryField(max_length=16, unique=True, editable=False)
     name = CodepointField(max_length=ASSET_NAME_MAX)
     uri = CodepointField(max_length=ASSET_NAME_MAX)
+    active_at = models.DateTimeField(
+        db_default=Now(), help_text="last write, at most 30 seconds older than the true one"
+    )
     created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        """Indexes, each with its reader."""
+
+        indexes = [
+            # read by the scan for secrets: what was written lately
+            models.Index(fields=["active_at"], name="asset_by_last_write"),
+        ]
 
     def __str__(self) -> str:
         return str(self.name)

@@ -10,7 +10,15 @@ import pytest
 from statestore import services
 from statestore.access import Grant, Principal, Right
 from statestore.errors import NotFoundError
-from statestore.models import AuditEntry, Entry, SecretFinding, SecretScan, TaskInstance
+from statestore.models import (
+    Asset,
+    AssetEntry,
+    AuditEntry,
+    Entry,
+    SecretFinding,
+    SecretScan,
+    TaskInstance,
+)
 from statestore.protocol import AssetScope, TaskScope
 from statestore.queries import (
     Finding,
@@ -210,6 +218,12 @@ def findings(principal: Principal, *, dismissed: bool = False) -> list[Finding]:
     return finding_page(where=FindingFilter(dismissed=dismissed), principal=principal).findings
 
 
+def put_asset(asset_id: int, key: str, text: str) -> None:
+    services.entry_set(
+        scope=AssetScope(asset_id), key=key, value=text, decoded=json.loads(text), writer=ME
+    )
+
+
 def hidden(scope: TaskScope) -> set[str]:
     return {key for _, key in hidden_keys([task_id(scope)])}
 
@@ -298,6 +312,26 @@ class TestScan:
         (found,) = findings(ALL)
         assert (found.asset, found.key) == ("orders", "config")
         assert hidden_keys([asset.id], of_asset=True) == {(asset.id, "config")}
+
+    def test_what_changed_in_an_asset_does_not_wait_for_the_round(self) -> None:
+        names = ("old", "new", "batched")
+        ids = [services.asset_register(name=name, uri=name)[0].id for name in names]
+        for asset_id in ids:
+            put_asset(asset_id, "config", PASSWORD)
+        long_ago = datetime.now(UTC) - timedelta(hours=1)
+        AssetEntry.objects.update(updated_at=long_ago)
+        Asset.objects.update(active_at=long_ago)
+        SecretScan.objects.create(
+            pk=1, changed_until=datetime.now(UTC), entry_id=0, asset_entry_id=10**12
+        )
+        put_asset(ids[1], "config", PASSWORD)
+        again = services.Operation(
+            "set", AssetScope(ids[2]), "config", value=PASSWORD, decoded=json.loads(PASSWORD)
+        )
+        services.batch_apply(operations=[again], writer=ME)
+        scan_secrets()
+        found = {(pk, "config") for pk in ids[1:]}
+        assert hidden_keys(ids, of_asset=True) == found
 
     def test_who_reaches_other_dags_hears_nothing(self, scope: TaskScope) -> None:
         put(scope, "config", PASSWORD)

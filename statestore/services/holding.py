@@ -16,8 +16,9 @@ class Held(NamedTuple):
 
     id: int
     active_at: Any
-    """About when one of its keys was written last, as the driver gave it (None: an asset)."""
+    """About when one of its keys was written last, as the driver gave it."""
     status: str | None
+    """None: an asset, which has none."""
 
 
 def hold(scope: Scope, attempt: int | None) -> Held | None:

@@ -1,10 +1,9 @@
 """Looking for secrets in what was written, and what people say of what was found.
 
-The scan reads the task instances that have been active since the last time (their `active_at` has an
-index, and is at most 30 s older than their last write), and of these the entries written since. Beside
-that it goes round all entries, some at a time: so it finds what an older version of it did not know, and
-what a crash between a write and its `active_at` has hidden from it. Asset entries, which are few, are
-only gone round.
+The scan reads the task instances and assets that have been active since the last time (their `active_at`
+has an index, and is at most 30 s older than their last write), and of these the entries written since.
+Beside that it goes round all entries, some at a time: so it finds what an older version of it did not
+know, and what a crash between a write and its `active_at` has hidden from it.
 """
 
 import logging
@@ -46,12 +45,15 @@ def scan_secrets() -> int:
     now = datetime.now(UTC)
     scan, _ = SecretScan.objects.get_or_create(pk=1, defaults={"changed_until": now})
     since = scan.changed_until - OVERLAP
-    changed = Entry.objects.filter(
-        task_instance__active_at__gte=since - ACTIVE_AT_LAG, updated_at__gte=since
+    active = since - ACTIVE_AT_LAG
+    changed = Entry.objects.filter(task_instance__active_at__gte=active, updated_at__gte=since)
+    changed_of_assets = AssetEntry.objects.filter(
+        asset__active_at__gte=active, updated_at__gte=since
     )
     entries = Entry.objects.filter(pk__gt=scan.entry_id).order_by("pk")[:ROUND]
     asset_entries = AssetEntry.objects.filter(pk__gt=scan.asset_entry_id).order_by("pk")[:ROUND]
     seen, _ = _scan(changed.iterator(BATCH))
+    seen_of_assets, _ = _scan(changed_of_assets.iterator(BATCH))
     count, entry_id = _scan(entries.iterator(BATCH))
     asset_count, asset_entry_id = _scan(asset_entries.iterator(BATCH))
     _forget_gone()
@@ -60,7 +62,7 @@ def scan_secrets() -> int:
         entry_id=entry_id if count == ROUND else 0,
         asset_entry_id=asset_entry_id if asset_count == ROUND else 0,
     )
-    return seen + count + asset_count
+    return seen + seen_of_assets + count + asset_count
 
 
 def _scan(rows: Iterable[Row]) -> tuple[int, int]:

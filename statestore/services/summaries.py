@@ -1,4 +1,5 @@
-"""What is kept of a task instance beside its entries: its status, its last write, samples of its progress.
+"""What is kept of a task instance beside its entries: its status, its last write, samples of its progress;
+and of an asset its last write.
 
 They follow the writes of its entries, so rarely that most writes need no statement of their own.
 """
@@ -14,7 +15,7 @@ from statestore.progress import sample_of
 from statestore.protocol import PROGRESS_KEY, Status, TaskScope, progress_status
 from statestore.queries import ACTIVE_AT_LAG
 from statestore.services.holding import hold
-from statestore.sql import samples, task_instances
+from statestore.sql import assets, samples, task_instances
 from statestore.sql.statement import columns, first, read_time
 
 
@@ -28,17 +29,19 @@ class Written(NamedTuple):
     owner: int
     sample_due: bool
     active_at: Any
-    """When the task instance was written to last, before this (None: an asset)."""
+    """When the task instance or asset was written to last, before this."""
     status: str | None
+    """None: an asset, which has none."""
     waited: bool = False
     """Whether somebody wrote the progress, or took over that status, between the look at it and the write."""
 
 
 def update(written: Written, now: datetime) -> None:
-    """Bring the summary of the task instance up to date, and take the sample that is due."""
+    """Bring the summary of the task instance or asset up to date, and take the sample that is due."""
     _take_samples([written], now)
-    if written.active_at is None:
-        return  # an asset has no summary
+    if written.status is None:
+        _touch_assets([written], now)
+        return
     # The status was read before the write took effect. Where that had to wait, or the entry is new,
     # somebody may have reported another one meanwhile, or deleted it.
     unsure = written.version == 1 or written.waited
@@ -57,9 +60,10 @@ def catch_up(scope: TaskScope, now: datetime) -> None:
 
 
 def update_held(written: Sequence[Written], now: datetime) -> None:
-    """The same of many keys of task instances that the transaction holds: what it wrote is what stays."""
+    """The same of many keys of what the transaction holds: what it wrote is what stays."""
     _take_samples(written, now)
-    of_tasks = [one for one in written if one.active_at is not None]  # an asset has no summary
+    of_tasks = [one for one in written if one.status is not None]
+    _touch_assets([one for one in written if one.status is None], now)
     reported = {
         one.owner: status
         for one in of_tasks
@@ -71,6 +75,12 @@ def update_held(written: Sequence[Written], now: datetime) -> None:
     late = {one.owner for one in of_tasks if _is_late(one, now)} - reported.keys()
     if late:
         task_instances.touch_many.count(rows={"id": list(late)}, now=now)
+
+
+def _touch_assets(written: Sequence[Written], now: datetime) -> None:
+    late = {one.owner for one in written if _is_late(one, now)}
+    if late:
+        assets.touch.count(rows={"id": list(late)}, now=now)
 
 
 def _status_of(written: Written) -> str:

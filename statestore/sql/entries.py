@@ -268,8 +268,9 @@ _of_assets: Final = EntryStatements(
     identity="id = %(owner)s",
     newest=" AND 0 <= %(attempt)s",  # an asset has no attempts
     attempt="0",
-    state="NULL, NULL",
-    summary="NULL AS active_at, NULL AS status",
+    state="active_at, NULL",
+    summary="""
+    (SELECT active_at FROM statestore_asset t WHERE t.id = asset_id) AS active_at, NULL AS status""",
 )
 
 
