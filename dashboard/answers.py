@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from dashboard.lookers import principal_of
 from dashboard.polls import NOTHING_NEW, Fragment, packed_for, polled
-from dashboard.rights import needs, needs_in_place
+from dashboard.rights import may_make_tokens, needs, needs_in_place
 from dashboard.watch import Page, watcher
 from statestore.access import Principal, Right
 from statestore.errors import NotFoundError
@@ -72,10 +72,11 @@ class _Views:
         if self.personal:
             return render(request, template, context)
 
-        asked = _without_person(request)
+        asked, makes_tokens = _without_person(request), context["makes_tokens"]
 
         def draw(page: Page) -> Fragment:
-            seen = {"page": page, "principal": principal, **self.more(asked, page, principal)}
+            seen = {"page": page, "principal": principal, "makes_tokens": makes_tokens}
+            seen |= self.more(asked, page, principal)
             return Fragment.of(render_to_string(template, seen, asked))
 
         return packed_for(request, watcher.draw(key, page, look, draw), HttpResponse())
@@ -94,7 +95,9 @@ class _Views:
             )
         except NotFoundError as error:
             raise Http404(error.detail) from None
-        return {"page": page, "principal": principal, **self.more(request, page, principal)}
+        makes_tokens = may_make_tokens(request, principal)
+        seen = {"page": page, "principal": principal, "makes_tokens": makes_tokens}
+        return seen | self.more(request, page, principal)
 
     def _key(self, request: HttpRequest, principal: Principal, ids: dict[str, Any]) -> Any:
         """What is read: the same for all who may see the same."""
@@ -113,4 +116,5 @@ def _without_person(request: HttpRequest) -> HttpRequest:
 
 def _look(request: HttpRequest, principal: Principal) -> Any:
     """What else of a request shows in a fragment: which buttons, and the server's address."""
-    return principal.grants, request.scheme, request.get_host()
+    buttons = principal.grants, may_make_tokens(request, principal)
+    return *buttons, request.scheme, request.get_host()

@@ -8,7 +8,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from statestore.access import USER_PERMISSIONS, Right
+from statestore.access import USER_PERMISSIONS, Principal, Right
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
@@ -39,6 +39,13 @@ def needs(right: Right) -> Callable[[View[P]], View[P]]:
         return guarded
 
     return decorate
+
+
+def may_make_tokens(request: HttpRequest, principal: Principal) -> bool:
+    """Whether the admin site lets who asks make a token for workers."""
+    user = request.user
+    may = user.is_active and user.is_staff and user.has_perm("statestore.add_apitoken")
+    return may and principal.is_unlimited
 
 
 def _not_stored(response: HttpResponseBase) -> HttpResponseBase:

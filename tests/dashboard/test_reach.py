@@ -135,9 +135,11 @@ def test_who_could_not_make_a_token_is_not_sent_to(person: Person) -> None:
         ("some", makes, "warehouse", False),
         ("administers", "view_entry change_apitoken", "*", False),
     ):
-        html = person(name, (words, dags, "*")).get("/").content.decode()
-        assert "No task has written state yet" in html
-        assert ("Create a token" in html) is offered, name
+        client = person(name, (words, dags, "*"))
+        for page in ("/", "/fragments/live/"):
+            html = client.get(page).content.decode()
+            assert "No task has written state yet" in html
+            assert ("Create a token" in html) is offered, name
     client = person("no staff", (makes, "*", "*"))
     User.objects.update(is_staff=False)
     assert "Create a token" not in client.get("/").content.decode()
