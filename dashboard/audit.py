@@ -60,6 +60,7 @@ class AuditView:
     """Entries older than this one; None: the newest."""
     entries: list[AuditEntry]
     older: int | None
+    looked_at: int
     actions: dict[Action, str] = field(default_factory=lambda: WORDS)
 
     @property
@@ -72,7 +73,7 @@ def read_audit(params: QueryDict, principal: Principal) -> AuditView:
     """The entries that the filter lets through, those before `?before=`."""
     where, before = audit_filter(params), _number(params.get("before", ""))
     page = queries.audit_page(where=where, principal=principal, before=before)
-    return AuditView(cursor_of(page), where, before, page.entries, page.older)
+    return AuditView(cursor_of(page), where, before, page.entries, page.older, page.looked_at)
 
 
 @require_safe
@@ -93,11 +94,13 @@ def audit_filter(params: QueryDict) -> AuditFilter:
     """The filter; what it does not understand it leaves out. Days are whole ones, in UTC."""
     texts = {
         name: params.get(name, "").replace("\0", "").strip()
-        for name in ("who", "dag", "run", "task")
+        for name in ("who", "dag", "run", "task", "asset", "key", "address", "reason")
     }
     action, until = params.get("action", ""), _day(params.get("until", ""))
     return AuditFilter(
         **texts,
+        index=_number(params.get("index", "")),
+        whole=params.get("whole") == "1",
         action=action if action in set(Action) else "",
         since=_day(params.get("since", "")),
         until=until and until + timedelta(days=1),

@@ -426,7 +426,7 @@ class AuditEntry(models.Model):
     at = models.DateTimeField(db_default=Now())
     who = CodepointField(max_length=200, help_text="user, token or shell that did it")
     action = models.CharField(max_length=32)
-    address = models.CharField(
+    address = CodepointField(
         max_length=64, default="", blank=True, help_text="network address, or the host of a shell"
     )
     dag_id = CodepointField(max_length=ID_MAX, default="", blank=True)
@@ -451,6 +451,10 @@ class AuditEntry(models.Model):
             models.Index(fields=["dag_id", "run_id"], name="audit_by_run"),
             models.Index(fields=["run_id"], name="audit_by_run_alone"),
             models.Index(fields=["task_id"], name="audit_by_task"),
+            # read by the filter on an asset, newest first: names are too long for an index of their own
+            models.Index(fields=["-id"], condition=models.Q(asset__gt=""), name="audit_of_assets"),
+            models.Index(fields=["key"], name="audit_by_key"),
+            models.Index(fields=["address"], name="audit_by_address"),
             # read by sweep_audit, and by filters on the time
             models.Index(fields=["at"], name="audit_by_time"),
         ]

@@ -117,6 +117,16 @@ def dag_url(scope: TaskScope) -> str:
     )
 
 
+@register.simple_tag
+def audit_url(scope: TaskScope) -> str:
+    """The audit of this task instance alone, or of this run where it names no task."""
+    asked: dict[str, object] = {"dag": scope.dag_id, "run": scope.run_id, "task": scope.task_id}
+    if scope.map_index >= 0:
+        asked["index"] = scope.map_index
+    given = {name: value for name, value in asked.items() if value != ""}
+    return f"{reverse('dashboard:audit')}?{urlencode({**given, 'whole': 1})}"
+
+
 @register.filter
 def amount(figure: Amount) -> str:
     """`12,000`, `≈ 1,020,000` where it is estimated, `5,000+` where nobody counted further."""

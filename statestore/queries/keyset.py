@@ -34,6 +34,11 @@ def begins(column: str, text: str) -> Q:
     return Q(**{f"{column}__gte": text, f"{column}__lt": f"{text}\U0010ffff"})
 
 
+def names(column: str, text: str, *, whole: bool) -> Q:
+    """The column is the text, or begins with it: a range of the index in either case."""
+    return Q(**{f"{column}__gte": text, f"{column}__lte": text}) if whole else begins(column, text)
+
+
 def values_of(columns: Sequence[str], row: Any) -> tuple[Any, ...]:
     """Where the row stands in this order."""
     return tuple(getattr(row, column.removeprefix("-")) for column in columns)

@@ -10,14 +10,14 @@ from django.db.models.lookups import IsNull
 from statestore.access import Principal
 from statestore.models import Entry as EntryRow
 from statestore.models import TaskInstance
-from statestore.queries.keyset import begins
+from statestore.queries.counting import few_of
+from statestore.queries.keyset import names
 from statestore.queries.patterns import reached
 from statestore.queries.states import TaskState
 from statestore.queries.tasks import unexpired
 
 _LOOKED_AT: Final = 2_000  # rows that a condition without an index may look at for one page
 _LOOKED_AT_KEYS: Final = 600  # the same, where it must look for a key of each row
-FEW: Final = 500  # task instances that are taken from an index as a whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def matching(where: TaskFilter, principal: Principal) -> Matching:
 
 def _few(where: TaskFilter) -> set[int] | None:
     """All that the index of a run, a task or a key finds, if that is few: else what matches may be far
-    down among the newest. To know, no more of an index is read than that."""
+    down among the newest."""
     places: tuple[tuple[str, str, Any, str], ...] = (
         ("run", "run_id", TaskInstance, "pk"),
         ("task", "task_id", TaskInstance, "pk"),
@@ -77,11 +77,9 @@ def _few(where: TaskFilter) -> set[int] | None:
     )
     for field, column, table, number in places:
         if getattr(where, field):
-            # In the order of the index, so that nothing else is taken for quicker.
-            found = table.objects.filter(_says(where, field, column)).order_by(column)
-            numbers = list(found.values_list(number, flat=True)[: FEW + 1])
-            if len(numbers) <= FEW:
-                return set(numbers)
+            found = few_of(table.objects.filter(_says(where, field, column)), column, number)
+            if found is not None:
+                return found
     return None
 
 
@@ -103,8 +101,4 @@ def _slow_part(where: TaskFilter) -> Q:
 
 
 def _says(where: TaskFilter, field: str, column: str) -> Q:
-    """The column is, or begins with, what the filter says of the field: a range of the index."""
-    text = getattr(where, field)
-    if field in where.whole:
-        return Q(**{f"{column}__gte": text, f"{column}__lte": text})
-    return begins(column, text)
+    return names(column, getattr(where, field), whole=field in where.whole)

@@ -73,6 +73,18 @@ class Literally(Lookup):
         return f"{column} = '{self.rhs}'", tuple(parameters)
 
 
+@CharField.register_lookup
+class Filled(Lookup):
+    """`asset__filled=True`: not the empty text, said so that a partial index of these is found."""
+
+    lookup_name = "filled"
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        """The condition."""
+        column, parameters = self.process_lhs(compiler, connection)
+        return f"{column} > ''", tuple(parameters)
+
+
 def any_of(column: str, patterns: tuple[str, ...]) -> Q:
     """One of the patterns `sales_*` fits the column."""
     if EVERYTHING in patterns:

@@ -1,7 +1,9 @@
 """The Audit page and its CSV."""
 
 import csv
+import re
 from datetime import UTC, datetime
+from html import unescape
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
@@ -9,11 +11,11 @@ from django.test import Client
 
 from dashboard.audit import csv_lines
 from statestore import services
-from statestore.models import AuditEntry, GroupReach
-from statestore.protocol import TaskScope
+from statestore.models import Asset, AuditEntry, GroupReach
+from statestore.protocol import AssetScope, TaskScope
 from statestore.queries import AuditEntry as Snapshot
 from statestore.services import Action, Writer
-from tests.dashboard.data import EVIL, SCOPE, put
+from tests.dashboard.data import EVIL, SCOPE, id_of, put
 
 
 @pytest.fixture
@@ -70,6 +72,98 @@ def test_it_can_be_filtered(auditing: Client) -> None:
     assert shown("?since=2020-02-03&until=2020-02-03") == {"shell root"}
     assert shown("?until=2020-02-02") == set()
     assert shown("?since=2020-02-31&action=nonsense&before=x&until=9999-12-31") != set()
+
+
+def seen(auditing: Client, query: str) -> list[str]:
+    """The keys of the entries that a page lists, newest first."""
+    return [entry.key for entry in auditing.get(f"/audit/{query}").context["page"].entries]
+
+
+@pytest.fixture
+def _cleared(auditing: Client) -> None:
+    clear(TaskScope("sales", "r1", "ingest"), "whole")
+    clear(TaskScope("sales", "r1", "ingest_2"), "longer", "wrong source")
+    clear(TaskScope("sales", "r1", "part", 3), "third")
+    clear(TaskScope("sales", "r1", "part", 4), "fourth")
+    for name in ("orders", "orders_eu"):
+        asset, _ = services.asset_register(name=name, uri=f"s3://{name}")
+        put(name, 1, AssetScope(asset.id))
+        services.entry_delete(scope=AssetScope(asset.id), key=name, writer=Writer("user vera"))
+    AuditEntry.objects.filter(key="third").update(address="10.0.0.7")
+    AuditEntry.objects.filter(key="fourth").update(address="10.0.0.77")
+
+
+@pytest.mark.usefixtures("_cleared")
+@pytest.mark.parametrize("few", [500, 0])  # whether an index finds few, or has too many
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("?asset=orders", ["orders_eu", "orders"]),
+        ("?asset=orders&whole=1", ["orders"]),
+        ("?key=wh", ["whole"]),
+        ("?key=wh&whole=1", []),
+        ("?address=10.0", ["fourth", "third"]),
+        ("?address=10.0.0.7&whole=1", ["third"]),
+        ("?reason=SOURCE", ["longer"]),
+        ("?dag=sales&run=r1&task=ingest", ["longer", "whole"]),
+        ("?dag=sales&run=r1&task=ingest&whole=1", ["whole"]),
+        ("?task=part&index=3", ["third"]),
+        ("?action=cleared_key&key=f", ["fourth"]),
+    ],
+)
+def test_it_is_searched_for_anything_that_it_names(
+    auditing: Client, query: str, found: list[str], few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("statestore.queries.counting.FEW", few)
+    assert seen(auditing, query) == found
+    lines = auditing.get(f"/audit/audit.csv{query}").getvalue().decode().splitlines()
+    assert [row["key"] for row in csv.DictReader(lines)] == found
+
+
+@pytest.mark.usefixtures("_cleared")
+def test_a_task_and_an_asset_lead_to_their_own_audit(auditing: Client) -> None:
+    def link(page: str) -> str:
+        html = auditing.get(page).content.decode()
+        return unescape(re.findall(r'href="/audit/(\?[^"]+)"', html)[0])
+
+    put("job_id", 1, TaskScope("sales", "r1", "part", 5))
+    services.entries_clear(
+        scope=TaskScope("sales", "r1", "part"), writer=Writer("user vera"), all_map_indices=True
+    )
+    for scope, found in (
+        (TaskScope("sales", "r1", "ingest"), ["whole"]),
+        (TaskScope("sales", "r1", "part", 3), ["", "third"]),
+    ):
+        put("progress", 1, scope)
+        query = link(f"/t/{id_of(scope)}/")
+        assert seen(auditing, query) == found
+        row = link(f"/audit/{query}")
+        assert sorted(row[1:].split("&")) == sorted(query[1:].split("&"))
+    asset = Asset.objects.get(name="orders")
+    assert seen(auditing, link(f"/assets/{asset.pk}/")) == ["orders"]
+
+
+def test_what_is_many_is_looked_for_in_parts(
+    auditing: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("statestore.queries.audit._LOOKED_AT", 5)
+    monkeypatch.setattr("statestore.queries.counting.FEW", 2)
+    clear(SCOPE, "job_id", "the first one")
+    for number in range(12):
+        clear(SCOPE, f"k{number:02}")
+    html = html_of(auditing, "?reason=first")
+    assert "No match among 5 entries" in html
+    assert "Look further back" in html
+    found, before = [], ""
+    while True:
+        page = auditing.get(f"/audit/?dag=sales&reason=first&before={before}").context["page"]
+        found += [entry.key for entry in page.entries]
+        if page.older is None:
+            break
+        before = str(page.older)
+    assert found == ["job_id"]
+    lines = auditing.get("/audit/audit.csv?reason=first").getvalue().decode().splitlines()
+    assert [row["key"] for row in csv.DictReader(lines)] == ["job_id"]
 
 
 def test_pages_follow_each_other_without_gaps(auditing: Client) -> None:

@@ -48,7 +48,15 @@ def asset_id(viewer: User) -> int:
 
 def _paths(asset_id: int) -> Iterator[str]:
     task, mapped = f"t/{id_of()}/", f"t/{id_of(MAPPED.at(1))}/"
-    queries = ("", "?state=failed", "?sort=name", "?q=run-1", "?q=nothing", "?q=key:conf")
+    queries = (
+        "",
+        "?state=failed",
+        "?sort=name",
+        "?q=run-1",
+        "?q=nothing",
+        "?q=key:conf",
+        "?q=run:r+task:t+key:c",
+    )
     yield from (f"/{query}" for query in queries)
     yield from (f"/runs/{query}" for query in ("", "?q=run-1", "?q=key:conf"))
     for run in (id_of(), id_of(MAPPED.at(1))):
@@ -58,19 +66,24 @@ def _paths(asset_id: int) -> Iterator[str]:
     asset = f"/assets/{asset_id}/"
     yield from ("/assets/", asset, f"{asset}clear/", f"{asset}k/?key=watermark")
     yield from ("/retention/", "/retention/?dry_run=1", "/secrets/", "/audit/", "/safe/")
+    yield "/secrets/?dag=sales&rule=name"
+    yield "/audit/?who=u&dag=s&run=r&task=t&key=c&asset=o&since=2020-01-01&until=2090-01-01"
 
 
 @pytest.mark.parametrize("everything", [True, False])
+@pytest.mark.parametrize("few", [0, 500])  # what an index finds is few, or more than that
 def test_every_page_costs_few_queries(
     viewing: Client,
     viewer: User,
     asset_id: int,
     everything: bool,
+    few: int,
     monkeypatch: pytest.MonkeyPatch,
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     if everything:
         User.objects.filter(pk=viewer.pk).update(is_superuser=True)
+    monkeypatch.setattr("statestore.queries.counting.FEW", few)
     monkeypatch.setattr("dashboard.secret_count.FRESH_SECONDS", 3600)
     viewing.get("/safe/")  # a process counts the secrets once in a while, for the pill
     for path in _paths(asset_id):

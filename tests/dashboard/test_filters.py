@@ -43,7 +43,7 @@ def test_what_an_index_finds_is_found_however_old(
 ) -> None:
     monkeypatch.setattr("statestore.queries.matching._LOOKED_AT", 3)
     monkeypatch.setattr("statestore.queries.matching._LOOKED_AT_KEYS", 3)
-    monkeypatch.setattr("statestore.queries.matching.FEW", 4)
+    monkeypatch.setattr("statestore.queries.counting.FEW", 4)
     old = TaskScope("sales", "old-1", "export_marts")
     put("job_id", "x", old)
     silence(old, minutes=3 * 7 * 24 * 60)
@@ -60,7 +60,7 @@ def test_what_is_many_is_looked_for_among_the_newest(
     viewing: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("statestore.queries.matching._LOOKED_AT", 3)
-    monkeypatch.setattr("statestore.queries.matching.FEW", 4)
+    monkeypatch.setattr("statestore.queries.counting.FEW", 4)
     for number in range(10):
         put("progress", number, TaskScope("sales", "new", f"load-{number}"))
     page = viewing.get("/?q=task:load&sort=newest").context["page"]
