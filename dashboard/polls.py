@@ -25,6 +25,7 @@ from dashboard.secret_count import count_from_memory
 from dashboard.watch import BeingReadError, forget_unasked, watcher
 from statestore.access import Principal
 from statestore.bounded import make_room
+from statestore.queries import COUNTED
 
 Get = Callable[[HttpRequest], HttpResponseBase]
 
@@ -166,7 +167,11 @@ def _when_to_ask() -> Iterable[tuple[str, str]]:
 def _secrets(principal: Principal) -> Iterable[tuple[str, str]]:
     """For the pill, which stands outside of what a fragment replaces."""
     count = count_from_memory(principal)
-    return [] if count is None else [("Statestore-Secrets", str(count))]
+    return (
+        []
+        if count is None
+        else [("Statestore-Secrets", str(count) if count <= COUNTED else f"{COUNTED}+")]
+    )
 
 
 def _remember(request: HttpRequest, response: HttpResponseBase) -> None:

@@ -243,6 +243,18 @@ class TestScan:
         assert secret_count(ALL) == 1
         assert "correct horse" not in str(SecretFinding.objects.values())
 
+    def test_very_many_are_not_counted_to_the_end(
+        self, scope: TaskScope, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for number in range(5):
+            put(scope, f"config_{number}", '{"password": "correct horse", "token": "battery"}')
+        scan_secrets()
+        assert secret_count(ALL) == 5
+        monkeypatch.setattr("statestore.queries.findings._COUNTED_AT", 6)  # two places in each key
+        assert secret_count(ALL) == 3
+        monkeypatch.setattr("statestore.queries.findings.COUNTED", 2)
+        assert secret_count(ALL) == 3
+
     def test_it_reads_only_what_changed_since(self, scope: TaskScope) -> None:
         old, new = scope.at(1), scope.at(2)
         put(old, "config", PASSWORD)

@@ -116,7 +116,8 @@
       pill = document.getElementById("pill-of-secrets").content.querySelector("a").cloneNode(true);
       document.querySelector(".notice .wrap").append(pill);
     }
-    const words = `Possible secret in ${Number(told).toLocaleString("en")} key${told === "1" ? "" : "s"}`;
+    const number = parseInt(told).toLocaleString("en") + (told.endsWith("+") ? "+" : "");
+    const words = `Possible secret in ${number} key${told === "1" ? "" : "s"}`;
     const said = pill.querySelector("[data-words]");
     if (said.textContent !== words) said.textContent = words;
   };
