@@ -78,7 +78,7 @@ def secret_count(principal: Principal) -> int:
         _matches(FindingFilter(), principal), Q() if end is None else Q(pk__gte=end[0])
     )
     names = ("of_asset", "owner_id", "entry_id")  # as an index orders them
-    return within.order_by(*names).values(*names).distinct()[: COUNTED + 1].count()
+    return int(within.order_by(*names).values(*names).distinct()[: COUNTED + 1].count())
 
 
 def finding_page(
