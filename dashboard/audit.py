@@ -47,6 +47,7 @@ COLUMNS: Final = (
     "time_utc", "who", "action", "address", "dag_id", "run_id", "task_id", "map_index", "asset",
     "key", "detail", "reason",
 )  # fmt: skip
+FIRST_FILTERS: Final = ("who", "action", "dag", "run", "task", "key")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
@@ -67,6 +68,12 @@ class AuditView:
     def is_filtered(self) -> bool:
         """Whether it is less than all."""
         return self.where != AuditFilter() or self.before is not None
+
+    @property
+    def is_filtered_further(self) -> bool:
+        """Whether a filter is in use of those that are folded away."""
+        first = {name: getattr(self.where, name) for name in FIRST_FILTERS}
+        return self.where != AuditFilter(**first)
 
 
 def read_audit(params: QueryDict, principal: Principal) -> AuditView:

@@ -60,7 +60,10 @@ def _tasks(transactional_db: None, viewer: User) -> None:
         put("progress", value, scope)
         silence(scope, age)
 
-    for name, marks in (("orders", {"watermark": "2026-11-19", "rows": 12}), (long, {})):
+    for name, marks in (
+        ("orders", {"watermark": "2026-11-19", **dict.fromkeys("abcdef", 12)}),
+        (long, {}),
+    ):
         number = services.asset_register(name=name, uri=f"s3://lake/{name}")[0].id
         for key, mark in marks.items():
             text = json.dumps(mark)
@@ -92,6 +95,7 @@ def test_everyone_can_use_every_page(page: Page, complaints: list[str], theme: T
         "mapped": f"/t/{id_of(replace(PART, map_index=5))}/",
         "runs": "/runs/",
         "run": f"/runs/{id_of(PART)}/",
+        "indices": f"/runs/{id_of(PART)}/?task={PART.task_id}",
         "assets": "/assets/",
         "asset": f"/assets/{Asset.objects.get(name='orders').pk}/",
         "retention": "/retention/?dry_run=1",

@@ -44,6 +44,7 @@ def _history(transactional_db: None, viewer: User) -> None:
 PATHS = {
     "audit": "/audit/",
     "audit-empty": "/audit/?who=nobody-of-that-name",
+    "audit-more": "/audit/?dag=sales&whole=1",
     "key": "{task}/k/?key=config",
     "key-tree": "{task}/k/?key=config&as=tree",
     "asset-key": "{asset}/k/?key=config",
