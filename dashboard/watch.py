@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 TICK: Final = 0.6  # seconds between two looks at the store; more of them where pages take long
 SLOWEST: Final = 1.0  # seconds that reading and drawing much makes a look wait, at most
-SHARE: Final = 0.1  # of a processor that goes into reading and drawing what keeps changing
+SHARE: Final = 0.15  # of a processor, at most, for reading and drawing what keeps changing
 AT_ONCE: Final = 0.15  # seconds of a processor for one look: pages that are left wait for the next
 GRACE: Final = 2.0  # seconds that a look may take before those who ask read for themselves
 SOON: Final = 0.05  # seconds after which to ask again while a look is on
@@ -248,18 +248,18 @@ class Watcher:
     def _run(self) -> None:
         try:
             while self._drop_what_nobody_wants():
-                began, worked, looked = time.monotonic(), time.thread_time(), False
+                began, worked, looked = time.monotonic(), 0.0, False
                 try:
-                    self._look()
+                    worked = self._look()
                     for look_after in self.beside:
                         look_after()
                     looked = True
                 except DatabaseError as error:  # pages are read by who asks until it is back
                     logger.warning("the watcher cannot read the store: %s", error)
                     close_old_connections()
-                pause = min((time.thread_time() - worked) / SHARE, SLOWEST)
-                # A quarter of the time goes into reading at most, where the database is slow.
-                pause = min(max(pause, 3 * (time.monotonic() - began)), AGES)
+                pause = min(worked / SHARE, SLOWEST)
+                # A third of the time goes into reading at most, where the database is slow.
+                pause = min(max(pause, 2 * (time.monotonic() - began)), AGES)
                 pause += -(time.time() + pause) % TICK  # all processes of a host at once
                 self._next_look = time.monotonic() + pause
                 if looked:
@@ -285,12 +285,13 @@ class Watcher:
             due = watched.due
             watched.good_until = until if due is None else min(until, due + LEFT)
 
-    def _look(self) -> None:
-        """Read again what may have changed."""
+    def _look(self) -> float:
+        """Read again what may have changed; the seconds of a processor that it took."""
+        began = time.thread_time()
         pulse = queries.pulse()
         moved = pulse != self._pulse or self._moved  # once more: it may not have been visible yet
         marks = self._marks()
-        worked, pages = time.thread_time(), list(self._watched.items())
+        pages = list(self._watched.items())
         for _, watched in pages:
             changed, ages, mark = moved, AGES, None
             if watched.task is not None:
@@ -301,9 +302,10 @@ class Watcher:
                 watched.due = now
             watched.mark = mark
         for key, watched in sorted(pages, key=lambda page: page[1].read_at):
-            if watched.due is not None and time.thread_time() - worked < AT_ONCE:
+            if watched.due is not None and time.thread_time() - began < AT_ONCE:
                 self._renew(key, watched)
         self._pulse, self._moved = pulse, pulse != self._pulse
+        return time.thread_time() - began
 
     def _renew(self, key: Hashable, watched: _Watched) -> None:
         try:
