@@ -15,7 +15,6 @@ from tests.postgresql import postgresql
 from tests.server import Server
 
 VIEWERS = 200
-SETTLED = 20.0  # seconds after which everybody has been looked up in every process
 EVERY = 600  # milliseconds after which a page asks that was not told when to
 
 # Each request is that of another viewer, and of the next page. As browsers do, they take compressed
@@ -134,11 +133,16 @@ def viewers(server: Server, pages: list[str], cookies: list[str]) -> Iterator[No
         ]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
-            time.sleep(SETTLED)
+            time.sleep(_settled(len(cookies)))
             yield
         finally:
             process.terminate()
             process.wait()
+
+
+def _settled(viewers: int) -> float:
+    """Seconds after which everybody has been looked up in every process, one after the other."""
+    return 10 + viewers / 20
 
 
 def _quoted(words: list[str]) -> str:
