@@ -1,5 +1,6 @@
 """The WSGI application that the web server runs: Django, with static files and polls in front."""
 
+import gc
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -23,6 +24,10 @@ if _problems:
     raise ImproperlyConfigured("\n".join(str(problem) for problem in _problems))
 
 _site = WhiteNoise(_django, root=settings.STATIC_ROOT, prefix=settings.STATIC_URL)
+
+# What is loaded by now stays. To go through it again and again would stop all threads for some 50 ms each
+# time.
+gc.freeze()
 
 BODY_READ_MAX = 64 * 1024
 
