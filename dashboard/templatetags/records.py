@@ -23,7 +23,8 @@ def audit_word(action: str) -> str:
 def secret_pill(context: dict[str, Any]) -> int:
     """In how many keys that this user may view something looks like a secret."""
     user = getattr(context.get("request"), "user", None)
-    return 0 if user is None or not user.is_authenticated else count_for(user)
+    known = user is not None and user.is_authenticated
+    return count_for(user, context.get("principal")) if known else 0
 
 
 @register.filter
