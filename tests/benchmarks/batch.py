@@ -21,7 +21,7 @@ VALUES = 3  # of each key in turn: what does not change, keeps no version
 
 def main(quick: bool = False) -> None:
     """Measure, and print."""
-    seconds, rounds = (1.0, 2) if quick else (4.0, 5)
+    seconds, rounds = (1.0, 2) if quick else (3.0, 3)
     with postgresql() as database, statestore(database) as server, bare(server) as bare_url:
         first = entry_target("statestore", server, "progress", "PUT")
         measure(

@@ -8,7 +8,7 @@ from tests.postgresql import postgresql
 
 def main(quick: bool = False) -> None:
     """Measure, and print."""
-    seconds, rounds = (1.0, 2) if quick else (4.0, 5)
+    seconds, rounds = (1.0, 2) if quick else (3.0, 3)
     with (
         postgresql() as database,
         statestore(database) as on_postgresql,

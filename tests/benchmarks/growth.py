@@ -41,7 +41,7 @@ FROM statestore_taskinstance t, generate_series(0, %(keys)s - 1) n
 def main(quick: bool = False) -> None:
     """Measure, and print."""
     large = 100_000 if quick else 1_000_000
-    seconds, rounds = (2.0, 3) if quick else (4.0, 5)
+    seconds, rounds = (2.0, 3) if quick else (3.0, 3)
     with contextlib.ExitStack() as stack:
         database = stack.enter_context(postgresql())
         servers = {count: stack.enter_context(statestore(database)) for count in (SMALL, large)}

@@ -22,7 +22,7 @@ PAGE = "/fragments/live/"
 
 def main(quick: bool = False) -> None:
     """Measure, and print."""
-    writes, rounds = (10, 1) if quick else (60, 3)
+    writes, rounds = (10, 1) if quick else (40, 3)
     with postgresql() as database, statestore(database, workers=1) as server:
         cookies = sessions(server, VIEWERS)
         keys = f"{server.url}/api/v2/dags/bench/dagRuns/run/taskInstances"

@@ -63,7 +63,7 @@ for number in range({viewers}):
 
 def main(quick: bool = False) -> None:
     """Measure, and print."""
-    seconds, rounds = (4.0, 1) if quick else (8.0, 5)
+    seconds, rounds = (4.0, 1) if quick else (6.0, 3)
     with postgresql() as database, statestore(database) as server:
         target = entry_target("statestore", server, "progress", "PUT", tasks=VIEWERS)
         cookies = sessions(server, VIEWERS)
