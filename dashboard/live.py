@@ -20,6 +20,7 @@ from statestore.access import Principal
 from statestore.progress import sample_of
 from statestore.protocol import PROGRESS_KEY
 from statestore.queries import (
+    Amount,
     Entry,
     Sample,
     StateCounts,
@@ -39,7 +40,7 @@ class LivePage:
     counts: StateCounts
     store: StoreFigures | None
     """None to who sees a part of it."""
-    writes: int | None
+    writes: Amount | None
     spark: str
     """The writes of the last minute, as points of a polyline."""
     table: TaskTable
@@ -94,7 +95,7 @@ def read_live(params: QueryDict, principal: Principal) -> LivePage:
     last = queries.newest_task(principal) if idle else None
     return LivePage(
         cursor_of(counts, store, writes, table, last),
-        where, counts, store, writes, meter.spark() if writes else "", table, last,
+        where, counts, store, writes, meter.spark() if writes and writes.number else "", table, last,
     )  # fmt: skip
 
 

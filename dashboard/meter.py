@@ -8,6 +8,7 @@ from typing import Final
 
 from dashboard.pace import SPARK_HEIGHT, SPARK_WIDTH
 from statestore import queries
+from statestore.queries import Amount
 
 WINDOW: Final = 60.0  # seconds
 LEAST: Final = 30.0  # seconds that two samples must be apart: a burst is no pace
@@ -24,14 +25,18 @@ class Meter:
         self._total = 0
         self._lock = threading.Lock()
 
-    def per_minute(self) -> int | None:
-        """About how many entries are written in a minute; None: it has not been measured for long enough."""
+    def per_minute(self) -> Amount | None:
+        """How many entries are written in a minute, about so many where it has been measured for less than
+        that; None: it has not been measured for long enough."""
         with self._lock:
             now = time.monotonic()
             if not self._samples or now - self._samples[-1][0] >= PAUSE:
                 self._sample(now)
             (first, before), (last, after) = self._samples[0], self._samples[-1]
-        return round((after - before) * 60 / (last - first)) if last - first >= LEAST else None
+        length = last - first
+        if length < LEAST:
+            return None
+        return Amount(round((after - before) * WINDOW / length), about=length < WINDOW - 2 * PAUSE)
 
     def spark(self) -> str:
         """The pace between each two samples, as points of a polyline; empty: there are too few."""

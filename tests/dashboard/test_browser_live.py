@@ -145,7 +145,7 @@ SKIPPING = """
 
 def test_it_asks_less_often_while_all_is_quiet(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     # Else the writes of the tests before leave its minute now and then, which moves the page.
-    monkeypatch.setattr("dashboard.live.meter.per_minute", lambda: 0)
+    monkeypatch.setattr("dashboard.live.meter.per_minute", lambda: None)
 
     # The next look is over in 300 ms, says the server.
     monkeypatch.setattr("dashboard.polls.watcher.ask_again", lambda: 0.3)
