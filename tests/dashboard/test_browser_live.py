@@ -58,9 +58,9 @@ def test_a_put_is_seen_within_two_seconds(
 ) -> None:
     looks, look = [0], Watcher._look
 
-    def counted(watcher: Watcher) -> None:
+    def counted(watcher: Watcher) -> float:
         looks[0] += 1
-        look(watcher)
+        return look(watcher)
 
     monkeypatch.setattr(Watcher, "_look", counted)
     _, token = services.api_token_create(name="worker", rights=[Right.WRITE])
