@@ -239,8 +239,9 @@ def test_a_status_that_is_taken_over_while_a_write_waits_for_it_does_not_stay(
 
 
 @pytest.mark.postgresql
+@pytest.mark.parametrize("expiry", [None, timedelta(0)])
 def test_a_status_that_is_taken_over_before_the_next_write_ends_does_not_stay(
-    scope: TaskScope, monkeypatch: pytest.MonkeyPatch
+    scope: TaskScope, monkeypatch: pytest.MonkeyPatch, expiry: timedelta | None
 ) -> None:
     """The next write saw the status from before, and is seen only when its transaction has ended."""
     put(scope, "progress", '{"status": "running"}')
@@ -254,7 +255,7 @@ def test_a_status_that_is_taken_over_before_the_next_write_ends_does_not_stay(
 
     def act(status: str) -> None:
         if status == "done":
-            put(scope, "progress", '{"status": "done"}')
+            put(scope, "progress", '{"status": "done"}', expiry=expiry)
             settled.set()
             return
         written.wait(30)

@@ -48,7 +48,7 @@ def update(written: Written, now: datetime) -> None:
     if written.key == PROGRESS_KEY and (unsure or _status_of(written) != written.status):
         _settle_status(written.owner, now)
     elif _is_late(written, now):
-        task_instances.touch.count(id=written.owner, now=now)
+        task_instances.touch.count(id=written.owner, now=now, late=now - ACTIVE_AT_LAG)
 
 
 @transaction.atomic
@@ -80,7 +80,7 @@ def update_held(written: Sequence[Written], now: datetime) -> None:
 def _touch_assets(written: Sequence[Written], now: datetime) -> None:
     late = {one.owner for one in written if _is_late(one, now)}
     if late:
-        assets.touch.count(rows={"id": list(late)}, now=now)
+        assets.touch.count(rows={"id": list(late)}, now=now, late=now - ACTIVE_AT_LAG)
 
 
 def _status_of(written: Written) -> str:
@@ -119,5 +119,5 @@ def _settle_status(task_instance_id: int, now: datetime) -> None:
     """
     task_instances.hold_by_id.rows(id=task_instance_id)
     found = first(task_instances.take_over.rows(id=task_instance_id, key=PROGRESS_KEY, now=now))
-    status = progress_status(decode(found[0])) if found else Status.NONE
+    status = progress_status(decode(found[0])) if found and found[0] else Status.NONE
     task_instances.report.count(id=task_instance_id, now=now, status=status.value)

@@ -98,10 +98,10 @@ WHERE dag_id = %(dag_id)s AND run_id = %(run_id)s AND task_id = %(task_id)s
 ORDER BY scope_digest {hold}
 """)
 
-# Keep the task instance's summary near the truth; guarded, so that concurrent writers do it once.
+# Keep the task instance's summary near the truth; of concurrent writers one does it.
 touch: Final = Statement("""
 UPDATE statestore_taskinstance SET active_at = %(now)s{at}
-WHERE id = %(id)s AND active_at < %(now)s{at}
+WHERE id = %(id)s AND active_at < %(late)s{at}
 """)
 
 # The same of many that the transaction holds.
@@ -116,13 +116,12 @@ WHERE id IN (SELECT r.id FROM {rows}) AND active_at < %(now)s{at}
 # A task instance that nobody else holds or changes until the transaction ends.
 hold_by_id: Final = Statement("SELECT id FROM statestore_taskinstance WHERE id = %(id)s {hold}")
 
-# The progress that is there, and has not expired, for the status that it reports; it counts how often that
+# The progress that is there, for the status that it reports (null: it has expired); it counts how often that
 # was taken over, so that a write which waits for this learns that what it saw of the status is old.
 take_over: Final = Statement("""
 UPDATE statestore_entry SET changes = changes + 1
 WHERE task_instance_id = %(id)s AND key = %(key)s
-    AND (expires_at IS NULL OR expires_at > %(now)s{at})
-RETURNING value
+RETURNING CASE WHEN expires_at IS NULL OR expires_at > %(now)s{at} THEN value END
 """)
 
 report: Final = Statement("""
