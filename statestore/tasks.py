@@ -24,9 +24,12 @@ def sweep_samples() -> int:
 
 
 @shared_task  # type: ignore[untyped-decorator]  # Celery has no types
-def sweep_versions() -> int:
-    """Delete versions of entries that are gone; how many."""
-    return services.sweep_versions()
+def sweep_versions(*place: int) -> int:
+    """Delete versions of entries that are gone; how many. What takes long goes on behind other tasks."""
+    deleted, rest = services.sweep_versions(*place)
+    if rest:
+        sweep_versions.delay(*rest)
+    return deleted
 
 
 @shared_task  # type: ignore[untyped-decorator]  # Celery has no types

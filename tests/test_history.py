@@ -286,12 +286,14 @@ def test_orphans_are_swept_some_entries_at_a_time(
     left = list(EntryVersion.objects.filter(entry_id__in=gone.values("pk")))
     gone.delete()
     EntryVersion.objects.bulk_create(left, ignore_conflicts=True)  # SQLite has forgotten them
+    deleted, rest = services.sweep_versions(seconds=0)
+    assert rest is not None  # and so a long sweep goes on behind what else a worker has to do
     with CaptureQueriesContext(connection) as ran:
-        assert sweep_versions() == len(left) == 16
+        assert deleted + sweep_versions(*rest) == len(left) == 16
     kept = EntryVersion.objects.values_list("entry_id", flat=True)
     assert set(kept) == set(Entry.objects.values_list("pk", flat=True))
     assert len(kept) == 16
-    assert len([query for query in ran if "DELETE" in query["sql"]]) > 4
+    assert len([query for query in ran if "DELETE" in query["sql"]]) > 3
 
 
 @pytest.mark.django_db(transaction=True)

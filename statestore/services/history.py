@@ -1,5 +1,6 @@
 """Values that people change, go back to or keep for longer; and forgetting what is too old."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -130,13 +131,22 @@ def sweep_samples() -> int:
     return deleted
 
 
-def sweep_versions() -> int:
-    """Delete, in small transactions, versions of entries that are gone, which their deletion missed; how
-    many."""
-    deleted = 0
-    for statements in of_gone:
-        after = 0
-        while (last := statements.last.rows(after=after, limit=SWEEP_BATCH)[0][0]) is not None:
-            deleted += statements.forget.count(after=after, last=last)
-            after = last
-    return deleted
+def sweep_versions(
+    table: int = 0, after: int = 0, *, seconds: float = 20.0
+) -> tuple[int, tuple[int, int] | None]:
+    """Delete, in small transactions, versions of entries that are gone, which their deletion missed.
+
+    It begins in one of the tables, after the entry of a number. How many, and if the time was up before the
+    end, where to begin next.
+    """
+    deleted, end = 0, time.monotonic() + seconds
+    while table < len(of_gone):
+        last = of_gone[table].last.rows(after=after, limit=SWEEP_BATCH)[0][0]
+        if last is None:
+            table, after = table + 1, 0
+            continue
+        deleted += of_gone[table].forget.count(after=after, last=last)
+        after = last
+        if time.monotonic() >= end:
+            return deleted, (table, after)
+    return deleted, None
