@@ -108,7 +108,7 @@ class _Watched:
         try:
             page, old = self.read(), self.drawn
         except Exception:
-            self.due = due
+            self.due, self.good_until = due, 0.0
             raise
         if old is not None and old.page.cursor == page.cursor:
             self.drawn = Drawn(page, old.shown)
@@ -282,6 +282,8 @@ class Watcher:
         """After a look: what was not read in it has not changed, or is left for the next ones."""
         until = time.monotonic() + seconds
         for watched in list(self._watched.values()):
+            if watched.lock.locked():
+                continue  # somebody reads it, and says then how long it is good
             due = watched.due
             watched.good_until = until if due is None else min(until, due + LEFT)
 

@@ -27,6 +27,7 @@ _site = WhiteNoise(_django, root=settings.STATIC_ROOT, prefix=settings.STATIC_UR
 
 # What is loaded by now stays. To go through it again and again would stop all threads for some 50 ms each
 # time.
+gc.collect()
 gc.freeze()
 
 BODY_READ_MAX = 64 * 1024
