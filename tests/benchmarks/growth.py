@@ -78,7 +78,8 @@ def main(quick: bool = False) -> None:
                 rounds=rounds,
             )
             _show(name, found, large)
-        more = {table: count - read[table] for table, count in _read_whole(servers[large]).items()}
+        now = _read_whole(servers[large])
+        more = {table: count - read.get(table, 0) for table, count in now.items()}
         print(f"tables that were read from end to end: {_names(more) or 'none'}")  # noqa: T201
 
 

@@ -34,7 +34,9 @@ def main(quick: bool = False) -> None:
             least = most = _row(connection, _SIZE)
             written, began = 0, time.monotonic()
             while written < wanted:
-                measure([batches], connections=CONNECTIONS, seconds=4, rounds=1)
+                sent = measure([batches], connections=CONNECTIONS, seconds=4, rounds=1)["batches"]
+                if sent.bad:
+                    raise RuntimeError(f"{sent}")
                 connection.execute("SELECT pg_stat_force_next_flush()")
                 written, hot = _row(connection, _UPDATES)
                 size = _row(connection, _SIZE)

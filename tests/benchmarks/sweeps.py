@@ -86,8 +86,8 @@ def main(quick: bool = False) -> None:
         _sweep(server, rows // 10, "of progress, with status and samples")
         alone, beside = [], []
         for _ in range(rounds):
-            alone.append(measure([target], connections=8, seconds=3, rounds=1)["statestore"])
             fill(url, 10 * rows if quick else rows)
+            alone.append(measure([target], connections=8, seconds=3, rounds=1)["statestore"])
             beside.append(_beside(server, target))
         for name, found in (("alone", alone), ("beside the sweep", beside)):
             p99 = statistics.median(one.p99[0] for one in found)
@@ -101,9 +101,10 @@ def _beside(server: Server, target: Target) -> Series:
     sweep = subprocess.Popen(command, env=server.environment, cwd=ROOT, stdout=subprocess.DEVNULL)
     time.sleep(STARTED)
     found = measure([target], connections=8, seconds=3, rounds=1)["statestore"]
-    if sweep.poll() is not None:
-        print("    (the sweep ended before the load)")  # noqa: T201
+    ended = sweep.poll() is not None
     sweep.wait()
+    if ended or found.bad:
+        raise RuntimeError(f"The sweep ended before the load, or: {found}")
     return found
 
 

@@ -1,5 +1,6 @@
 """What people who look on cost those who write: PUT beside 200 browsers, and without them."""
 
+import signal
 import statistics
 import subprocess
 import tempfile
@@ -15,26 +16,29 @@ from tests.postgresql import postgresql
 from tests.server import Server
 
 VIEWERS = 200
+FORGOTTEN = 11.0  # seconds after which nothing is read any longer for those who looked on before
 EVERY = 600  # milliseconds after which a page asks that was not told when to
 
 # Each request is that of another viewer, and of the next page. As browsers do, they take compressed
-# answers; some do not, so that the script reads the cursor, and of a task its number. They come again when
-# the server says.
+# answers; some do not, so that the script reads the cursor, and of many tasks the number. Each names the
+# cursor that was known when they asked last, and so fetches each change once. They come again when the
+# server says.
 _POLLS = """
-local cookies, pages, cursors, number, wait = {%(cookies)s}, {%(pages)s}, {}, 0, %(every)d
+local cookies, pages, known, seen, number, wait = {%(cookies)s}, {%(pages)s}, {}, {}, 0, %(every)d
 function delay() return wait end
 function request()
     number = number + 1
-    local page = pages[number %% #pages + 1]
-    local headers = {["Cookie"] = cookies[number %% #cookies + 1]}
+    local page, viewer = pages[number %% #pages + 1], number %% #cookies + 1
+    local headers = {["Cookie"] = cookies[viewer]}
     if math.random(10) > 1 then headers["Accept-Encoding"] = "gzip" end
-    local cursor = cursors[page:match("/t/%%d+/") or ""] or ""
+    local cursor = seen[viewer] or ""
+    seen[viewer] = known[page]
     return wrk.format("GET", page .. "?cursor=" .. cursor, headers)
 end
 function response(status, headers, body)
     local found = body:match('data%%-cursor="([^"]+)"')
-    local task = #pages > 1 and body:match("/t/%%d+/") or ""
-    if found then cursors[task] = found end
+    local page = #pages == 1 and pages[1] or "/fragments" .. (body:match("/t/%%d+/") or "")
+    if found then known[page] = found end
     wait = tonumber(headers["statestore-ask-again"]) or %(every)d
 end
 """
@@ -86,6 +90,7 @@ def compare(
     """Measure PUT alone and beside as many viewers as there are cookies, in turn, and print."""
     alone, watched = [], []
     for _ in range(rounds):
+        time.sleep(FORGOTTEN)
         alone.append(_rate(target, seconds))
         with viewers(server, pages, cookies):
             watched.append(_rate(target, seconds))
@@ -131,13 +136,15 @@ def viewers(server: Server, pages: list[str], cookies: list[str]) -> Iterator[No
             str(script),
             server.url,
         ]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             time.sleep(_settled(len(cookies)))
             yield
         finally:
-            process.terminate()
-            process.wait()
+            process.send_signal(signal.SIGINT)
+            told, _ = process.communicate()
+        if "requests in" not in told or "Non-2xx" in told:
+            raise RuntimeError(f"The viewers were not answered: {told}")
 
 
 def _settled(viewers: int) -> float:
