@@ -409,6 +409,17 @@ class TestScan:
             (4, "2"), (3, PASSWORD), (1, values[0]),
         ]  # fmt: skip
 
+    def test_what_had_expired_is_neither_revealed_nor_a_reason_to_hide(
+        self, scope: TaskScope
+    ) -> None:
+        put(scope, "config", PASSWORD)
+        expire(scope, "config")
+        put(scope, "config", "1")  # before the sweep: the same row, with its versions
+        (found,) = services.secret_reveal(scope=scope, key="config", writer=ME)
+        assert found.value == "1"
+        scan_secrets()
+        assert hidden(scope) == set()
+
     def test_revealing_is_in_the_audit_and_the_value_is_not(self, scope: TaskScope) -> None:
         put(scope, "config", PASSWORD)
         (found,) = services.secret_reveal(scope=scope, key="config", writer=Writer("user vera"))

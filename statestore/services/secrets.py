@@ -90,11 +90,11 @@ def _parts(rows: Iterable[Row]) -> Iterator[list[Row]]:
 def _versions_of(rows: list[Row]) -> dict[int, set[str]]:
     """The values that are kept of these entries: a secret in one of them is still readable."""
     found: dict[int, set[str]] = {}
-    kept = _versions(rows[0]).objects.filter(
-        entry_id__in=[row.pk for row in rows if row.version > 1]
-    )
-    for entry_id, value in kept.values_list("entry_id", "value"):
-        found.setdefault(entry_id, set()).add(value)
+    created = {row.pk: row.created_at for row in rows if row.version > 1}
+    kept = _versions(rows[0]).objects.filter(entry_id__in=created)
+    for entry_id, value, at in kept.values_list("entry_id", "value", "at"):
+        if at >= created[entry_id]:  # what stood under the key before it expired, nobody is shown
+            found.setdefault(entry_id, set()).add(value)
     return found
 
 
@@ -203,7 +203,9 @@ def secret_reveal(*, scope: Scope, key: str, writer: Writer) -> list[Revealed]:
     if row is None:
         raise NotFoundError(f"There is no key {key!r} in {scope}.")
     _record(Action.REVEALED, scope, key, writer, "")
-    kept = _versions(row).objects.filter(entry_id=row.pk, version__lt=row.version)
+    kept = _versions(row).objects.filter(
+        entry_id=row.pk, version__lt=row.version, at__gte=row.created_at
+    )
     older = kept.order_by("-version").values_list("version", "value")
     return [
         Revealed(row.version, row.value),
