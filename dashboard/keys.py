@@ -55,7 +55,7 @@ def _refused(request: HttpRequest, history: KeyHistory, text: str, wrong: str) -
     """The page with what somebody wanted to make of the value, and why that cannot be."""
     page, principal = page_of(history), principal_of_user(request.user)
     told = {"page": page, "principal": principal, **beside_key(request, page, principal)}
-    told |= {"text": text, "wrong": wrong}
+    told |= {"text": text, "wrong": wrong, "address": told["page_url"]}
     return render(request, "dashboard/key.html", told, status=422)
 
 

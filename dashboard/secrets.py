@@ -83,6 +83,7 @@ def reveal(request: HttpRequest) -> HttpResponse:
     principal = principal_of_user(request.user)
     page = read_secrets(request.GET, principal)
     context = {"page": page, "revealed": shown, **beside_secrets(request, page, principal)}
+    context["address"] = reverse("dashboard:secrets")
     answer = render(request, "dashboard/secrets.html", context)
     answer["Cache-Control"] = "no-store"
     return answer

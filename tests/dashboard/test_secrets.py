@@ -174,6 +174,21 @@ def test_a_value_is_revealed_once_and_that_is_in_the_audit(viewing: Client, view
 
 
 @pytest.mark.usefixtures("_found")
+def test_the_answer_to_a_form_is_loaded_again_from_a_url_that_answers(
+    viewing: Client, viewer: User
+) -> None:
+    may(viewer, "change_apitoken", "change_entry")
+    put("page", 1)
+    key = f"/t/{id_of()}/k/?key=page"
+    refused = viewing.post(f"/t/{id_of()}/k/edit/", {"key": "page", "value": "{"})
+    answers = {"/secrets/": viewing.post("/secrets/reveal/", form()), key: refused}
+    for address, answer in {**answers, "/?state=done": viewing.get("/?state=done")}.items():
+        html = answer.content.decode()
+        assert f'<noscript><a class="btn" href="{address}">' in html
+        assert f'data-address="{address}"' in html
+
+
+@pytest.mark.usefixtures("_found")
 def test_task_and_key_offer_to_reveal_to_those_alone_who_may(viewing: Client, viewer: User) -> None:
     task = f"/t/{id_of()}/"
     key = f"{task}k/?key=config"
