@@ -25,7 +25,6 @@ from dashboard.secret_count import count_from_memory
 from dashboard.watch import BeingReadError, forget_unasked, watcher
 from statestore.access import Principal
 from statestore.bounded import make_room
-from statestore.queries import COUNTED
 
 Get = Callable[[HttpRequest], HttpResponseBase]
 
@@ -167,11 +166,7 @@ def _when_to_ask() -> Iterable[tuple[str, str]]:
 def _secrets(principal: Principal) -> Iterable[tuple[str, str]]:
     """For the pill, which stands outside of what a fragment replaces."""
     count = count_from_memory(principal)
-    return (
-        []
-        if count is None
-        else [("Statestore-Secrets", str(count) if count <= COUNTED else f"{COUNTED}+")]
-    )
+    return [] if count is None else [("Statestore-Secrets", f"{count.number}{'+' * count.more}")]
 
 
 def _remember(request: HttpRequest, response: HttpResponseBase) -> None:

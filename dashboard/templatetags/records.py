@@ -8,6 +8,7 @@ from django.conf import settings
 from dashboard.audit import WORDS
 from dashboard.progress import number_text
 from dashboard.secret_count import count_for
+from statestore.queries import Amount
 from statestore.services import Action
 
 register = template.Library()
@@ -20,11 +21,12 @@ def audit_word(action: str) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def secret_pill(context: dict[str, Any]) -> int:
-    """In how many keys that this user may view something looks like a secret."""
+def secret_pill(context: dict[str, Any]) -> Amount | None:
+    """In how many keys that this user may view something looks like a secret; None: in none."""
     user = getattr(context.get("request"), "user", None)
     known = user is not None and user.is_authenticated
-    return count_for(user, context.get("principal")) if known else 0
+    count = count_for(user, context.get("principal")) if known else None
+    return count if count and count.number else None
 
 
 @register.filter

@@ -13,6 +13,7 @@ from statestore.models import Asset, AssetEntry, SecretFinding, TaskInstance
 from statestore.models import Entry as EntryRow
 from statestore.protocol import TaskScope
 from statestore.queries.counting import COUNTED, nth_values
+from statestore.queries.figures import Amount
 from statestore.queries.keyset import begins, decode, encode
 from statestore.queries.patterns import reached, reached_assets
 
@@ -69,16 +70,17 @@ def any_secret() -> bool:
     return SecretFinding.objects.filter(dismissed_at=None).exists()
 
 
-def secret_count(principal: Principal) -> int:
-    """In how many keys that the principal reaches something looks like a secret, at most one more than
-    COUNTED: of the newest places, where there are very many."""
+def secret_count(principal: Principal) -> Amount:
+    """In how many keys that the principal reaches something looks like a secret: of the newest places,
+    where there are very many. Then it is the least that it can be, as it is beyond COUNTED."""
     rows = _of_state(FindingFilter())
-    (end,) = nth_values(_COLUMNS, [rows.order_by("-pk")], _COUNTED_AT)
+    (older,) = nth_values(_COLUMNS, [rows.order_by("-pk")], _COUNTED_AT + 1)
     within = rows.filter(
-        _matches(FindingFilter(), principal), Q() if end is None else Q(pk__gte=end[0])
+        _matches(FindingFilter(), principal), Q() if older is None else Q(pk__gt=older[0])
     )
     names = ("of_asset", "owner_id", "entry_id")  # as an index orders them
-    return int(within.order_by(*names).values(*names).distinct()[: COUNTED + 1].count())
+    count = within.order_by(*names).values(*names).distinct()[: COUNTED + 1].count()
+    return Amount(min(count, COUNTED), more=count > COUNTED or (older is not None and count > 0))
 
 
 def finding_page(

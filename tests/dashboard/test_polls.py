@@ -12,6 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from dashboard import lookers, polls, secret_count, watch
 from statestore import services
 from statestore.models import GroupReach
+from statestore.queries import Amount, principal_of_user
 from tests.dashboard.data import id_of, put
 
 CACHE = 5  # STATESTORE_TOKEN_CACHE_SECONDS
@@ -255,3 +256,24 @@ def test_a_poll_tells_from_memory_how_many_keys_hold_a_secret(
     secret_count._recount()
     with django_assert_num_queries(0):
         assert told() == "1"
+
+
+def test_the_first_finding_stays_told_though_there_was_none_a_moment_ago(
+    viewing: Client, viewer: User
+) -> None:
+    assert secret_count.count_for(viewer) == Amount(0)  # whoever asks: there is none at all
+    put("config", {"password": "swordfish"})
+    services.scan_secrets()
+    assert "Possible secret in 1 key<" in viewing.get("/").content.decode()
+    assert secret_count.count_from_memory(principal_of_user(viewer)) == Amount(1)
+
+
+def test_a_count_that_stopped_says_so_on_the_page_and_to_polls(
+    viewing: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("statestore.queries.findings._COUNTED_AT", 1)
+    for key in ("a", "b"):
+        put(key, {"password": "swordfish"})
+    services.scan_secrets()
+    assert "Possible secret in 1+ keys<" in viewing.get("/").content.decode()
+    assert viewing.get("/fragments/live/").headers["Statestore-Secrets"] == "1+"
