@@ -8,7 +8,7 @@ from typing import Final
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
@@ -81,7 +81,7 @@ def download(request: HttpRequest, **owner: int) -> HttpResponse:
 def restore(request: HttpRequest, **owner: int) -> HttpResponse:
     """Write an old version again."""
     history = _history(request, owner, Right.WRITE)
-    number = _number(request.POST.get("version", ""))
+    number = version_of(request.POST)
     try:
         new = services.entry_restore(
             scope=history.scope,
@@ -109,7 +109,7 @@ def edit(request: HttpRequest, **owner: int) -> HttpResponse:
             key=history.entry.key,
             value=text,
             decoded=_value_of(text),
-            version=_number(request.POST.get("version", "")),
+            version=version_of(request.POST),
             writer=_writer(request),
         )
     except (InvalidInput, MalformedJSON) as error:
@@ -130,7 +130,9 @@ def _value_of(text: str) -> object:
     return value
 
 
-def _number(text: str) -> int:
+def version_of(form: QueryDict) -> int:
+    """The version that a form names; 0: it names none."""
+    text = form.get("version", "")
     known = text.isascii() and text.isdecimal() and len(text) <= VERSION_DIGITS
     return int(text) if known else 0
 

@@ -12,12 +12,13 @@ from django.views.decorators.http import require_POST
 
 from dashboard.filters import key_of, position_of
 from dashboard.jsonview import json_view
-from dashboard.keys import answers_refusals
+from dashboard.keys import answers_refusals, version_of
 from dashboard.rights import needs
 from dashboard.secret_count import forget_counts
 from dashboard.watch import cursor_of, watcher
 from statestore import queries, services
 from statestore.access import Principal, Right
+from statestore.errors import PreconditionFailedError
 from statestore.protocol import AssetScope, Scope
 from statestore.queries import Finding, FindingFilter, principal_of_user
 from statestore.services import Writer
@@ -93,9 +94,15 @@ def reveal(request: HttpRequest) -> HttpResponse:
 @needs(Right.ADMINISTER)
 @answers_refusals
 def dismiss(request: HttpRequest) -> HttpResponse:
-    """Mark a false alarm."""
+    """Mark a false alarm, if what looks like a secret is still what was shown."""
     scope, key, writer = _named(request, Right.ADMINISTER)
-    services.secret_dismiss(scope=scope, key=key, writer=writer)
+    version, seen = version_of(request.POST), request.POST.get("seen", "")
+    try:
+        services.secret_dismiss(scope=scope, key=key, version=version, seen=seen, writer=writer)
+    except PreconditionFailedError:
+        said = f"Nothing was marked: {key} was written meanwhile. Look again."
+        messages.error(request, said, extra_tags="bad")
+        return redirect("dashboard:secrets")
     forget_counts()
     watcher.forget()
     messages.success(request, f"{key} is no secret, and shown again.")

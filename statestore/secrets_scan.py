@@ -9,7 +9,7 @@ What was found in a value is remembered, by the value's digest: pages show the s
 import json
 import re
 from base64 import b64decode
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from hashlib import blake2b
@@ -41,6 +41,12 @@ class Secret:
     def is_among(self, judged: Collection["Secret"]) -> bool:
         """Whether it is one of these."""
         return self in judged or replace(self, digest="") in judged
+
+
+def fingerprint(found: Iterable[Secret]) -> str:
+    """The same for the same secrets, and tells nothing of them."""
+    each = sorted(f"{secret.rule}\n{secret.place}\n{secret.digest}" for secret in found)
+    return _digest("\n".join(each))
 
 
 def judged_secrets(rule: str, place: str, digests: str) -> set[Secret]:

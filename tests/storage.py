@@ -4,9 +4,11 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from statestore.access import Grant, Principal, Right
 from statestore.models import Entry
 from statestore.protocol import TaskScope
-from statestore.services import ALWAYS, Expiry, Precondition, Writer, entry_set
+from statestore.queries import FindingFilter, finding_page
+from statestore.services import ALWAYS, Expiry, Precondition, Writer, entry_set, secret_dismiss
 
 ME = Writer("tests")
 
@@ -32,6 +34,14 @@ def put(
     )
     assert version is not None
     return version
+
+
+def dismiss(scope: TaskScope, key: str, *, writer: Writer = ME) -> None:
+    """Say that what is listed now under a key is no secret."""
+    everywhere = Principal("tests", (Grant(frozenset(Right)),))
+    page = finding_page(where=FindingFilter(key=key), principal=everywhere)
+    (found,) = [one for one in page.findings if (one.scope, one.key) == (scope, key)]
+    secret_dismiss(scope=scope, key=key, version=found.version, seen=found.seen, writer=writer)
 
 
 def row_of(scope: TaskScope, key: str) -> Any:

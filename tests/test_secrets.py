@@ -9,7 +9,7 @@ import pytest
 
 from statestore import services
 from statestore.access import Grant, Principal, Right
-from statestore.errors import NotFoundError
+from statestore.errors import NotFoundError, PreconditionFailedError
 from statestore.models import (
     Asset,
     AssetEntry,
@@ -30,9 +30,9 @@ from statestore.queries import (
     secret_count,
 )
 from statestore.secrets_scan import PIECE, secrets_in
-from statestore.services import Writer
+from statestore.services import Writer, secrets
 from statestore.tasks import scan_secrets
-from tests.storage import ME, expire, put
+from tests.storage import ME, dismiss, expire, put
 
 ALL = Principal("tests", (Grant(frozenset(Right)),))
 PASSWORD = '{"password": "correct horse"}'
@@ -358,7 +358,7 @@ class TestScan:
         put(scope, "config", PASSWORD)
         scan_secrets()
         vera = Writer("user vera", reason="a test account")
-        services.secret_dismiss(scope=scope, key="config", writer=vera)
+        dismiss(scope, "config", writer=vera)
         scan_secrets()
         assert hidden(scope) == set()
         assert findings(ALL) == []
@@ -371,14 +371,14 @@ class TestScan:
             "not_a_secret", "config", "a test account",
         )  # fmt: skip
         with pytest.raises(NotFoundError):
-            services.secret_dismiss(scope=scope, key="nothing", writer=vera)
+            services.secret_dismiss(scope=scope, key="nothing", version=1, seen="", writer=vera)
 
     def test_what_was_no_secret_stays_quiet_and_what_replaces_it_does_not(
         self, scope: TaskScope
     ) -> None:
         put(scope, "api_token", '"test"')
         scan_secrets()
-        services.secret_dismiss(scope=scope, key="api_token", writer=ME)
+        dismiss(scope, "api_token")
         put(scope, "api_token", '"9f86d081884c7d65"')
         assert hidden_at_sight([(task_id(scope), "api_token", '"9f86d081884c7d65"')])
         scan_secrets()
@@ -386,13 +386,61 @@ class TestScan:
         (found,) = findings(ALL)
         assert found.rules == ["name of a secret"]
         assert not hidden_at_sight([(task_id(scope), "api_token", '"test"')])
-        services.secret_dismiss(scope=scope, key="api_token", writer=ME)
+        dismiss(scope, "api_token")
         scan_secrets()
         assert hidden(scope) == set()
         (said,) = findings(ALL, dismissed=True)
         assert (said.rules, said.places) == (["name of a secret"], 1)
         assert not hidden_at_sight([(task_id(scope), "api_token", '"test"')])
         assert "9f86d081" not in str(SecretFinding.objects.values())
+
+    def test_what_nobody_saw_is_not_judged(self, scope: TaskScope) -> None:
+        put(scope, "api_token", '"test"')
+        scan_secrets()
+        (shown,) = findings(ALL)
+        put(scope, "api_token", '"9f86d081884c7d65"')
+        seen: Any = {"version": shown.version, "seen": shown.seen}
+        with pytest.raises(PreconditionFailedError):
+            services.secret_dismiss(scope=scope, key="api_token", **seen, writer=ME)
+        put(scope, "api_token", '"test"')
+        services.secret_dismiss(scope=scope, key="api_token", **seen, writer=ME)
+        assert hidden(scope) == {"api_token"}  # for the version between
+
+    def test_a_value_that_moves_around_what_was_seen_is_judged(self, scope: TaskScope) -> None:
+        put(scope, "progress", '{"current": 1, "password": "correct horse"}')
+        scan_secrets()
+        (shown,) = findings(ALL)
+        put(scope, "progress", '{"current": 2, "password": "correct horse"}')
+        services.secret_dismiss(
+            scope=scope, key="progress", version=shown.version, seen=shown.seen, writer=ME
+        )
+        assert hidden(scope) == set()
+
+    def test_a_place_that_no_scan_has_come_to_is_judged_too(self, scope: TaskScope) -> None:
+        put(scope, "config", PASSWORD)
+        scan_secrets()
+        both = '{"password": "correct horse", "api_key": "abcdef"}'
+        put(scope, "config", both)
+        dismiss(scope, "config")
+        assert not hidden_at_sight([(task_id(scope), "config", both)])
+        scan_secrets()
+        assert hidden(scope) == set()
+
+    def test_a_scan_may_forget_a_finding_while_it_is_judged(
+        self, scope: TaskScope, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        put(scope, "config", PASSWORD)
+        scan_secrets()
+
+        def scanned(row: Any, values: Any) -> Any:
+            SecretFinding.objects.filter(dismissed_at=None).delete()
+            return found_in(row, values)
+
+        found_in = secrets._found_in
+        monkeypatch.setattr(secrets, "_found_in", scanned)
+        dismiss(scope, "config")
+        scan_secrets()
+        assert hidden(scope) == set()
 
     def test_a_mark_of_before_values_were_told_apart_stays(self, scope: TaskScope) -> None:
         put(scope, "config", PASSWORD)

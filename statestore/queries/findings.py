@@ -9,13 +9,14 @@ from django.db.models.functions import RowNumber
 from django.db.models.lookups import IsNull
 
 from statestore.access import Principal
-from statestore.models import Asset, AssetEntry, SecretFinding, TaskInstance
+from statestore.models import Asset, AssetEntry, SecretFinding
 from statestore.models import Entry as EntryRow
 from statestore.protocol import TaskScope
 from statestore.queries.counting import COUNTED, nth_values
 from statestore.queries.figures import Amount
 from statestore.queries.keyset import begins, decode, encode
 from statestore.queries.patterns import reached, reached_assets
+from statestore.secrets_scan import fingerprint, secrets_in_text
 
 _COLUMNS: Final = ("-id",)
 _LOOKED_AT: Final = 5_000  # places that are looked at for one page
@@ -48,6 +49,10 @@ class Finding:
     """How many there are."""
     found_at: datetime
     dismissed_by: str
+    version: int
+    """Of the entry, with what looks like a secret in its value now: who says that it is none has seen
+    these."""
+    seen: str
 
     @property
     def more(self) -> int:
@@ -116,13 +121,19 @@ def _findings(where: FindingFilter, keys: list[Any], start: int | None) -> list[
         if start is None or row.newest < start:
             by_entry.setdefault((row.of_asset, row.entry_id), []).append(row)
     heads = [rows[0] for rows in by_entry.values()]
-    tasks = TaskInstance.objects.in_bulk({row.owner_id for row in heads if not row.of_asset})
-    assets = Asset.objects.in_bulk({row.owner_id for row in heads if row.of_asset})
+    entries: dict[bool, Any] = {
+        False: EntryRow.objects.select_related("task_instance").in_bulk(
+            [row.entry_id for row in heads if not row.of_asset]
+        ),
+        True: AssetEntry.objects.select_related("asset").in_bulk(
+            [row.entry_id for row in heads if row.of_asset]
+        ),
+    }
     return [
         Finding(
             owner_id=head.owner_id,
-            scope=None if head.of_asset else tasks[head.owner_id].scope,
-            asset=assets[head.owner_id].name if head.of_asset else "",
+            scope=None if head.of_asset else entry.task_instance.scope,
+            asset=entry.asset.name if head.of_asset else "",
             key=head.key,
             rules=[
                 f"{row.rule} at {row.place}" if row.place else row.rule
@@ -131,9 +142,11 @@ def _findings(where: FindingFilter, keys: list[Any], start: int | None) -> list[
             places=head.places,
             found_at=head.found_at,
             dismissed_by=head.dismissed_by,
+            version=entry.version,
+            seen=fingerprint(secrets_in_text(entry.key, entry.value)),
         )
         for head in heads
-        if head.owner_id in (assets if head.of_asset else tasks)
+        if (entry := entries[head.of_asset].get(head.entry_id)) is not None
     ]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
-from statestore.errors import NotFoundError
+from statestore.errors import NotFoundError, PreconditionFailedError
 from statestore.jsontext import decode
 from statestore.models import (
     AssetEntry,
@@ -27,7 +27,7 @@ from statestore.models import (
 )
 from statestore.protocol import AssetScope, Scope
 from statestore.queries import ACTIVE_AT_LAG
-from statestore.secrets_scan import Secret, judged_secrets, secrets_in
+from statestore.secrets_scan import Secret, fingerprint, judged_secrets, secrets_in
 from statestore.services.audit import Action, audit_record
 from statestore.services.entries import Writer
 
@@ -103,6 +103,11 @@ def _versions(row: Row) -> type[AssetEntryVersion] | type[EntryVersion]:
     return AssetEntryVersion if isinstance(row, AssetEntry) else EntryVersion
 
 
+def _kept(row: Row) -> Any:
+    """Its versions that are shown: what stood under the key before it expired is gone."""
+    return _versions(row).objects.filter(entry_id=row.pk, at__gte=row.created_at)
+
+
 def _settle(row: Row, values: Iterable[str]) -> None:
     """Keep what is found in an entry, and forget what is there no longer; what was said to be no secret
     stays quiet for that value alone, for as long as there is one in its place that looks like a secret."""
@@ -155,32 +160,56 @@ def _forget_gone() -> None:
 
 
 @transaction.atomic
-def secret_dismiss(*, scope: Scope, key: str, writer: Writer) -> int:
+def secret_dismiss(*, scope: Scope, key: str, version: int, seen: str, writer: Writer) -> int:
     """Say that what was found in an entry is no secret: what is there now, and in its kept versions, is
     shown again; another value in its place is another finding. It is in the audit.
 
+    Only what the person has seen is judged: the values up to this version, and of the present one what
+    they were shown to be there (`version` and `seen` of Finding).
+
     Raises:
         NotFoundError: nothing is found there that is still open.
+        PreconditionFailedError: something else looks like a secret there meanwhile.
     """
-    row, found = _entries(scope).filter(key=key).first(), list(_open(scope, key))
+    row = _entries(scope).filter(key=key).first()
+    known = [] if row is None else list(_findings_of(row))
+    found = [one for one in known if one.dismissed_at is None]
     if row is None or not found:
         raise NotFoundError(f"Nothing is found under {key!r} that is still open.")
-    judged = _found_in(row, {row.value} | _versions_of([row]).get(row.pk, set()))
-    before = {(one.rule, one.place): one for one in _findings_of(row).exclude(dismissed_at=None)}
-    for one in found:
-        digests = {s.digest for s in judged if (s.rule, s.place) == (one.rule, one.place)}
-        if old := before.get((one.rule, one.place)):
-            digests |= set(old.judged.split())
-            old.delete()
-        if not digests:  # what was found is there no longer
-            one.delete()
-            continue
-        one.dismissed_at, one.dismissed_by = datetime.now(UTC), writer.name[:200]
-        one.judged = " ".join(sorted(digests))
-        one.save(update_fields=["dismissed_at", "dismissed_by", "judged"])
+    here = _found_in(row, [row.value])
+    if fingerprint(here) != seen:
+        raise PreconditionFailedError
+    older = _kept(row).filter(version__lte=version).values_list("value", flat=True)
+    _mark(row, here | _found_in(row, older), known, writer)
+    _settle(row, {row.value} | _versions_of([row]).get(row.pk, set()))
     rules = ", ".join(sorted({one.rule for one in found}))
     _record(Action.NOT_A_SECRET, scope, key, writer, rules)
     return len(found)
+
+
+def _mark(row: Row, seen: set[Secret], known: list[SecretFinding], writer: Writer) -> None:
+    """Keep that these are no secrets, beside what was said so before; a scan may run at the same time."""
+    before = {(one.rule, one.place): one for one in known if one.dismissed_at is not None}
+    found_at = {(one.rule, one.place): one.found_at for one in known if one.dismissed_at is None}
+    judged = set().union(*map(_judged, before.values()))
+    marks: dict[tuple[str, str], set[str]] = {}
+    for secret in seen:
+        if not secret.is_among(judged):
+            marks.setdefault((secret.rule, secret.place), set()).add(secret.digest)
+    replaced = [one for place, one in before.items() if place in marks]
+    for one in replaced:
+        marks[one.rule, one.place] |= set(one.judged.split())
+    SecretFinding.objects.filter(pk__in=[one.pk for one in replaced]).delete()
+    now = datetime.now(UTC)
+    new = [
+        SecretFinding(
+            **_identity(row), key=row.key, rule=rule, place=place,
+            found_at=found_at.get((rule, place), now), dismissed_at=now,
+            dismissed_by=writer.name[:200], judged=" ".join(sorted(digests)),
+        )
+        for (rule, place), digests in marks.items()
+    ]  # fmt: skip
+    SecretFinding.objects.bulk_create(new, ignore_conflicts=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +232,7 @@ def secret_reveal(*, scope: Scope, key: str, writer: Writer) -> list[Revealed]:
     if row is None:
         raise NotFoundError(f"There is no key {key!r} in {scope}.")
     _record(Action.REVEALED, scope, key, writer, "")
-    kept = _versions(row).objects.filter(
-        entry_id=row.pk, version__lt=row.version, at__gte=row.created_at
-    )
+    kept = _kept(row).filter(version__lt=row.version)
     older = kept.order_by("-version").values_list("version", "value")
     return [
         Revealed(row.version, row.value),
@@ -224,11 +251,3 @@ def _entries(scope: Scope) -> Any:
     if isinstance(scope, AssetScope):
         return AssetEntry.objects.filter(asset=scope.asset_id)
     return Entry.objects.filter(alive, task_instance__scope_digest=scope.digest)
-
-
-def _open(scope: Scope, key: str) -> Any:
-    return SecretFinding.objects.filter(
-        of_asset=isinstance(scope, AssetScope),
-        entry_id__in=_entries(scope).filter(key=key).values("pk"),
-        dismissed_at=None,
-    )

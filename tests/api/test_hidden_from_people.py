@@ -12,6 +12,7 @@ from statestore.protocol import AssetScope, TaskScope
 from statestore.services import Writer
 from tests.api.conftest import Api, task_path
 from tests.dashboard.data import put
+from tests.storage import dismiss
 
 SECRET = "correct horse battery"
 HIDDEN = "hidden: possible secret"
@@ -114,7 +115,7 @@ def test_an_old_version_hides_the_new_one_and_a_false_alarm_nothing(
     api.put("config", {"user": "app"})
     services.scan_secrets()
     assert person.get(key_path(api.scope)).json()["code"] == "hidden"
-    services.secret_dismiss(scope=api.scope, key="config", writer=Writer("user vera"))
+    dismiss(api.scope, "config", writer=Writer("user vera"))
     assert person.get(key_path(api.scope)).json()["value"] == {"user": "app"}
 
 

@@ -5,12 +5,11 @@ import json
 import pytest
 from pytest_django.fixtures import Settings
 
-from statestore import services
 from statestore.models import Entry
 from statestore.protocol import InvalidInput, TaskScope
 from statestore.tasks import scan_secrets
 from tests.api.conftest import Api, problem
-from tests.storage import ME, put
+from tests.storage import dismiss, put
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +62,7 @@ def test_what_was_found_to_be_none_passes(api: Api, scope: TaskScope, settings: 
     settings.STATESTORE_REFUSE_SECRETS = False
     api.put("config", {"password": "correct horse"})
     scan_secrets()
-    services.secret_dismiss(scope=scope, key="config", writer=ME)
+    dismiss(scope, "config")
     settings.STATESTORE_REFUSE_SECRETS = True
     assert api.put("config", {"password": "correct horse"}).status_code == 204
     assert api.put("config", {"password": "correct horse 2"}).status_code == 422

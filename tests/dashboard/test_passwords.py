@@ -93,7 +93,9 @@ def test_nor_do_the_lists_of_findings_and_of_the_audit_and_what_is_said(
     rights = ("change_apitoken", "delete_entry")
     viewer.user_permissions.add(*Permission.objects.filter(codename__in=rights))
     assert_masked(viewing.get("/secrets/").content.decode())
+    (listed,) = viewing.get("/secrets/").context["page"].findings
     found = {"kind": "task", "owner": id_of(SCOPE), "key": URL, "reason": f"no secret: {URL}"}
+    found |= {"version": listed.version, "seen": listed.seen}
     said = viewing.post("/secrets/dismiss/", found, follow=True).content.decode()
     assert "is no secret, and shown again" in said
     assert_masked(said)

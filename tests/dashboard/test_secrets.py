@@ -44,6 +44,12 @@ def form(key: str = "config") -> dict[str, object]:
     return {"kind": "task", "owner": id_of(), "key": key, "reason": "on call"}
 
 
+def seen(viewing: Client, key: str = "config") -> dict[str, object]:
+    """What the form of a key that is listed now sends."""
+    (found,) = (one for one in viewing.get("/secrets/").context["page"].findings if one.key == key)
+    return {**form(key), "version": found.version, "seen": found.seen}
+
+
 def links(viewing: Client, end: str) -> list[str]:
     """Where the links of the list lead that are of the key config, and end so."""
     html = viewing.get("/secrets/").content.decode()
@@ -244,12 +250,27 @@ def test_nothing_is_revealed_without_the_token_of_the_form(viewer: User) -> None
 @pytest.mark.usefixtures("_found")
 def test_a_false_alarm_is_shown_again(viewing: Client, viewer: User) -> None:
     may(viewer, "change_apitoken")
-    assert viewing.post("/secrets/dismiss/", form())["Location"] == "/secrets/"
+    sent = seen(viewing)
+    html = viewing.get("/secrets/").content.decode()
+    assert f'name="version" value="{sent["version"]}"' in html
+    assert f'name="seen" value="{sent["seen"]}"' in html
+    assert viewing.post("/secrets/dismiss/", sent)["Location"] == "/secrets/"
     assert "config is no secret" in viewing.get("/secrets/").content.decode()
     assert "Possible secret in 1 key<" in viewing.get("/safe/").content.decode()
     assert SECRET in viewing.get(f"/t/{id_of()}/k/?key=config").content.decode()
     assert "says user vera" in viewing.get("/secrets/?state=dismissed").content.decode()
-    assert viewing.post("/secrets/dismiss/", form()).status_code == 404
+    assert viewing.post("/secrets/dismiss/", sent).status_code == 404
+
+
+@pytest.mark.usefixtures("_found")
+def test_what_was_written_meanwhile_is_to_be_looked_at(viewing: Client, viewer: User) -> None:
+    may(viewer, "change_apitoken")
+    for change in ({"seen": ""}, {}):
+        sent = {**seen(viewing), **change}
+        put("config", {"password": f"{SECRET} {change}"})
+        said = viewing.post("/secrets/dismiss/", sent, follow=True).content.decode()
+        assert "config was written meanwhile. Look again." in said
+        assert "Possible secret in 2 keys" in said
 
 
 @pytest.mark.usefixtures("_found")

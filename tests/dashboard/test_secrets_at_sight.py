@@ -12,6 +12,7 @@ from statestore.models import Entry, SecretFinding
 from statestore.protocol import AssetScope
 from statestore.services import Writer
 from tests.dashboard.data import SCOPE, id_of, put
+from tests.storage import dismiss
 
 AWS = "AKIA" + "Q3EXAMPLE7KEYA12"
 SECRETS = {
@@ -113,14 +114,14 @@ def test_what_was_said_to_be_no_secret_is_shown_again(staff: Client, page: str) 
     task = f"/t/{id_of()}/"
     path = {"task": task, "key": f"{task}k/?key=note"}.get(page, page)
     assert "AKIA" not in shown(staff, path)
-    services.secret_dismiss(scope=SCOPE, key="note", writer=Writer("user vera"))
+    dismiss(SCOPE, "note", writer=Writer("user vera"))
     assert "AKIA" in shown(staff, path)
 
 
 def test_another_secret_is_hidden_in_what_was_said_to_be_none(staff: Client) -> None:
     put("note", {"a": AWS})
     services.scan_secrets()
-    services.secret_dismiss(scope=SCOPE, key="note", writer=Writer("user vera"))
+    dismiss(SCOPE, "note", writer=Writer("user vera"))
     page = f"/t/{id_of()}/k/?key=note"
     put("note", {"a": AWS, "b": AWS})
     assert "AKIA" not in shown(staff, page)
@@ -129,7 +130,7 @@ def test_another_secret_is_hidden_in_what_was_said_to_be_none(staff: Client) -> 
 def test_a_key_that_is_made_anew_is_another_one(staff: Client) -> None:
     put("note", AWS)
     services.scan_secrets()
-    services.secret_dismiss(scope=SCOPE, key="note", writer=Writer("user vera"))
+    dismiss(SCOPE, "note", writer=Writer("user vera"))
     services.entry_delete(scope=SCOPE, key="note", writer=Writer("user vera"))
     put("note", AWS)
     assert "AKIA" not in shown(staff, "/")
