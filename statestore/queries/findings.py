@@ -19,6 +19,7 @@ from statestore.queries.patterns import reached, reached_assets
 from statestore.secrets_scan import fingerprint, secrets_in_text
 
 _COLUMNS: Final = ("-id",)
+_ENTRY: Final = ("of_asset", "owner_id", "entry_id")  # as an index orders them
 _LOOKED_AT: Final = 5_000  # places that are looked at for one page
 _COUNTED_AT: Final = 20_000  # the same for the count, which every page shows
 RULES_SHOWN: Final = 5  # of one key
@@ -83,8 +84,7 @@ def secret_count(principal: Principal) -> Amount:
     within = rows.filter(
         _matches(FindingFilter(), principal), Q() if older is None else Q(pk__gt=older[0])
     )
-    names = ("of_asset", "owner_id", "entry_id")  # as an index orders them
-    count = within.order_by(*names).values(*names).distinct()[: COUNTED + 1].count()
+    count = within.order_by(*_ENTRY).values(*_ENTRY).distinct()[: COUNTED + 1].count()
     return Amount(min(count, COUNTED), more=count > COUNTED or (older is not None and count > 0))
 
 
@@ -96,31 +96,40 @@ def finding_page(
     rows = _of_state(where).filter(Q() if start is None else Q(pk__lt=start[0]))
     (end,) = nth_values(_COLUMNS, [rows.order_by("-pk")], _LOOKED_AT)
     within = rows.filter(_matches(where, principal), Q() if end is None else Q(pk__gte=end[0]))
-    by_entry = within.order_by().values("of_asset", "owner_id", "entry_id")
-    keys = list(by_entry.annotate(newest=Max("pk")).order_by("-newest")[: limit + 1])
+    by_entry: Any = within.order_by().values(*_ENTRY).annotate(newest=Max("pk"))
+    if start is not None:
+        # Beside what is known of a whole entry it is asked once of each, not of each of its places.
+        by_entry = by_entry.filter(Q(newest__gte=start[0]) | _not_shown(where, start[0]))
+    keys = list(by_entry.order_by("-newest")[: limit + 1])
     more = len(keys) > limit
     last = (keys[limit - 1]["newest"],) if more else end
-    found = _findings(where, keys[:limit], None if start is None else start[0])
     looked_at = _LOOKED_AT if end is not None and not more else 0
-    return FindingPage(found, encode(0, last) if last else "", looked_at)
+    return FindingPage(_findings(where, keys[:limit]), encode(0, last) if last else "", looked_at)
 
 
-def _findings(where: FindingFilter, keys: list[Any], start: int | None) -> list[Finding]:
-    """The findings of these entries, but for those that a page before has shown."""
+def _not_shown(where: FindingFilter, start: int) -> Q:
+    """Whether no page before has listed the entry, by a place that is newer than those of this page."""
+    newer = _of_state(where).filter(_of_rule(where), pk__gte=start)
+    of_entry = newer.filter(**{name: OuterRef(name) for name in _ENTRY})
+    return Q(IsNull(Subquery(of_entry.values("pk")[:1]), True))
+
+
+def _findings(where: FindingFilter, keys: list[Any]) -> list[Finding]:
+    """The findings of these entries, in their order."""
     each = [F("of_asset"), F("entry_id")]
     any_of = Q(pk__in=[])
     for key in keys:
-        any_of |= Q(of_asset=key["of_asset"], owner_id=key["owner_id"], entry_id=key["entry_id"])
+        any_of |= Q(**{name: key[name] for name in _ENTRY})
     places: Any = _of_state(where).annotate(
         number=Window(RowNumber(), each, order_by="-pk"),
         places=Window(Count("pk"), each),
-        newest=Window(Max("pk"), each),
     )
-    by_entry: dict[tuple[bool, int], list[Any]] = {}
+    by_entry: dict[tuple[bool, int], list[Any]] = {
+        (key["of_asset"], key["entry_id"]): [] for key in keys
+    }
     for row in places.filter(any_of, number__lte=RULES_SHOWN).order_by("-pk"):
-        if start is None or row.newest < start:
-            by_entry.setdefault((row.of_asset, row.entry_id), []).append(row)
-    heads = [rows[0] for rows in by_entry.values()]
+        by_entry[row.of_asset, row.entry_id].append(row)
+    heads = [rows[0] for rows in by_entry.values() if rows]  # none: decided or gone since
     entries: dict[bool, Any] = {
         False: EntryRow.objects.select_related("task_instance").in_bulk(
             [row.entry_id for row in heads if not row.of_asset]
@@ -167,9 +176,11 @@ def _matches(where: FindingFilter, principal: Principal) -> Q:
         found |= Q(of_asset=True) & _is_one_of(kept) & _is_one_of(mine)
     if where.key:
         found &= begins("key", where.key)
-    if where.rule:
-        found &= Q(rule__icontains=where.rule)
-    return found
+    return found & _of_rule(where)
+
+
+def _of_rule(where: FindingFilter) -> Q:
+    return Q(rule__icontains=where.rule) if where.rule else Q()
 
 
 def _is_one_of(rows: QuerySet[Any]) -> Q:
