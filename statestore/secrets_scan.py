@@ -1,17 +1,13 @@
 """Does this value look like a secret: by its form, or by the name that it stands under.
 
-The forms (private keys, cloud keys, JWTs, tokens of well-known services, URLs with a password) are
-those of bc-detect-secrets, the kept branch of detect-secrets, and below those that it does not know;
-nothing is sent anywhere to be verified.
 What was found in a value is remembered, by the value's digest: pages show the same ones again and again.
 """
 
 import json
 import re
-from base64 import b64decode
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -19,14 +15,12 @@ from django.utils.crypto import salted_hmac
 
 from statestore.bounded import make_room
 from statestore.jsontext import decode
+from statestore.secret_forms import AUTHORIZATION, REFERENCE, forms_in
 
-PIECE: Final = 10_000  # characters of a long string that are looked at at once
-OVERLAP: Final = 4_000  # characters that two pieces share: a token as long as this is whole in one
 SHORTEST: Final = 4  # characters of what a name can make a secret
 PLACE_MAX: Final = 500  # characters
 NUMBER_MAX: Final = 10**40
 REMEMBERED: Final = 20_000  # values
-SHORT: Final = 200  # characters of a string that is remembered by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +30,8 @@ class Secret:
     rule: str
     place: str
     digest: str = ""
-    """Keyed, of what stands there; empty: whatever does."""
+    """Keyed, of what has the form of one, or of all that stands there where its name makes it one; empty:
+    of whatever does."""
 
     def is_among(self, judged: Collection["Secret"]) -> bool:
         """Whether it is one of these."""
@@ -57,9 +52,9 @@ def judged_secrets(rule: str, place: str, digests: str) -> set[Secret]:
 def secrets_in(key: str, value: Any) -> list[Secret]:
     """What looks like a secret in a decoded value, and under this key."""
     found = {
-        Secret(rule, leaf.place[:PLACE_MAX], _digest(leaf.value))
+        Secret(rule, leaf.place[:PLACE_MAX], _digest(what))
         for leaf in _leaves(value, key)
-        for rule in _rules(leaf)
+        for rule, what in _rules(leaf)
     }
     return sorted(found, key=lambda secret: (secret.place, secret.rule))
 
@@ -98,52 +93,23 @@ class _Leaf:
         if isinstance(self.value, int):
             named = _kind(self.name) == "password" or self.among == "passwords"
             return named and len(str(self.value)) >= SHORTEST
-        if len(self.value) < SHORTEST or _REFERENCE.match(self.value):
+        if len(self.value) < SHORTEST or REFERENCE.match(self.value):
             return False
         if _PASS.search(self.name) and _MADE_UP.fullmatch(self.value):
             return True
         return bool(_kind(self.name) or (self.among and not _COUNT.fullmatch(self.value)))
 
 
-def _rules(leaf: _Leaf) -> Iterator[str]:
+def _rules(leaf: _Leaf) -> Iterator[tuple[str, str | int]]:
+    """Each with what it is that looks like a secret."""
     if leaf.is_named_a_secret():
-        yield "name of a secret"
+        yield "name of a secret", leaf.value
     text = leaf.value if isinstance(leaf.value, str) else ""
     if len(text) < 8:
         return
-    if leaf.name.lower().endswith(" authorization") and _CREDENTIALS.match(text):
-        yield AUTHORIZATION
-    # Progress that moves keeps most of its strings.
-    yield from _remembered(text) if len(text) <= SHORT else _forms_in_pieces(text)
-
-
-@lru_cache(maxsize=4096)
-def _remembered(text: str) -> tuple[str, ...]:
-    return tuple(_forms_in(text))
-
-
-def _forms_in_pieces(text: str) -> Iterator[str]:
-    """The same of a long string, since the time that some forms take grows faster than the string."""
-    for start in range(0, max(1, len(text) - OVERLAP), PIECE - OVERLAP):
-        yield from _forms_in(text[start : start + PIECE])
-
-
-def _forms_in(text: str) -> Iterator[str]:
-    """The rules of the forms that are found in a string."""
-    for rule, form in _FORMS:
-        if any(not _REFERENCE.match(found[1]) for found in form.finditer(text)):
-            yield rule
-    rules = list(_TOKENS)
-    yield from {
-        rules[found.lastindex - 1] for found in _ANY_TOKEN.finditer(text) if found.lastindex
-    }
-    if _OWN_TOKEN.search(text):
-        yield "Statestore token"
-    if any(_is_user_with_password(found[1]) for found in _BASIC.finditer(text)):
-        yield AUTHORIZATION
-    for plugin in _plugins():
-        if next(iter(plugin.analyze_string(text)), None) and not _harmless(plugin, text):
-            yield plugin.secret_type
+    if leaf.name.lower().endswith(" authorization") and (told := _CREDENTIALS.match(text)):
+        yield AUTHORIZATION, told[0]
+    yield from forms_in(text)
 
 
 def _leaves(value: Any, key: str) -> Iterator[_Leaf]:
@@ -200,60 +166,8 @@ _HARMLESS: Final = re.compile(
     r"|fencing|idempotency|client|request|pagination|start|list|max|min|total|input|output|prompt"
     r"|completion|cached|stop) tokens?$"
 )
-_REFERENCE: Final = re.compile(
-    r"\s*(?:\{\{|\$\{|\$\(|<|\*{3}|arn:|vault:|secret:|secrets?/|env:|file:|op://"
-    r"|ssh-\S+ AAAA|ecdsa-\S+ AAAA|(?:~|/etc|/run|/var|/home|/root|/opt)/)",
-    re.I,
-)
-_OWN_TOKEN: Final = re.compile(r"\b(?:sst|stt|stu)_[A-Za-z0-9_-]{20,}")
-_EXAMPLES: Final = ("example.com", "example.net", "example.org")
-_HOST: Final = re.compile(r"://[^\s/]*@([\w.-]+)")
 _COUNT: Final = re.compile(r"[\d\s.,]+")
-AUTHORIZATION: Final = "Authorization header"
 _CREDENTIALS: Final = re.compile(r"(?:bearer|basic|token)\s+[\w.~+/-]{8,}", re.I)
-_BASIC: Final = re.compile(r"\bbasic +([A-Za-z0-9+/]{6,}={0,2})(?![\w+/=])", re.I)
-# With the beginnings that are known, and lengths and alphabets that leave words alone.
-_TOKENS: Final = {
-    "GitHub Token": r"github_pat_\w{36,255}",
-    "GitLab token": r"gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|imt|oas)-[\w-]{20,}",
-    "Google API key": r"AIza[\w-]{35}(?![\w-])",
-    "OpenAI key": r"sk-(?:(?:proj|svcacct|admin)-[\w-]{20,}|[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20})",
-    "Anthropic key": r"sk-ant-[\w-]{20,}",
-    "PyPI token": r"pypi-AgE[\w-]{40,}",
-    "Hugging Face token": r"(?:hf|api_org)_[A-Za-z0-9]{30,}",
-    "Vault token": r"hv[sbr]\.[\w-]{24,}",
-    "Databricks token": r"dapi[a-f0-9]{32}(?![a-f0-9])",
-    "signed URL": r"(?:sig=[\w%+/-]{40,}|X-(?:Amz|Goog)-Signature=[a-fA-F0-9]{64,})",
-    "Private Key": (
-        r"(?:-----BEGIN (?:PGP PRIVATE KEY BLOCK|(?:[A-Z0-9]+ ){0,2}PRIVATE KEY)-----"
-        r"(?:\\[nr]|\s)*(?:[A-Z][\w-]+: |[\w+/]{10})|PuTTY-User-Key-File-\d: )"
-    ),
-}
-# Together, for each by itself costs as much as all.
-_ANY_TOKEN: Final = re.compile(
-    rf"(?<![A-Za-z0-9])(?:{'|'.join(f'({form})' for form in _TOKENS.values())})"
-)
-_FORMS: Final = (
-    # A URL with a password and no user: what names a user too, Basic Auth finds.
-    ("Basic Auth Credentials", re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://:([^\s:/@]{3,})@", re.I)),
-    (
-        "connection string with a password",
-        re.compile(
-            r"(?<![a-z])(?:password|passwd|pwd)\s*="
-            r"\s*(?!(?:true|false|none|null|required)\b)([^\s;&\"']{4,})",
-            re.I,
-        ),
-    ),
-    # Long, or with a digit: `Authorization: Bearer required` is prose.
-    (
-        AUTHORIZATION,
-        re.compile(
-            r"\bauthorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|token)\s+"
-            r"((?=[\w.~+/-]{16}|[a-z.~+/-]*\d)[\w.~+/-]{8,})",
-            re.I,
-        ),
-    ),
-)
 
 
 @lru_cache(maxsize=4096)
@@ -274,51 +188,3 @@ def _many(name: str) -> str:
 
 def _words(name: str) -> str:
     return " ".join(word.lower() for word in _WORD.findall(name[-80:]))
-
-
-def _harmless(plugin: Any, text: str) -> bool:
-    """URLs of documentation are no secrets, where all that name a user are such."""
-    if not plugin.secret_type.startswith("Basic Auth"):
-        return False
-    hosts = [found[1].lower() for found in _HOST.finditer(text)]
-    return bool(hosts) and all(host.endswith(_EXAMPLES) for host in hosts)
-
-
-def _is_user_with_password(text: str) -> bool:
-    """Whether this is what a browser makes of them; `basic` is an English word too."""
-    try:
-        told = b64decode(text + "=" * (-len(text) % 4)).decode()
-    except ValueError:
-        return False
-    return ":" in told and told.isprintable()
-
-
-@cache
-def _plugins() -> tuple[Any, ...]:
-    """Loaded at the first look: most processes that look at no page never need them."""
-    from detect_secrets.plugins import (  # noqa: PLC0415 - see above
-        artifactory,
-        aws,
-        azure_storage_key,
-        basic_auth,
-        discord,
-        github_token,
-        jwt,
-        mailchimp,
-        npm,
-        private_key,
-        sendgrid,
-        slack,
-        square_oauth,
-        stripe,
-        twilio,
-    )  # fmt: skip
-
-    return (
-        artifactory.ArtifactoryDetector(), aws.AWSKeyDetector(),
-        azure_storage_key.AzureStorageKeyDetector(), basic_auth.BasicAuthDetector(),
-        discord.DiscordBotTokenDetector(), github_token.GitHubTokenDetector(),
-        jwt.JwtTokenDetector(), mailchimp.MailchimpDetector(), npm.NpmDetector(),
-        private_key.PrivateKeyDetector(), sendgrid.SendGridDetector(), slack.SlackDetector(),
-        square_oauth.SquareOAuthDetector(), stripe.StripeDetector(), twilio.TwilioKeyDetector(),
-    )  # fmt: skip

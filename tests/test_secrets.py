@@ -29,7 +29,8 @@ from statestore.queries import (
     hidden_keys,
     secret_count,
 )
-from statestore.secrets_scan import PIECE, secrets_in
+from statestore.secret_forms import PIECE
+from statestore.secrets_scan import secrets_in
 from statestore.services import Writer, secrets
 from statestore.tasks import scan_secrets
 from tests.storage import ME, dismiss, expire, put
@@ -52,6 +53,7 @@ def jwt() -> str:
         ("postgresql://app:s3cretpw@db.internal/app", "Basic Auth Credentials"),
         ("https://app:s3cretpw@db.internal/?as=example.com", "Basic Auth Credentials"),
         ("ghp_" + "a1B2" * 9, "GitHub Token"),
+        ("npm_" + "a1B2" * 9, "NPM tokens"),
         ("sst_" + "a" * 43, "Statestore token"),
         (jwt(), "JSON Web Token"),
         ("redis://:swordfish1@h:1/0", "Basic Auth Credentials"),
@@ -80,6 +82,38 @@ def jwt() -> str:
 def test_forms_are_known_wherever_they_stand(value: str, rule: str) -> None:
     for nested, place in ((value, ""), ({"a": [1, {"b": value}]}, "/a/1/b")):
         assert [(s.rule, s.place) for s in secrets_in("k", nested)] == [(rule, place)]
+
+
+URL = "postgres://app:s3cretpw@db.internal/app"
+GITHUB = "ghp_" + "a1B2" * 9
+KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA{}\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        (f"loaded 1,200 rows from {URL}", f"loaded 1,300 rows from {URL}", True),
+        (f"loaded 1,200 rows from {URL}", f"{URL} and {URL.replace('s3cret', 'other')}", False),
+        (f"step 1 with {GITHUB}", f"step 2 with {GITHUB}", True),
+        (f"step 1 with {GITHUB}", f"step 1 with {GITHUB[:-1]}C", False),
+        (f"step 1 with {jwt()}", f"step 2 with {jwt()}", True),
+        ("try 1, password=swordfish;", "try 2, password=swordfish;", True),
+        (KEY.format("1234567890"), KEY.format("1234567891"), False),
+    ],
+)
+def test_a_form_is_the_same_one_whatever_moves_around_it(
+    before: str, after: str, same: bool
+) -> None:
+    judged = set(secrets_in("progress", {"message": before}))
+    found = secrets_in("progress", {"message": after})
+    assert found
+    assert all(secret.is_among(judged) for secret in found) is same
+
+
+def test_what_its_name_makes_a_secret_is_judged_as_a_whole() -> None:
+    (judged,) = secrets_in("password", "correct horse")
+    (found,) = secrets_in("password", "correct horse 2")
+    assert not found.is_among({judged})
 
 
 @pytest.mark.parametrize(
@@ -439,6 +473,18 @@ class TestScan:
         found_in = secrets._found_in
         monkeypatch.setattr(secrets, "_found_in", scanned)
         dismiss(scope, "config")
+        scan_secrets()
+        assert hidden(scope) == set()
+
+    def test_a_false_alarm_in_a_message_stays_quiet_while_the_rest_moves(
+        self, scope: TaskScope
+    ) -> None:
+        put(scope, "progress", json.dumps({"message": f"loaded 1,200 rows from {URL}"}))
+        scan_secrets()
+        dismiss(scope, "progress")
+        moved = json.dumps({"message": f"loaded 1,300 rows from {URL}"})
+        put(scope, "progress", moved)
+        assert not hidden_at_sight([(task_id(scope), "progress", moved)])
         scan_secrets()
         assert hidden(scope) == set()
 

@@ -67,3 +67,15 @@ def test_what_was_found_to_be_none_passes(api: Api, scope: TaskScope, settings: 
     assert api.put("config", {"password": "correct horse"}).status_code == 204
     assert api.put("config", {"password": "correct horse 2"}).status_code == 422
     assert api.put("config", {"api_key": "abcdef"}).status_code == 422
+
+
+def test_a_false_alarm_in_a_message_passes_while_the_rest_moves(
+    api: Api, scope: TaskScope, settings: Settings
+) -> None:
+    settings.STATESTORE_REFUSE_SECRETS = False
+    message = "loaded {} rows from postgres://app:s3cretpw@db.internal/app"
+    api.put("progress", {"message": message.format(1200)})
+    scan_secrets()
+    dismiss(scope, "progress")
+    settings.STATESTORE_REFUSE_SECRETS = True
+    assert api.put("progress", {"message": message.format(1300)}).status_code == 204
