@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 from dashboard.jsonview import JsonView, json_view
-from statestore.jsonpretty import pretty
+from statestore.jsonpretty import pretty, tokens
 from statestore.progress import number_of
 from statestore.queries import Version
 
@@ -70,7 +70,9 @@ def difference(old: str, new: str) -> list[Line] | None:
 
 def _lines(text: str) -> list[str] | None:
     """The text laid out; None where it is too long to be compared."""
-    if len(text) > LONG or text.count(",") >= LINES_MAX:  # a line ends after each
+    if len(text) > LONG:
+        return None
+    if sum(word == "," for word in tokens(text)) >= LINES_MAX:  # a line ends after each
         return None
     lines = pretty(text).splitlines()
     return None if len(lines) > LINES_MAX else lines

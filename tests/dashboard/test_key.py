@@ -1,5 +1,6 @@
 """The page of a key: its versions, what they changed, and going back."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
@@ -256,8 +257,16 @@ def test_live_and_task_show_rate_and_eta(viewing: Client) -> None:
 def test_long_values_are_not_compared() -> None:
     assert difference("1", '"' + "x" * 30_000 + '"') is None
     assert difference("[" + "1," * 900 + "1]", "[2]") is None
+    assert difference("[" + "1," * 9_000 + "1]", "[2]") is None
     assert difference("1", "1") == []
     assert difference("1", "2") == [Line("-", "1"), Line("+", "2")]
+
+
+def test_commas_in_a_text_make_no_value_long() -> None:
+    old, new = (json.dumps({"note": 'a, quoted " note, ' * 400, "page": page}) for page in (1, 2))
+    changed = difference(old, new)
+    assert changed is not None
+    assert [line.text.strip() for line in changed if line.sign] == ['"page": 1', '"page": 2']
 
 
 @pytest.mark.parametrize(
