@@ -14,7 +14,7 @@ from dashboard.progress import Progress, progress_of
 from statestore import queries
 from statestore.access import Principal
 from statestore.bounded import make_room
-from statestore.protocol import PROGRESS_KEY
+from statestore.protocol import MAP_INDEX_NONE, PROGRESS_KEY
 from statestore.queries import (
     LiveRow,
     Sample,
@@ -45,6 +45,8 @@ class Chip:
 class Row:
     """A row of Live: a task instance with its progress, or a mapped task."""
 
+    id: str
+    """Its name on the page; a mapped task keeps it, whichever of its indices comes first."""
     task: TaskSummary
     keys: list[Chip]
     progress: Progress | None
@@ -82,7 +84,8 @@ def read_table(where: TaskFilter, params: QueryDict, principal: Principal) -> Ta
     rows: dict[Section, list[Row]] = {section: [] for section in Section}
     for row in found.rows:
         section = row.section if order is TaskOrder.ATTENTION else Section.OTHERS
-        rows[section].append(_row(row, samples.get(row.task.id, []), hidden, now))
+        shown = _row(row, samples.get(row.task.id, []), hidden, now, apart=where.apart)
+        rows[section].append(shown)
     return TaskTable(
         urgent=rows[Section.URGENT],
         running=rows[Section.RUNNING],
@@ -110,19 +113,35 @@ def hidden_keys(tasks: list[TaskSummary]) -> set[tuple[int, str]]:
     return queries.hidden_at_sight(values)
 
 
-def _row(found: LiveRow, samples: list[Sample], hidden: set[tuple[int, str]], now: datetime) -> Row:
+def _row(
+    found: LiveRow,
+    samples: list[Sample],
+    hidden: set[tuple[int, str]],
+    now: datetime,
+    *,
+    apart: bool = False,
+) -> Row:
     task = without_secrets(found.task, hidden)
+    row_id = _row_id(task, apart=apart)
     progress = progress_of(task.progress)
     if found.mapped is not None:
         left = found.mapped.running + found.mapped.stalled + found.mapped.none
-        return Row(task, [], progress, pace_of_indices(found.finished, left=left), found.mapped)
+        return Row(
+            row_id, task, [], progress, pace_of_indices(found.finished, left=left), found.mapped
+        )
     moments = [moment and moment.timestamp() // MOVES for moment in (now, task.last_write)]
     pace = _paces.get(
         task.id,
         (samples, progress and progress.unit, task.state, moments),
         lambda: task_pace(task, progress, samples, now),
     )
-    return Row(task, _chips(task, hidden), progress, pace)
+    return Row(row_id, task, _chips(task, hidden), progress, pace)
+
+
+def _row_id(task: TaskSummary, *, apart: bool) -> str:
+    if task.scope.map_index == MAP_INDEX_NONE or apart:
+        return str(task.id)
+    return task.scope.at(MAP_INDEX_NONE).digest.hex()
 
 
 def _chips(task: TaskSummary, hidden: set[tuple[int, str]]) -> list[Chip]:

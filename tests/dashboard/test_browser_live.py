@@ -315,6 +315,22 @@ def test_what_fails_goes_to_those_that_need_attention_and_is_told(page: Page) ->
     expect(came).to_have_count(0)
 
 
+def test_the_page_stays_where_it_is_when_the_row_under_the_pointer_leaves(page: Page) -> None:
+    tasks = [TaskScope("sales", "run-1", f"running {number}") for number in range(40)]
+    for scope in tasks:
+        put("progress", {"current": 1}, scope)
+    page.goto("/?state=running")
+    page.mouse.wheel(0, 300)
+    page.wait_for_function("scrollY === 300")
+    here = page.locator(f"#t-{id_of(tasks[20])}")
+    here.scroll_into_view_if_needed()
+    here.hover()
+    place = page.evaluate("scrollY")
+    put("progress", {"status": "done", "current": 1}, tasks[20])
+    expect(here).to_have_count(0, timeout=WITHIN)
+    assert page.evaluate("scrollY") == place
+
+
 def test_a_pointer_that_rests_holds_the_rows_for_a_while_alone(page: Page) -> None:
     put("progress", {"current": 1, "total": 100}, OTHER)
     page.add_init_script(SKIPPING)

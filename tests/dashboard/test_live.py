@@ -105,6 +105,30 @@ def test_a_mapped_task_is_one_row_with_its_states(viewing: Client) -> None:
     assert names(viewing.get("/?state=running").content.decode()).count("part") == 1
 
 
+def test_the_row_of_a_mapped_task_stays_the_same_whichever_index_wrote_last(
+    viewing: Client,
+) -> None:
+    named = []
+    for index in (0, 1, 2, 1):
+        put("progress", {"current": 1}, MAPPED.at(index))
+        TaskInstance.objects.exclude(map_index=index).update(
+            active_at=datetime.now(UTC) - timedelta(hours=1)
+        )
+        watcher.forget()
+        html = viewing.get("/").content.decode()
+        named += re.findall('<tr role="row" id="(t-[^"]+)"', html)
+    assert len(named) == 4
+    assert len(set(named)) == 1
+
+
+def test_each_map_index_has_a_row_of_its_own_where_they_are_listed(viewing: Client) -> None:
+    for index in (0, 1, 2):
+        put("progress", {"current": 1}, MAPPED.at(index))
+    html = viewing.get(f"/runs/{id_of(MAPPED.at(0))}/?task={MAPPED.task_id}").content.decode()
+    named = re.findall('<tr role="row" id="(t-[^"]+)"', html)
+    assert sorted(named) == sorted(f"t-{id_of(MAPPED.at(index))}" for index in (0, 1, 2))
+
+
 def test_an_instance_without_a_map_index_counts_for_itself(viewing: Client) -> None:
     for index in (-1, 0, 1):
         put("progress", {"status": "done"}, MAPPED.at(index))

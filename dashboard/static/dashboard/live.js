@@ -148,7 +148,8 @@
     if (event.detail.shouldSwap) event.detail.serverResponse = inPlace(event.detail.serverResponse);
   });
   region.addEventListener("htmx:afterSwap", () => {
-    if (anchor) scrollBy(0, anchor.row.getBoundingClientRect().top - anchor.top);
+    const row = anchor && document.getElementById(anchor.id); // none: it has left the list
+    if (row) scrollBy(0, row.getBoundingClientRect().top - anchor.top);
     const until = Date.now() + MARK;
     texts().forEach((text, id) => { if (before.has(id) && before.get(id) !== text) marks.set(id, until); });
     mark();
@@ -193,7 +194,7 @@
   const failures = (page) => new Map([...page.querySelectorAll("table.tasks tr[id]")].map((row) => [row.id, row.classList.contains("bad")]));
   const anchorIn = (tables) => {
     const row = tables.flatMap(rowsOf).find((row) => row.matches(":hover") || row.contains(document.activeElement));
-    return row && { row, top: row.getBoundingClientRect().top };
+    return row && { id: row.id, top: row.getBoundingClientRect().top };
   };
   // A quiet line over the table, which takes no room, for what came while its rows keep their places.
   const tellWhatCame = (next) => {
