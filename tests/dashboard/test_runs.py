@@ -2,11 +2,13 @@
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db.models import F
 from django.test import Client
 from django.test.utils import override_script_prefix
 
 from dashboard.templatetags.pages import map_cells
-from statestore.models import AuditEntry, Entry
+from dashboard.watch import watcher
+from statestore.models import AuditEntry, Entry, TaskInstance
 from statestore.protocol import NEVER_EXPIRE, TaskScope
 from statestore.queries import MapIndex, TaskState
 from tests.dashboard.data import EVIL, id_of, put, silence
@@ -145,6 +147,18 @@ def test_a_task_with_many_map_indices_leaves_the_others_their_strips(
     html = answer.content.decode()
     assert "5 of 20, failed and stalled ones first" in html
     assert 'href="?task=many#tasks">List all 20<' in html
+    failed = TaskInstance.objects.filter(task_id="many", map_index__gte=12)
+    failed.update(status="failed")
+    other = TaskInstance.objects.filter(task_id="other")
+    other.update(map_index=F("map_index") + 1_000)
+    watcher.forget()
+    strips = viewing.get(page).context["page"].strips
+    assert [[(cell.map_index, cell.state.value) for cell in strip.cells] for strip in strips] == [
+        [(index, "failed") for index in range(12, 17)],
+        [(1_000, "running"), (1_001, "running")],
+    ]
+    failed.exclude(map_index=17).update(status="done")
+    watcher.forget()
     shown = viewing.get(f"{page}?task=many").context["page"]
     assert [row.task.scope for row in shown.table.urgent] == [many.at(17)]
     assert (shown.table.size, shown.counts.done, shown.counts.failed) == (20, 19, 1)
