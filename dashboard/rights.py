@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
+from urllib.parse import urlsplit
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from statestore.access import USER_PERMISSIONS, Principal, Right
 
@@ -31,7 +34,7 @@ def needs(right: Right) -> Callable[[View[P]], View[P]]:
         @wraps(view)
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
-                return redirect_to_login(request.get_full_path())
+                return redirect_to_login(_page_of(request))
             if not request.user.has_perm(USER_PERMISSIONS[right]):
                 raise PermissionDenied(missing(right))
             return _not_stored(view(request, *args, **kwargs))
@@ -46,6 +49,16 @@ def may_make_tokens(request: HttpRequest, principal: Principal) -> bool:
     user = request.user
     may = user.is_active and user.is_staff and user.has_perm("statestore.add_apitoken")
     return may and principal.is_unlimited
+
+
+def _page_of(request: HttpRequest) -> str:
+    """Where whoever asks is after the login: at this page, or at the one whose form was sent."""
+    if request.method == "GET":
+        return request.get_full_path()
+    form = request.headers.get("Referer", "")
+    if url_has_allowed_host_and_scheme(form, {request.get_host()}):
+        return urlsplit(form)._replace(scheme="", netloc="").geturl()
+    return reverse("dashboard:live")
 
 
 def _not_stored(response: HttpResponseBase) -> HttpResponseBase:

@@ -24,6 +24,21 @@ def test_pages_ask_for_a_login_and_lead_back(client: Client, paths: list[str]) -
         assert (answer.status_code, answer["Location"]) == (302, f"/login/?next={path}")
 
 
+@pytest.mark.parametrize(
+    ("sent_from", "leads_to"),
+    [
+        ("http://testserver/secrets/?state=dismissed", "/secrets/%3Fstate%3Ddismissed"),
+        ("https://example.com/secrets/", "/"),
+        ("", "/"),
+    ],
+)
+def test_a_form_of_nobody_leads_back_to_its_page(
+    client: Client, db: None, sent_from: str, leads_to: str
+) -> None:
+    answer = client.post("/secrets/dismiss/", headers={"referer": sent_from})
+    assert (answer.status_code, answer["Location"]) == (302, f"/login/?next={leads_to}")
+
+
 def test_fragments_of_nobody_answer_401(client: Client, paths: list[str]) -> None:
     for path in paths:
         fragment = "/fragments/live/" if path == "/" else f"/fragments{path}"
