@@ -1,6 +1,6 @@
-"""Indexes of the filters of the audit; addresses sort by code point."""
+"""The addresses of the audit sort by code point: no row is rewritten for it."""
 
-from django.db import migrations, models
+from django.db import migrations
 
 import statestore.models
 
@@ -20,19 +20,5 @@ class Migration(migrations.Migration):
                 help_text="network address, or the host of a shell",
                 max_length=64,
             ),
-        ),
-        migrations.AddIndex(
-            model_name="auditentry",
-            index=models.Index(
-                condition=models.Q(("asset__gt", "")), fields=["-id"], name="audit_of_assets"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="auditentry",
-            index=models.Index(fields=["key"], name="audit_by_key"),
-        ),
-        migrations.AddIndex(
-            model_name="auditentry",
-            index=models.Index(fields=["address"], name="audit_by_address"),
         ),
     ]
