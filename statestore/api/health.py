@@ -12,11 +12,10 @@ from statestore.access import Principal, Right
 from statestore.api import answer
 from statestore.api.base import ApiView, TimedView
 from statestore.errors import BusyError, NotFoundError
-from statestore.queries import TaskState
+from statestore.queries import OVERDUE_COUNTED, TaskState
 
 logger = logging.getLogger(__name__)
 
-OVERDUE_COUNTED = 100_000  # more are shown as this
 EVERY = 2**40  # no count stops before
 
 

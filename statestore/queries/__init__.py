@@ -79,6 +79,7 @@ from statestore.queries.lookers import Account, account_of, accounts, rights_mar
 from statestore.queries.matching import TaskFilter
 from statestore.queries.patterns import reached
 from statestore.queries.retention import (
+    OVERDUE_COUNTED,
     SWEEPS_MISSED,
     ExpiredEntry,
     Sweep,
@@ -130,6 +131,7 @@ __all__ = [
     "COUNTED",
     "HIDDEN",
     "NO_ENTRIES",
+    "OVERDUE_COUNTED",
     "SWEEPS_MISSED",
     "WORDS_MAX",
     "Account",

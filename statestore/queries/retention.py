@@ -14,6 +14,7 @@ from statestore.queries.patterns import reached
 from statestore.sql import sweep
 
 SWEEPS_MISSED = 3  # before the sweep counts as late
+OVERDUE_COUNTED = 100_000  # a larger backlog is shown as this: to count a million takes seconds
 
 
 def expired_count(*, at_most: int) -> int:

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from statestore.models import SweepRun
 from statestore.origin import SERVER, origin
-from statestore.queries import expired_count
+from statestore.queries import OVERDUE_COUNTED, expired_count
 from statestore.services.audit import Action, audit_record
 from statestore.services.summaries import forget_progress
 from statestore.sql import sweep as sql
@@ -24,7 +24,6 @@ BATCHES_AT_ONCE = 20
 just before, and to go past that for each batch took most of the time of a large backlog."""
 
 FIRST_HOUR = -(2**31)
-OVERDUE_COUNTED = 1_000_000  # a larger backlog is shown as this
 
 
 def sweep_expired(*, seconds: float = 50.0, batch: int = SWEEP_BATCH) -> SweepRun:
