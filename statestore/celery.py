@@ -6,8 +6,11 @@ from pathlib import Path
 from celery import Celery
 from django.conf import settings
 
+from statestore.broker import use_whole_files
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "statestore.settings")
 
+use_whole_files()
 app = Celery("statestore")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["statestore"])
