@@ -105,7 +105,8 @@ def _doors() -> list[str]:
     asset = f"/assets/{Asset.objects.get(name=HOSTILE[0]).pk}/"
     doors = ["/", "/admin/", "/secrets/?state=dismissed", "/t/999999/"]
     doors += ["/retention/?dry_run=1", "/login/?next=javascript:alert(6)", f"/runs{task[2:]}"]
-    for path in ("/live/", "/runs/", "/assets/", "/retention/", task, f"/runs{task[2:]}", asset):
+    lists = ("/live/", "/runs/", "/assets/", "/retention/", "/secrets/", "/audit/")
+    for path in (*lists, task, f"/runs{task[2:]}", asset):
         doors.append(f"/fragments{path}")
     doors += [f"/fragments{owner}k/?key={quote(HOSTILE[0])}" for owner in (task, asset)]
     for text in HOSTILE:
