@@ -38,10 +38,11 @@ class Secret:
         return self in judged or replace(self, digest="") in judged
 
 
-def fingerprint(found: Iterable[Secret]) -> str:
-    """The same for the same secrets, and tells nothing of them."""
+def fingerprint(found: Iterable[Secret], entry: tuple[bool, int]) -> str:
+    """The same for the same secrets of an entry (whether of an asset, and its number), and of no other one:
+    nobody learns what is hidden in it by writing guesses elsewhere."""
     each = sorted(f"{secret.rule}\n{secret.place}\n{secret.digest}" for secret in found)
-    return _digest("\n".join(each))
+    return _digest("\n".join([repr(entry), *each]))
 
 
 def judged_secrets(rule: str, place: str, digests: str) -> set[Secret]:

@@ -440,6 +440,16 @@ class TestScan:
         services.secret_dismiss(scope=scope, key="api_token", **seen, writer=ME)
         assert hidden(scope) == {"api_token"}  # for the version between
 
+    def test_nobody_learns_what_is_hidden_by_writing_guesses_elsewhere(
+        self, scope: TaskScope
+    ) -> None:
+        for key in ("hidden", "guess"):
+            put(scope, key, '{"password": "hunter2 is it"}')
+        scan_secrets()
+        found = findings(ALL)
+        assert len({one.seen for one in found}) == 2
+        assert not any(one.seen in repr(found) for one in found)
+
     def test_a_value_that_moves_around_what_was_seen_is_judged(self, scope: TaskScope) -> None:
         put(scope, "progress", '{"current": 1, "password": "correct horse"}')
         scan_secrets()

@@ -1,6 +1,6 @@
 """What was found to look like a secret, as a list: a key once, whatever number of places it has."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -50,10 +50,10 @@ class Finding:
     """How many there are."""
     found_at: datetime
     dismissed_by: str
-    version: int
+    version: int = field(repr=False)
     """Of the entry, with what looks like a secret in its value now: who says that it is none has seen
-    these."""
-    seen: str
+    these. A page that shows them is the same one while nothing else has changed."""
+    seen: str = field(repr=False)
 
     @property
     def more(self) -> int:
@@ -152,7 +152,9 @@ def _findings(where: FindingFilter, keys: list[Any]) -> list[Finding]:
             found_at=head.found_at,
             dismissed_by=head.dismissed_by,
             version=entry.version,
-            seen=fingerprint(secrets_in_text(entry.key, entry.value)),
+            seen=fingerprint(
+                secrets_in_text(entry.key, entry.value), (head.of_asset, head.entry_id)
+            ),
         )
         for head in heads
         if (entry := entries[head.of_asset].get(head.entry_id)) is not None

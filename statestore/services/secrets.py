@@ -177,7 +177,7 @@ def secret_dismiss(*, scope: Scope, key: str, version: int, seen: str, writer: W
     if row is None or not found:
         raise NotFoundError(f"Nothing is found under {key!r} that is still open.")
     here = _found_in(row, [row.value])
-    if fingerprint(here) != seen:
+    if fingerprint(here, (isinstance(row, AssetEntry), row.pk)) != seen:
         raise PreconditionFailedError
     older = _kept(row).filter(version__lte=version).values_list("value", flat=True)
     _mark(row, here | _found_in(row, older), known, writer)

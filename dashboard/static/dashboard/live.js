@@ -131,8 +131,10 @@
   // --- morphing ---
   if (window.Idiomorph) {
     Object.assign(Idiomorph.defaults.callbacks, {
-      // A form stays as it is while somebody is about to fill it in: also the version that it names.
-      beforeNodeMorphed: (element) => !(element.matches?.("form, details.edit") && isTouched(element)),
+      // A form stays as it is while somebody is about to fill it in: also the version that it names. One that
+      // judges what was seen names that for as long as the page is open.
+      beforeNodeMorphed: (element) => !element.matches?.("form.decide")
+        && !(element.matches?.("form, details.edit") && isTouched(element)),
       // What a reader has opened stays open.
       beforeAttributeUpdated: (name, element) => !(name === "open" && element.localName === "details"),
     });
