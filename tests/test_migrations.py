@@ -48,10 +48,9 @@ def test_the_audit_gets_its_indexes_also_where_that_was_cut_short() -> None:
         assert "(key" in str(one("SELECT pg_get_indexdef('audit_by_key'::regclass)"))
 
 
+@pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_the_audit_is_written_to_while_its_indexes_are_built() -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite locks all that is written to")
     statements: list[str] = []
 
     def watch(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
