@@ -10,7 +10,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from dashboard.filters import key_of
 from dashboard.keyview import (
@@ -55,7 +55,7 @@ def _refused(request: HttpRequest, history: KeyHistory, text: str, wrong: str) -
     """The page with what somebody wanted to make of the value, and why that cannot be."""
     page, principal = page_of(history), principal_of_user(request.user)
     told = {"page": page, "principal": principal, **beside_key(request, page, principal)}
-    told |= {"text": text, "wrong": wrong, "address": told["page_url"]}
+    told |= {"text": text, "wrong": wrong}
     return render(request, "dashboard/key.html", told, status=422)
 
 
@@ -96,12 +96,15 @@ def restore(request: HttpRequest, **owner: int) -> HttpResponse:
     return _done(request, history, f"Version {number} is restored, as version {new}.")
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @needs(Right.WRITE)
 @answers_refusals
 def edit(request: HttpRequest, **owner: int) -> HttpResponse:
-    """Change the value, if it is still the one that was shown."""
+    """Change the value, if it is still the one that was shown. Who comes back to the answer, by a reload or
+    the login, is led to the page."""
     history = _history(request, owner, Right.WRITE)
+    if request.method == "GET":
+        return redirect(urls_of(history)["page_url"])
     text = request.POST.get("value", "").replace("\r\n", "\n").strip()
     try:
         new = services.entry_edit(

@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.filters import key_of, position_of
 from dashboard.jsonview import json_view
@@ -69,12 +69,14 @@ def read_secrets(params: QueryDict, principal: Principal) -> SecretsPage:
     )
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @needs(Right.ADMINISTER)
 @answers_refusals
 def reveal(request: HttpRequest) -> HttpResponse:
     """Show one hidden value, and its versions that look like a secret, in the answer to this request
-    alone."""
+    alone. Who comes back to that, by a reload or the login, is led to the page."""
+    if request.method == "GET":
+        return redirect("dashboard:secrets")
     scope, key, writer = _named(request, Right.ADMINISTER, Right.VIEW)
     values = [
         (found.version, json_view(found.value, whole=True))
@@ -84,7 +86,6 @@ def reveal(request: HttpRequest) -> HttpResponse:
     principal = principal_of_user(request.user)
     page = read_secrets(request.GET, principal)
     context = {"page": page, "revealed": shown, **beside_secrets(request, page, principal)}
-    context["address"] = reverse("dashboard:secrets")
     answer = render(request, "dashboard/secrets.html", context)
     answer["Cache-Control"] = "no-store"
     return answer

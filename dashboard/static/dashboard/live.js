@@ -48,15 +48,14 @@
     if (status === 204 && header("Statestore-Busy")) {} // nobody has looked: the age goes on
     else if (status === 200 || status === 204) found();
     else if (status === 401) end("You are signed out.", "Sign in again", signIn());
-    else if (status === 403) end("Your account may not view task state any more.", "Reload", region.dataset.address);
+    else if (status === 403) end("Your account may not view task state any more.", "Reload", location.href);
     else if (status === 404) miss();
     else lose();
     count(header("Statestore-Secrets"));
     next = Number(header("Statestore-Ask-Again")) || EVERY;
     later(gone ? GONE : lost ? RETRY : quiet() ? next + EVERY : next);
   });
-  // A page may be the answer to a form, whose URL takes no GET.
-  const signIn = () => `${region.dataset.login}?next=${encodeURIComponent(region.dataset.address)}`;
+  const signIn = () => `${region.dataset.login}?next=${encodeURIComponent(location.pathname + location.search)}`;
   const found = () => {
     if (lost || gone) announce("Live updates are back");
     lost = gone = false;
