@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -10,6 +10,7 @@ from django.http import HttpRequest, QueryDict, StreamingHttpResponse
 from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_safe
 
+from dashboard.filters import number_of
 from dashboard.rights import needs
 from dashboard.watch import cursor_of
 from statestore import queries
@@ -18,7 +19,6 @@ from statestore.protocol import MAP_INDEX_NONE
 from statestore.queries import AuditEntry, AuditFilter, principal_of_user
 from statestore.services import Action
 
-ID_DIGITS: Final = 18
 WORDS: Final = {
     Action.CLEARED_KEY: "Cleared a key",
     Action.CLEARED: "Cleared all keys",
@@ -62,7 +62,11 @@ class AuditView:
     entries: list[AuditEntry]
     older: int | None
     looked_at: int
-    actions: dict[Action, str] = field(default_factory=lambda: WORDS)
+
+    @property
+    def actions(self) -> dict[Action, str]:
+        """What may be asked for, as people say it."""
+        return WORDS
 
     @property
     def is_filtered(self) -> bool:
@@ -78,7 +82,7 @@ class AuditView:
 
 def read_audit(params: QueryDict, principal: Principal) -> AuditView:
     """The entries that the filter lets through, those before `?before=`."""
-    where, before = audit_filter(params), _number(params.get("before", ""))
+    where, before = audit_filter(params), number_of(params.get("before", ""))
     page = queries.audit_page(where=where, principal=principal, before=before)
     return AuditView(cursor_of(page), where, before, page.entries, page.older, page.looked_at)
 
@@ -106,7 +110,7 @@ def audit_filter(params: QueryDict) -> AuditFilter:
     action, until = params.get("action", ""), _day(params.get("until", ""))
     return AuditFilter(
         **texts,
-        index=_number(params.get("index", "")),
+        index=number_of(params.get("index", "")),
         whole=params.get("whole") == "1",
         action=action if action in set(Action) else "",
         since=_day(params.get("since", "")),
@@ -152,7 +156,3 @@ def _day(text: str) -> datetime | None:
         return None
     known = day is not None and 1970 <= day.year < 9999
     return datetime(day.year, day.month, day.day, tzinfo=UTC) if day and known else None
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= ID_DIGITS else None

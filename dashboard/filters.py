@@ -14,6 +14,7 @@ from statestore.queries import TaskFilter, TaskOrder, TaskState
 FIELDS: Final = ("dag", "run", "task", "key")
 WORDS_MAX: Final = 5
 POSITION_MAX: Final = 4000  # characters
+DIGITS: Final = 18  # of the numbers that every database takes
 
 _word = re.compile(rf"""(?:({"|".join(FIELDS)}):(=?))?(?:"((?:[^"\\]|\\.)+)"|(\S+))""")
 _plain = re.compile(r"""[^\s":=][^\s":]*""")  # what needs no quotes
@@ -62,6 +63,11 @@ def key_of(params: QueryDict) -> str:
 def after_key_of(params: QueryDict) -> str:
     """The key after which a page of keys begins; empty: at the first one."""
     return params.get("after_key", "").replace("\0", "")
+
+
+def number_of(text: str) -> int | None:
+    """The number of a row or version that an address or a form names; None: it names none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= DIGITS else None
 
 
 def word_of(field: str, text: str, *, whole: bool = False) -> str:

@@ -3,7 +3,6 @@ to an old one, keep it for longer, take it along as a file."""
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Final
 
 from django.conf import settings
 from django.contrib import messages
@@ -12,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Qu
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from dashboard.filters import key_of
+from dashboard.filters import key_of, number_of
 from dashboard.keyview import (
     RETENTIONS,
     beside_key,
@@ -32,7 +31,6 @@ from statestore.protocol import AssetScope, InvalidInput
 from statestore.queries import KeyHistory, principal_of_user
 from statestore.services import Writer
 
-VERSION_DIGITS: Final = 18
 View = Callable[..., HttpResponseBase]
 
 
@@ -135,9 +133,7 @@ def _value_of(text: str) -> object:
 
 def version_of(form: QueryDict) -> int:
     """The version that a form names; 0: it names none."""
-    text = form.get("version", "")
-    known = text.isascii() and text.isdecimal() and len(text) <= VERSION_DIGITS
-    return int(text) if known else 0
+    return number_of(form.get("version", "")) or 0
 
 
 @require_POST

@@ -5,6 +5,7 @@ from django.urls import include, path, register_converter
 from django.urls.converters import IntConverter
 
 from dashboard import audit, clearing, keys, secrets, views
+from dashboard.filters import DIGITS
 from dashboard.retention import sweep_now
 from statestore.throttle import limit_logins
 
@@ -12,7 +13,7 @@ from statestore.throttle import limit_logins
 class NumberConverter(IntConverter):
     """A number of a row, of as many digits as every database takes."""
 
-    regex = "[0-9]{1,18}"
+    regex = f"[0-9]{{1,{DIGITS}}}"
 
 
 register_converter(NumberConverter, "number")
