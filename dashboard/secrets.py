@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST
 
-from dashboard.filters import key_of, position_of
+from dashboard.filters import key_of, number_of, position_of
 from dashboard.jsonview import json_view
 from dashboard.keys import answers_refusals, version_of
 from dashboard.rights import needs
@@ -24,7 +24,6 @@ from statestore.queries import Finding, FindingFilter, principal_of_user
 from statestore.services import Writer
 
 FIELDS: Final = ("dag", "key", "rule")
-NUMBER_DIGITS: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +98,17 @@ def dismiss(request: HttpRequest) -> HttpResponse:
     scope, key, writer = _named(request, Right.ADMINISTER)
     version, seen = version_of(request.POST), request.POST.get("seen", "")
     try:
-        services.secret_dismiss(scope=scope, key=key, version=version, seen=seen, writer=writer)
+        left = services.secret_dismiss(
+            scope=scope, key=key, version=version, seen=seen, writer=writer
+        )
     except PreconditionFailedError:
         said = f"Nothing was marked: {key} was written meanwhile. Look again."
         messages.error(request, said, extra_tags="bad")
         return redirect("dashboard:secrets")
     forget_counts()
     watcher.forget()
-    messages.success(request, f"{key} is no secret, and shown again.")
+    shown = "it stays hidden for a version that came since: look again" if left else "shown again"
+    messages.success(request, f"{key} is no secret, and {shown}.")
     return redirect("dashboard:secrets")
 
 
@@ -136,10 +138,9 @@ def _row(found: Finding, principal: Principal) -> Row:
 def _named(request: HttpRequest, *rights: Right) -> tuple[Scope, str, Writer]:
     """The entry that the form names, once the user has these rights over it."""
     principal, form = principal_of_user(request.user), request.POST
-    number = form.get("owner", "")
-    if not (number.isascii() and number.isdecimal() and len(number) <= NUMBER_DIGITS):
+    owner = number_of(form.get("owner", ""))
+    if owner is None:
         raise Http404("The form names no entry.")
-    owner = int(number)
     scope: Scope = AssetScope(owner)
     if form.get("kind") == "asset":
         name = queries.asset_get(owner).name

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 PIECE: Final = 10_000  # characters of a long string that are looked at at once
 OVERLAP: Final = 4_000  # characters that two pieces share: a token as long as this is whole in one
+PART: Final = 10  # characters of a match that are a secret by themselves
 SHORT: Final = 200  # characters of a string that is remembered by itself
 _PRIVATE_KEY: Final = "Private Key"
 Found = tuple[str, str]
@@ -56,10 +57,14 @@ def _in_piece(text: str) -> Iterator[Found]:
 
 
 def _matches(plugin: Any, text: str) -> Iterator[str]:
-    """As a whole: what a plugin itself yields may be a part that all such secrets share."""
+    """The secret where a form tells it from what stands around it, else the whole of what matched: a
+    part that is short may be one that all such secrets share."""
     is_valid = getattr(plugin, "is_formally_valid", bool)
     for form in plugin.denylist:
-        yield from (found[0] for found in form.finditer(text) if is_valid(found[0]))
+        for found in form.finditer(text):
+            if is_valid(found[0]):
+                told = [part for part in found.groups() if part and len(part) >= PART]
+                yield told[-1] if told else found[0]
 
 
 REFERENCE: Final = re.compile(
@@ -109,7 +114,7 @@ _FORMS: Final = (
         AUTHORIZATION,
         re.compile(
             r"\bauthorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|token)\s+"
-            r"((?=[\w.~+/-]{16}|[a-z.~+/-]*\d)[\w.~+/-]{8,})",
+            r"((?=[\w.~+/-]{16}|[a-z.~+/-]*\d)[\w.~+/-]{8,}[^\s\"']*)",
             re.I,
         ),
     ),

@@ -108,8 +108,8 @@ def _rules(leaf: _Leaf) -> Iterator[tuple[str, str | int]]:
     text = leaf.value if isinstance(leaf.value, str) else ""
     if len(text) < 8:
         return
-    if leaf.name.lower().endswith(" authorization") and (told := _CREDENTIALS.match(text)):
-        yield AUTHORIZATION, told[0]
+    if leaf.name.lower().endswith(" authorization") and _CREDENTIALS.match(text):
+        yield AUTHORIZATION, text
     yield from forms_in(text)
 
 

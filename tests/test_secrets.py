@@ -99,6 +99,12 @@ KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA{}\n"
         (f"step 1 with {jwt()}", f"step 2 with {jwt()}", True),
         ("try 1, password=swordfish;", "try 2, password=swordfish;", True),
         (KEY.format("1234567890"), KEY.format("1234567891"), False),
+        (
+            "artifactory 12 of 90 with APAbcdefghijk",
+            "artifactory 13 of 90 with APAbcdefghijk",
+            True,
+        ),
+        ("Authorization: token 12345678:AAAA", "Authorization: token 12345678:BBBB", False),
     ],
 )
 def test_a_form_is_the_same_one_whatever_moves_around_it(
@@ -110,9 +116,12 @@ def test_a_form_is_the_same_one_whatever_moves_around_it(
     assert all(secret.is_among(judged) for secret in found) is same
 
 
-def test_what_its_name_makes_a_secret_is_judged_as_a_whole() -> None:
-    (judged,) = secrets_in("password", "correct horse")
-    (found,) = secrets_in("password", "correct horse 2")
+@pytest.mark.parametrize(
+    ("key", "value"), [("password", "correct horse"), ("authorization", "token 12345678:AAAA")]
+)
+def test_what_its_name_makes_a_secret_is_judged_as_a_whole(key: str, value: str) -> None:
+    (judged,) = secrets_in(key, value)
+    (found,) = secrets_in(key, f"{value}2")
     assert not found.is_among({judged})
 
 

@@ -152,13 +152,15 @@ def _findings(where: FindingFilter, keys: list[Any]) -> list[Finding]:
             found_at=head.found_at,
             dismissed_by=head.dismissed_by,
             version=entry.version,
-            seen=fingerprint(
-                secrets_in_text(entry.key, entry.value), (head.of_asset, head.entry_id)
-            ),
+            seen="" if where.dismissed else _seen(entry, of_asset=head.of_asset),
         )
         for head in heads
         if (entry := entries[head.of_asset].get(head.entry_id)) is not None
     ]
+
+
+def _seen(entry: Any, *, of_asset: bool) -> str:
+    return fingerprint(secrets_in_text(entry.key, entry.value), (of_asset, entry.pk))
 
 
 def _of_state(where: FindingFilter) -> QuerySet[SecretFinding]:

@@ -162,7 +162,8 @@ def _forget_gone() -> None:
 @transaction.atomic
 def secret_dismiss(*, scope: Scope, key: str, version: int, seen: str, writer: Writer) -> int:
     """Say that what was found in an entry is no secret: what is there now, and in its kept versions, is
-    shown again; another value in its place is another finding. It is in the audit.
+    shown again; another value in its place is another finding. It is in the audit. How many findings stay
+    open, for what nobody has seen in a version since.
 
     Only what the person has seen is judged: the values up to this version, and of the present one what
     they were shown to be there (`version` and `seen` of Finding).
@@ -180,11 +181,12 @@ def secret_dismiss(*, scope: Scope, key: str, version: int, seen: str, writer: W
     if fingerprint(here, (isinstance(row, AssetEntry), row.pk)) != seen:
         raise PreconditionFailedError
     older = _kept(row).filter(version__lte=version).values_list("value", flat=True)
-    _mark(row, here | _found_in(row, older), known, writer)
+    judged = here | _found_in(row, older)
+    _mark(row, judged, known, writer)
     _settle(row, {row.value} | _versions_of([row]).get(row.pk, set()))
-    rules = ", ".join(sorted({one.rule for one in found}))
-    _record(Action.NOT_A_SECRET, scope, key, writer, rules)
-    return len(found)
+    rules = sorted({one.rule for one in found} & {secret.rule for secret in judged})
+    _record(Action.NOT_A_SECRET, scope, key, writer, ", ".join(rules))
+    return int(_findings_of(row).filter(dismissed_at=None).count())
 
 
 def _mark(row: Row, seen: set[Secret], known: list[SecretFinding], writer: Writer) -> None:
