@@ -70,7 +70,7 @@ def sweep_now(request: HttpRequest) -> HttpResponse:
     if not principal_of(request).has_over_every_dag(Right.ADMINISTER):
         raise PermissionDenied(LIMITED)
     run = services.sweep_expired(seconds=SECONDS)
-    left = f"; {run.overdue:,} are left for the next sweep" if run.overdue else ""
+    left = f"; {queries.left_over(run)} are left for the next sweep" if run.overdue else ""
     messages.success(request, f"The sweep deleted {run.deleted:,} expired keys{left}.")
     watcher.forget()
     return redirect("dashboard:retention")

@@ -13,6 +13,7 @@ from django.db import transaction
 from statestore import queries
 from statestore.models import Entry, SweepRun, TaskInstance
 from statestore.protocol import NEVER_EXPIRE, Status, TaskScope
+from statestore.queries import OVERDUE_COUNTED, left_over
 from statestore.services import sweep_expired
 from statestore.services.holding import hold
 from statestore.services.sweep import _sweep_others
@@ -53,6 +54,9 @@ def test_it_stops_when_its_time_is_up_and_says_what_is_left(scope: TaskScope) ->
 
     assert (run.deleted, Entry.objects.count()) == (0, 5)
     assert run.overdue == 5
+    assert str(left_over(run)) == "5"
+    run.overdue = OVERDUE_COUNTED
+    assert str(left_over(run)) == "100,000+"
 
 
 @pytest.mark.django_db

@@ -129,9 +129,8 @@ def audit_url(scope: TaskScope) -> str:
 
 @register.filter
 def amount(figure: Amount) -> str:
-    """`12,000`, `≈ 1,020,000` where it is estimated, `5,000+` where nobody counted further."""
-    before, after = "≈ " if figure.about else "", "+" if figure.more else ""
-    return f"{before}{figure.number:,}{after}"
+    """`12,000`, `≈ 1,020,000`, `5,000+`."""
+    return str(figure)
 
 
 @register.filter

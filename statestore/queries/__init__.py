@@ -87,6 +87,7 @@ from statestore.queries.retention import (
     expired_oldest,
     last_sweep,
     last_sweeps,
+    left_over,
     readiness,
 )
 from statestore.queries.runs import (
@@ -208,6 +209,7 @@ __all__ = [
     "key_history",
     "last_sweep",
     "last_sweeps",
+    "left_over",
     "live_figures",
     "live_rows",
     "masked",

@@ -21,6 +21,10 @@ class Amount:
     about: bool = False
     more: bool = False
 
+    def __str__(self) -> str:
+        """`12,000`, `≈ 1,020,000` where it is estimated, `5,000+` where nobody counted further."""
+        return f"{'≈ ' * self.about}{self.number:,}{'+' * self.more}"
+
 
 @dataclass(frozen=True, slots=True)
 class StoreFigures:

@@ -10,6 +10,7 @@ from django.db.models import Q
 from statestore.access import Principal
 from statestore.models import Entry, SweepRun
 from statestore.protocol import TaskScope
+from statestore.queries.figures import Amount
 from statestore.queries.patterns import reached
 from statestore.sql import sweep
 
@@ -56,13 +57,18 @@ class Sweep:
     started_at: datetime
     seconds: float
     deleted: int
-    overdue: int
+    left: Amount
+
+
+def left_over(run: SweepRun) -> Amount:
+    """How many expired entries a sweep has left, as far as that was counted."""
+    return Amount(run.overdue, more=run.overdue >= OVERDUE_COUNTED)
 
 
 def last_sweeps(limit: int) -> list[Sweep]:
     """The newest runs of the sweep, newest first."""
     rows = SweepRun.objects.order_by("-started_at")[:limit]
-    return [Sweep(row.started_at, row.seconds, row.deleted, row.overdue) for row in rows]
+    return [Sweep(row.started_at, row.seconds, row.deleted, left_over(row)) for row in rows]
 
 
 def last_sweep() -> SweepRun | None:

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from statestore.origin import at_shell
-from statestore.queries import expired_count, expired_oldest
+from statestore.queries import expired_count, expired_oldest, left_over
 from statestore.services import sweep_expired
 
 SHOWN = 100
@@ -31,7 +31,7 @@ class Command(BaseCommand):
             self._show()
             return
         run = sweep_expired()
-        left = f"; {run.overdue} are left for the next run" if run.overdue else ""
+        left = f"; {left_over(run)} are left for the next run" if run.overdue else ""
         self.stdout.write(f"Deleted {_entries(run.deleted)} in {run.seconds:.2f} s{left}.")
 
     def _show(self) -> None:
