@@ -11,8 +11,9 @@ from statestore.models import AuditEntry
 ADDED = {"audit_of_assets", "audit_by_key", "audit_by_address"}
 
 
-def migrate(name: str) -> None:
-    call_command("migrate", "statestore", name, verbosity=0)
+def migrate(*name: str) -> None:
+    """To this migration; without a name to the newest."""
+    call_command("migrate", "statestore", *name, verbosity=0)
 
 
 def indexes() -> set[str]:
@@ -41,7 +42,7 @@ def test_the_audit_gets_its_indexes_also_where_that_was_cut_short() -> None:
         with connection.cursor() as cursor:
             cursor.execute("CREATE INDEX audit_by_key ON statestore_auditentry (id)")
     finally:
-        migrate("0015_audit_indexes")
+        migrate()
     assert indexes() >= ADDED
     assert AuditEntry.objects.get(address="10.0.0.1").who == "user vera"
     if postgresql:
@@ -62,7 +63,7 @@ def test_the_audit_is_written_to_while_its_indexes_are_built() -> None:
         with connection.execute_wrapper(watch):
             migrate("0015_audit_indexes")
     finally:
-        migrate("0015_audit_indexes")
+        migrate()
     built = [sql for sql in statements if sql.startswith("CREATE INDEX")]
     assert len(built) == len(ADDED)
     assert all(sql.startswith("CREATE INDEX CONCURRENTLY") for sql in built)
