@@ -28,7 +28,7 @@ class _Looker:
 
 _known: dict[str, _Looker] = {}
 _KNOWN_MAX: Final = 10_000
-LOOK_UP_AGAIN: Final = 60.0  # seconds
+LOOK_UP_AGAIN: Final = 600.0  # seconds: to look a thousand up takes some seconds of a processor
 
 
 def principal_of(request: HttpRequest) -> Principal:
@@ -80,7 +80,7 @@ class _Check:
 
     Who was looked up since the last check, or was found unchanged by it, is as they were if neither
     their session and account nor anybody's rights have changed from that check to this one. A right
-    that came and went between the two would not show, so that each is looked up again in a minute.
+    that came and went between the two would not show, so that each is looked up again some time.
     """
 
     def __init__(self) -> None:

@@ -9,7 +9,8 @@ seconds at most; then one of those who ask reads it, in each process one page at
 who write go on.
 
 All processes of a host look at the same moments, and tell browsers when that is: who asks right after a
-look sees a change as early as who asks all the time.
+look sees a change as early as who asks all the time. Where much changes at every look, every other one is
+left out, and so is what browsers would fetch after it: a write is seen within two seconds even so.
 """
 
 import logging
@@ -31,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 TICK: Final = 0.6  # seconds between two looks at the store; more of them where pages take long
 SLOWEST: Final = 1.0  # seconds that reading and drawing much makes a look wait, at most
-SHARE: Final = 0.15  # of a processor, at most, for reading and drawing what keeps changing
+SHARE: Final = 0.025  # of a processor, for reading and drawing what keeps changing, as far as SLOWEST lets
 AT_ONCE: Final = 0.15  # seconds of a processor for one look: pages that are left wait for the next
 GRACE: Final = 2.0  # seconds that a look may take before those who ask read for themselves
 SOON: Final = 0.05  # seconds after which to ask again while a look is on
@@ -146,6 +147,13 @@ def forget_unasked(kept: dict[Any, Any]) -> None:
             kept.pop(name, None)
 
 
+def pause_after(worked: float, took: float) -> float:
+    """Seconds until the next look, after one that computed and took so many; the moment of all follows."""
+    pause = min(worked / SHARE, SLOWEST)
+    # A third of the time goes into reading at most, where the database is slow.
+    return min(max(pause, 2 * took), AGES)
+
+
 class Watcher:
     """The pages that are looked at, and the thread that reads them."""
 
@@ -257,9 +265,7 @@ class Watcher:
                 except DatabaseError as error:  # pages are read by who asks until it is back
                     logger.warning("the watcher cannot read the store: %s", error)
                     close_old_connections()
-                pause = min(worked / SHARE, SLOWEST)
-                # A third of the time goes into reading at most, where the database is slow.
-                pause = min(max(pause, 2 * (time.monotonic() - began)), AGES)
+                pause = pause_after(worked, time.monotonic() - began)
                 pause += -(time.time() + pause) % TICK  # all processes of a host at once
                 self._next_look = time.monotonic() + pause
                 if looked:

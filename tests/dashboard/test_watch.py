@@ -294,6 +294,14 @@ def test_it_draws_what_has_changed_for_those_who_asked(monkeypatch: pytest.Monke
     assert watcher._watched["page"].renew(good_for=60, draw=True).shown == {}
 
 
+def test_a_look_that_costs_much_is_followed_by_a_longer_pause() -> None:
+    assert watch.pause_after(0.002, 0.004) < watch.TICK  # one task has moved
+    seen = watch.SLOWEST + watch.TICK + watch.SOON + watch.SPREAD
+    assert watch.TICK < watch.pause_after(0.02, 0.05) <= watch.pause_after(0.2, 0.3) < seen < 2
+    assert watch.pause_after(0.01, 2.0) == 4  # the database is slow
+    assert watch.pause_after(0.01, 60.0) == watch.AGES
+
+
 @pytest.mark.django_db(transaction=True)
 def test_it_says_when_the_next_look_is_over() -> None:
     watcher = Watcher()
