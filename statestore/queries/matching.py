@@ -16,7 +16,7 @@ from statestore.queries.patterns import reached
 from statestore.queries.states import TaskState
 from statestore.queries.tasks import unexpired
 
-_LOOKED_AT: Final = 2_000  # rows that a condition without an index may look at for one page
+_LOOKED_AT: Final = 1_000  # rows that a condition without an index may look at for one page
 _LOOKED_AT_KEYS: Final = 600  # the same, where it must look for a key of each row
 
 
