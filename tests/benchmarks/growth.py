@@ -93,9 +93,11 @@ _API: Final = (
 )
 _PAGES: Final = (
     ("Live", "/"),
-    ("Live, found by a word", "/?q=task-77"),
+    ("Live, found by a word", "/?q=task-7"),
+    ("Live, a word that is nowhere", "/?q=nowhere"),
     ("Runs", "/runs/"),
-    ("search of the API", "/api/v2/task-instances?q=task-77"),
+    ("search of the API", "/api/v2/task-instances?q=task-7"),
+    ("search of the API, a word that is nowhere", "/api/v2/task-instances?q=nowhere"),
 )
 
 

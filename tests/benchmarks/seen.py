@@ -22,7 +22,7 @@ PAGE = "/fragments/live/"
 
 def main(quick: bool = False) -> None:
     """Measure, and print."""
-    writes, rounds = (10, 1) if quick else (40, 3)
+    writes, rounds = (10, 1) if quick else (40, 6)
     with postgresql() as database, statestore(database, workers=1) as server:
         cookies = sessions(server, VIEWERS)
         keys = f"{server.url}/api/v2/dags/bench/dagRuns/run/taskInstances"
@@ -38,7 +38,7 @@ def main(quick: bool = False) -> None:
             flush=True,
         )
         target = entry_target("statestore", server, "progress", "PUT", tasks=TASKS)
-        compare(server, "Live", target, [PAGE], cookies, seconds=6, rounds=rounds)
+        compare(server, "Live", target, [PAGE], cookies, rounds=rounds)
 
 
 def _write(worker: httpx.Client, task: str, message: str) -> None:
