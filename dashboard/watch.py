@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 TICK: Final = 0.6  # seconds between two looks at the store; more of them where pages take long
 SLOWEST: Final = 1.0  # seconds that reading and drawing much makes a look wait, at most
-SHARE: Final = 0.025  # of a processor, for reading and drawing what keeps changing, as far as SLOWEST lets
+SHARE: Final = 0.025  # of a processor, for what keeps changing, as far as SLOWEST lets
 AT_ONCE: Final = 0.15  # seconds of a processor for one look: pages that are left wait for the next
 GRACE: Final = 2.0  # seconds that a look may take before those who ask read for themselves
 SOON: Final = 0.05  # seconds after which to ask again while a look is on
@@ -148,7 +148,8 @@ def forget_unasked(kept: dict[Any, Any]) -> None:
 
 
 def pause_after(worked: float, took: float) -> float:
-    """Seconds until the next look, after one that computed and took so many; the moment of all follows."""
+    """Seconds until the next look, where each of two computed so many at least, and one took so many; then
+    comes the next moment at which all look."""
     pause = min(worked / SHARE, SLOWEST)
     # A third of the time goes into reading at most, where the database is slow.
     return min(max(pause, 2 * took), AGES)
@@ -254,9 +255,10 @@ class Watcher:
         return GRACE if self._thread is not None else FRESH
 
     def _run(self) -> None:
+        worked = 0.0
         try:
             while self._drop_what_nobody_wants():
-                began, worked, looked = time.monotonic(), 0.0, False
+                began, before, worked, looked = time.monotonic(), worked, 0.0, False
                 try:
                     worked = self._look()
                     for look_after in self.beside:
@@ -265,7 +267,7 @@ class Watcher:
                 except DatabaseError as error:  # pages are read by who asks until it is back
                     logger.warning("the watcher cannot read the store: %s", error)
                     close_old_connections()
-                pause = pause_after(worked, time.monotonic() - began)
+                pause = pause_after(min(before, worked), time.monotonic() - began)
                 pause += -(time.time() + pause) % TICK  # all processes of a host at once
                 self._next_look = time.monotonic() + pause
                 if looked:
