@@ -84,11 +84,11 @@ class _Check:
     """
 
     def __init__(self) -> None:
-        self.began = 0.0
+        self.read = 0.0
         self.rights: object = None
 
     def __call__(self) -> None:
-        before, now = self.began, time.monotonic()
+        before, now = self.read, time.monotonic()
         if now - before < settings.STATESTORE_TOKEN_CACHE_SECONDS / 2:
             return
         forget_unasked(_known)
@@ -96,13 +96,14 @@ class _Check:
         if not here:
             return
         rights = queries.rights_mark()
-        same, self.rights, self.began = rights == self.rights, rights, now
+        # Who was looked up until here, may have been before a change of rights that this has read.
+        same, self.rights, self.read = rights == self.rights, rights, time.monotonic()
         alive = queries.sessions_alive(list(here))
         accounts = queries.accounts({known.account.pk for known in here.values()})
         for session, known in here.items():
             is_one = session in alive and accounts.get(known.account.pk) == known.account
             if is_one and same and known.seen >= before and now - known.looked_up < LOOK_UP_AGAIN:
-                known.seen = now
+                known.seen = self.read
             elif known.seen < now:  # nobody has looked them up meanwhile
                 _known.pop(session, None)
 

@@ -19,10 +19,11 @@ class Account:
     username: str
     password: str
     is_active: bool
+    is_staff: bool
     is_superuser: bool
 
 
-_FIELDS = ("pk", "username", "password", "is_active", "is_superuser")
+_FIELDS = ("pk", "username", "password", "is_active", "is_staff", "is_superuser")
 
 
 def account_of(user: Any) -> Account:

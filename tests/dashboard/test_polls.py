@@ -10,7 +10,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from dashboard import lookers, polls, secret_count, watch
-from statestore import services
+from statestore import queries, services
 from statestore.models import GroupReach
 from statestore.queries import Amount, principal_of_user
 from tests.dashboard.data import id_of, put
@@ -109,6 +109,46 @@ def test_a_change_ends_the_polls_in_seconds(
     change(viewer)
     pass_time(clock, check, CACHE)
     assert poll() == status
+
+
+def test_who_joins_the_staff_is_looked_up_again(
+    poll: Callable[[], int], clock: Clock, viewer: User
+) -> None:
+    """The page that they look at has links for it."""
+    check = lookers._Check()
+    check()
+    poll()
+    User.objects.filter(pk=viewer.pk).update(is_staff=True)
+    clock.now += CACHE
+    check()
+    assert not lookers._known
+
+
+def test_who_is_looked_up_just_before_a_change_that_a_check_reads_is_looked_up_again(
+    poll: Callable[[], int], clock: Clock, viewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Client()
+    other.force_login(User.objects.create_superuser("other"))
+    other.get("/")  # somebody whom the check looks after
+    poll()
+    lookers._known.pop(next(reversed(lookers._known)))
+    mark = queries.rights_mark
+
+    def changed() -> object:
+        clock.now += 0.01
+        assert poll() == 204
+        viewer.user_permissions.clear()
+        clock.now += 0.01
+        return mark()
+
+    check = lookers._Check()
+    check()
+    clock.now += CACHE
+    monkeypatch.setattr(queries, "rights_mark", changed)
+    check()
+    monkeypatch.setattr(queries, "rights_mark", mark)
+    pass_time(clock, check, CACHE)
+    assert poll() == 403
 
 
 def test_what_a_group_reaches_is_believed_for_seconds(
