@@ -294,12 +294,36 @@ def test_it_draws_what_has_changed_for_those_who_asked(monkeypatch: pytest.Monke
     assert watcher._watched["page"].renew(good_for=60, draw=True).shown == {}
 
 
-def test_a_look_that_costs_much_is_followed_by_a_longer_pause() -> None:
-    assert watch.pause_after(0.002, 0.004) < watch.TICK  # one task has moved
-    seen = watch.SLOWEST + watch.TICK + watch.SOON + watch.SPREAD
-    assert watch.TICK < watch.pause_after(0.02, 0.05) <= watch.pause_after(0.2, 0.3) < seen < 2
-    assert watch.pause_after(0.01, 2.0) == 4  # the database is slow
-    assert watch.pause_after(0.01, 60.0) == watch.AGES
+def test_looks_are_at_the_same_moments_and_fewer_where_they_compute_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1_000 * watch.TICK + 0.05  # the last look, which took so long, was at a moment of all
+    monkeypatch.setattr(time, "time", lambda: now)
+    moments = lambda *look: round((now + watch.pause_after(*look)) / watch.TICK, 6) - 1_000  # noqa: E731
+    assert moments(watch.MUCH, 0.05) == 1
+    assert moments(watch.MUCH + 0.001, 0.05) == 2
+    assert moments(0.0, 0.5) == 2  # the database is slow
+    assert moments(0.0, 60.0) * watch.TICK == pytest.approx(watch.AGES, abs=watch.TICK)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_look_that_computes_much_delays_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([0.1, 0.0, 0.1, 0.2, 0.0])
+    computed: list[float] = []
+
+    def pause_after(seconds: float, took: float) -> float:
+        computed.append(seconds)
+        return 0.01
+
+    monkeypatch.setattr(watch, "pause_after", pause_after)
+    monkeypatch.setattr(Watcher, "_look", lambda watcher: next(looks, 0.0))
+    watcher = Watcher()
+    try:
+        watcher.page("page", Reader())
+        wait_until(lambda: len(computed) >= 5)
+    finally:
+        watcher.stop()
+    assert computed[:5] == [0.0, 0.0, 0.0, 0.1, 0.0]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -311,7 +335,7 @@ def test_it_says_when_the_next_look_is_over() -> None:
         wait_until(lambda: watcher._next_look > 0)
         seconds = watcher.ask_again()
         assert seconds is not None
-        assert 0 < seconds <= watch.SLOWEST + watch.TICK + watch.SOON + watch.SPREAD
+        assert 0 < seconds <= 3 * watch.TICK + watch.SOON + watch.SPREAD
     finally:
         watcher.stop()
 
