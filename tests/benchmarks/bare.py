@@ -20,6 +20,8 @@ from django.urls import path
 from statestore.protocol import ATTEMPT_HEADER, TaskScope
 from statestore.sql.entries import entries_of, owner_of, writes_of
 
+_ATTEMPT = "HTTP_" + ATTEMPT_HEADER.upper().replace("-", "_")
+
 
 def entry(request: HttpRequest, task_id: str, key: str) -> HttpResponse:
     """Read it, or overwrite it."""
@@ -32,7 +34,7 @@ def entry(request: HttpRequest, task_id: str, key: str) -> HttpResponse:
         answer["ETag"] = f'"{row[2]}"'
         return answer
     expires_at = now + timedelta(days=30)
-    attempt = request.headers.get(ATTEMPT_HEADER)
+    attempt = request.META.get(_ATTEMPT)  # request.headers would read all others too
     parameters: dict[str, Any] = {
         "owner": owner_of(scope),
         "key": key,
