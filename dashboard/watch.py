@@ -17,6 +17,7 @@ import logging
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,7 +32,10 @@ from statestore.errors import NotFoundError
 logger = logging.getLogger(__name__)
 
 TICK: Final = 0.6  # seconds between two looks at the store; more of them where pages take long
-MUCH: Final = 0.015  # seconds of a processor: after two looks that computed so long one is left out
+MUCH: Final = (
+    0.010  # seconds of a processor: after SEVERAL looks that computed so long one is left out
+)
+SEVERAL: Final = 3  # what is written once is read twice
 AT_ONCE: Final = 0.15  # seconds of a processor for one look: pages that are left wait for the next
 GRACE: Final = 2.0  # seconds that a look may take before those who ask read for themselves
 SOON: Final = 0.05  # seconds after which to ask again while a look is on
@@ -147,7 +151,7 @@ def forget_unasked(kept: dict[Any, Any]) -> None:
 
 
 def pause_after(computed: float, took: float) -> float:
-    """Seconds until the next look, where each of the last two computed so many, and the last took so many."""
+    """Seconds until the next look, where each of the last ones computed so many, and the last took so many."""
     every = 2 * TICK if computed > MUCH else TICK
     # A third of the time goes into reading at most, where the database is slow.
     least = min(2 * took, AGES)
@@ -254,19 +258,19 @@ class Watcher:
         return GRACE if self._thread is not None else FRESH
 
     def _run(self) -> None:
-        worked = 0.0
+        computed = deque([0.0], SEVERAL)
         try:
             while self._drop_what_nobody_wants():
-                began, before, worked, looked = time.monotonic(), worked, 0.0, False
+                began, looked = time.monotonic(), False
                 try:
-                    worked = self._look()
+                    computed.append(self._look())
                     for look_after in self.beside:
                         look_after()
                     looked = True
                 except DatabaseError as error:  # pages are read by who asks until it is back
                     logger.warning("the watcher cannot read the store: %s", error)
                     close_old_connections()
-                pause = pause_after(min(before, worked), time.monotonic() - began)
+                pause = pause_after(min(computed), time.monotonic() - began)
                 self._next_look = time.monotonic() + pause
                 if looked:
                     self._call_good(pause + GRACE)

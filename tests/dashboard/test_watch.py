@@ -307,8 +307,8 @@ def test_looks_are_at_the_same_moments_and_fewer_where_they_compute_much(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_look_that_computes_much_delays_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    looks = iter([0.1, 0.0, 0.1, 0.2, 0.0])
+def test_two_looks_that_compute_much_delay_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([0.1, 0.2, 0.0, 0.3, 0.2, 0.1])
     computed: list[float] = []
 
     def pause_after(seconds: float, took: float) -> float:
@@ -320,10 +320,10 @@ def test_one_look_that_computes_much_delays_nothing(monkeypatch: pytest.MonkeyPa
     watcher = Watcher()
     try:
         watcher.page("page", Reader())
-        wait_until(lambda: len(computed) >= 5)
+        wait_until(lambda: len(computed) >= 6)
     finally:
         watcher.stop()
-    assert computed[:5] == [0.0, 0.0, 0.0, 0.1, 0.0]
+    assert computed[:6] == [0.0, 0.0, 0.0, 0.0, 0.0, 0.1]
 
 
 @pytest.mark.django_db(transaction=True)
