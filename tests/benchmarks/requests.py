@@ -31,7 +31,7 @@ QUICK = KINDS[1], KINDS[3]
 
 def main(quick: bool = False) -> None:
     """Measure, and print."""
-    seconds, rounds = (1.0, 2) if quick else (3.0, 3)
+    seconds, rounds = (1.0, 2) if quick else (2.0, 5)
     with contextlib.ExitStack() as stack:
         database = stack.enter_context(postgresql())
         ours = stack.enter_context(statestore(database))

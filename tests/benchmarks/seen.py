@@ -4,10 +4,13 @@ import random
 import statistics
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import httpx
 
+from tests.benchmarks.load import Target, measure
 from tests.benchmarks.requests import entry_target
 from tests.benchmarks.servers import statestore
 from tests.benchmarks.viewers import EVERY, compare, sessions, viewers
@@ -15,30 +18,56 @@ from tests.postgresql import postgresql
 
 VIEWERS = 1000
 TIMED = 10  # of them, each as a browser asks
-TASKS = 50  # on the page
+TASKS, LOADED = 50, 40  # on the page, and of these such as are written all the time under load
 PAUSE = 1.5, 3.0  # seconds between two writes
 PAGE = "/fragments/live/"
 
 
 def main(quick: bool = False) -> None:
     """Measure, and print."""
-    writes, rounds = (10, 1) if quick else (40, 6)
+    writes, rounds = (10, 1) if quick else (40, 4)
     with postgresql() as database, statestore(database, workers=1) as server:
         cookies = sessions(server, VIEWERS)
         keys = f"{server.url}/api/v2/dags/bench/dagRuns/run/taskInstances"
         headers = {"Authorization": f"Bearer {server.token}"}
-        with httpx.Client(headers=headers) as worker:
+        target = entry_target("statestore", server, "progress", "PUT", tasks=LOADED)
+        with httpx.Client(headers=headers, timeout=30) as worker:
             for number in range(TASKS):
-                _write(worker, f"{keys}/task{number}", "begun")
+                _write(worker, f"{keys}/task-{number}", "begun")
             with viewers(server, [PAGE], cookies[TIMED:]):
-                seen = sorted(_seen(worker, keys, server.url, cookies[:TIMED], writes))
-        print(  # noqa: T201
-            f"{len(seen)} sightings: {statistics.median(seen):.2f} s median,"
-            f" {seen[int(0.95 * len(seen))]:.2f} p95, {seen[-1]:.2f} at most",
-            flush=True,
-        )
-        target = entry_target("statestore", server, "progress", "PUT", tasks=TASKS)
+                seen = _seen(worker, keys, server.url, cookies[:TIMED], writes)
+                _show("while nobody else writes", seen)
+                with _load(target):
+                    seen = _seen(worker, keys, server.url, cookies[:TIMED], writes)
+                _show("at full load", seen)
         compare(server, "Live", target, [PAGE], cookies, rounds=rounds)
+
+
+def _show(when: str, seen: list[float]) -> None:
+    seen = sorted(seen)
+    print(  # noqa: T201
+        f"{len(seen)} sightings {when}: {statistics.median(seen):.2f} s median,"
+        f" {seen[int(0.95 * len(seen))]:.2f} p95, {seen[-1]:.2f} at most",
+        flush=True,
+    )
+
+
+@contextmanager
+def _load(target: Target) -> Iterator[None]:
+    """As many write to the other tasks as the server takes."""
+    ended = threading.Event()
+
+    def write() -> None:
+        while not ended.is_set():
+            measure([target], connections=8, seconds=5, rounds=1)
+
+    with ThreadPoolExecutor(1) as threads:
+        writing = threads.submit(write)
+        try:
+            yield
+        finally:
+            ended.set()
+        writing.result()
 
 
 def _write(worker: httpx.Client, task: str, message: str) -> None:
@@ -65,7 +94,7 @@ def _seen(
                 message = f"write {number} is seen"
                 for browser in browsers:
                     browser.wait_for(message)
-                _write(worker, f"{keys}/task{random.randrange(TASKS)}", message)
+                _write(worker, f"{keys}/task-{random.randrange(LOADED, TASKS)}", message)
                 written = time.monotonic()
                 found += [browser.seen() - written for browser in browsers]
         finally:

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from tests.benchmarks.load import Target, measure, wrk
@@ -23,9 +24,11 @@ EVERY = 600  # milliseconds after which a page asks that was not told when to
 # Each request is that of another viewer, and of the next page. As browsers do, they take compressed
 # answers; some do not, so that the script reads the cursor, and of many tasks the number. Each names the
 # cursor that was known when they asked last, and so fetches each change once. They come again when the
-# server says.
+# server says. Each second it writes down how many answers were new pages, how many said that nothing has
+# changed, and how many to come again.
 _POLLS = """
 local cookies, pages, known, seen, number, wait = {%(cookies)s}, {%(pages)s}, {}, {}, 0, %(every)d
+local second, changed, unchanged, busy = os.time(), 0, 0, 0
 function delay() return wait end
 function request()
     number = number + 1
@@ -41,6 +44,17 @@ function response(status, headers, body)
     local page = #pages == 1 and pages[1] or "/fragments" .. (body:match("/t/%%d+/") or "")
     if found then known[page] = found end
     wait = tonumber(headers["statestore-ask-again"]) or %(every)d
+    if headers["statestore-busy"] then busy = busy + 1
+    elseif status == 200 then changed = changed + 1
+    else unchanged = unchanged + 1 end
+    if os.time() > second then
+        io.stderr:write(table.concat({second, changed, unchanged, busy}, " ") .. "\\n")
+        second, changed, unchanged, busy = os.time(), 0, 0, 0
+    end
+end
+function done(summary)
+    local errors = summary.errors
+    io.stderr:write("bad " .. errors.connect + errors.read + errors.write + errors.status .. "\\n")
 end
 """
 
@@ -88,21 +102,21 @@ def compare(
     rounds: int,
 ) -> None:
     """Measure PUT beside as many viewers as there are cookies and alone, in turn, and print."""
-    alone, watched = [], []
-    with viewers(server, pages, cookies) as process:
+    alone, watched, answers = [], [], Answers()
+    with viewers(server, pages, cookies) as looking:
         for turn in range(rounds):
             if turn:
-                process.send_signal(signal.SIGCONT)
-                time.sleep(_settled(len(cookies)))
+                looking.go_on()
+            began = time.time()
             watched.append(_rate(target))
-            process.send_signal(signal.SIGSTOP)
-            time.sleep(FORGOTTEN)
+            answers += looking.answers(began, time.time())
+            looking.pause()
             alone.append(_rate(target))
     ratios = sorted(one / other for one, other in zip(watched, alone, strict=True))
     print(  # noqa: T201
         f"{len(cookies)} on {name}: PUT {statistics.median(alone):6.0f} a second alone,"
         f" {statistics.median(watched):6.0f} beside them: {statistics.median(ratios):.2f}"
-        f" ({ratios[0]:.2f} to {ratios[-1]:.2f}), of all {sum(watched) / sum(alone):.2f}",
+        f" ({ratios[0]:.2f} to {ratios[-1]:.2f}), of all {sum(watched) / sum(alone):.2f}; {answers}",
         flush=True,
     )
 
@@ -125,35 +139,88 @@ def _pages(server: Server) -> dict[str, list[str]]:
     return {"Live": ["/fragments/live/"], "one task": tasks[:1], "as many tasks": tasks}
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What viewers were answered in so many seconds."""
+
+    seconds: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    busy: int = 0
+    """Of those who were told to come again, since they were not looked up, or nothing was read yet."""
+
+    def __add__(self, other: "Answers") -> "Answers":
+        """Those of both times."""
+        return Answers(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+
+    def __str__(self) -> str:
+        """As rates."""
+        rates = (each / (self.seconds or 1) for each in (self.changed, self.unchanged, self.busy))
+        return "{:.0f} new pages a second, {:.0f} unchanged, {:.0f} busy".format(*rates)
+
+
+class Viewers:
+    """So many who look on, in a process that can be stopped."""
+
+    def __init__(self, process: subprocess.Popen[bytes], count: int, log: Path) -> None:
+        self._process, self._count, self._log = process, count, log
+        time.sleep(_settled(count))
+
+    def pause(self) -> None:
+        """Look away, until nothing is read for them any longer."""
+        self._process.send_signal(signal.SIGSTOP)
+        time.sleep(FORGOTTEN)
+
+    def go_on(self) -> None:
+        """Look on, until the server knows everybody again."""
+        self._process.send_signal(signal.SIGCONT)
+        time.sleep(_settled(self._count))
+
+    def answers(self, since: float, until: float) -> Answers:
+        """What they were answered in the whole seconds between two times.
+
+        Raises:
+            RuntimeError: nothing, or they did not look on.
+        """
+        lines = [map(int, line.split()) for line in self._log.read_text().splitlines()]
+        found = Answers()
+        for second, *numbers in lines:
+            if since < second < until - 1:
+                found += Answers(1, *numbers)
+        if not found.changed + found.unchanged > found.busy:
+            raise RuntimeError(f"the viewers were not served: {found}")
+        return found
+
+    def end(self) -> None:
+        """End the process.
+
+        Raises:
+            RuntimeError: not everybody was answered, or some with an error.
+        """
+        self._process.send_signal(signal.SIGCONT)
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(30)
+        last = self._log.read_text().splitlines()[-1]
+        if last != "bad 0":
+            raise RuntimeError(f"the viewers were not all answered: {last}")
+
+
 @contextmanager
-def viewers(
-    server: Server, pages: list[str], cookies: list[str]
-) -> Iterator[subprocess.Popen[str]]:
-    """So many look on as there are cookies, each at the next of the pages; a process that can be stopped."""
+def viewers(server: Server, pages: list[str], cookies: list[str]) -> Iterator[Viewers]:
+    """So many look on as there are cookies, each at the next of the pages."""
     with tempfile.TemporaryDirectory() as name:
-        script = Path(name) / "polls.lua"
+        script, log = Path(name) / "polls.lua", Path(name) / "log"
         script.write_text(
             _POLLS % {"every": EVERY, "cookies": _quoted(cookies), "pages": _quoted(pages)}
         )
-        command = [
-            wrk(),
-            "-t1",
-            f"-c{len(cookies)}",
-            "-d1800s",
-            "-s",
-            str(script),
-            server.url,
-        ]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        command = [wrk(), "-t1", f"-c{len(cookies)}", "-d1800s", "-s", str(script), server.url]
+        with log.open("wb") as stderr:
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
+        looking = Viewers(process, len(cookies), log)
         try:
-            time.sleep(_settled(len(cookies)))
-            yield process
+            yield looking
         finally:
-            process.send_signal(signal.SIGCONT)
-            process.send_signal(signal.SIGINT)
-            told, _ = process.communicate()
-        if "requests in" not in told or "Non-2xx" in told:
-            raise RuntimeError(f"The viewers were not answered: {told}")
+            looking.end()
 
 
 def _settled(viewers: int) -> float:
