@@ -151,7 +151,7 @@ def forget_unasked(kept: dict[Any, Any]) -> None:
 
 
 def pause_after(computed: float, took: float) -> float:
-    """Seconds until the next look, where each of the last ones computed so many, and the last took so many."""
+    """Seconds until the next look, after some that computed so many each, the last of which took so many."""
     every = 2 * TICK if computed > MUCH else TICK
     # A third of the time goes into reading at most, where the database is slow.
     least = min(2 * took, AGES)

@@ -20,6 +20,8 @@ local count = 0
 function init(args)
     for line in io.lines(args[1]) do paths[#paths + 1] = line end
     for line in io.lines(args[2]) do bodies[#bodies + 1] = line end
+    math.randomseed(os.time())
+    count = math.random(#paths)
 end
 function request()
     count = count + 1
