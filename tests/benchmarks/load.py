@@ -31,9 +31,9 @@ end
 function done(summary, latency, requests)
     local errors = summary.errors
     local bad = errors.connect + errors.read + errors.write + errors.status + errors.timeout
-    local line = '{"requests": %%d, "microseconds": %%d, "bad": %%d, "p50": %%d, "p99": %%d}'
+    local line = '{"requests": %%d, "microseconds": %%d, "bad": %%d, "p50": %%d, "p99": %%d, "max": %%d}'
     io.stderr:write(string.format(line, summary.requests, summary.duration, bad,
-        latency:percentile(50), latency:percentile(99)))
+        latency:percentile(50), latency:percentile(99), latency.max))
 end
 """
 
@@ -74,6 +74,8 @@ class Series:
     p50: list[float] = field(default_factory=list)
     """Milliseconds."""
     p99: list[float] = field(default_factory=list)
+    longest: float = 0.0
+    """Of all rounds, in milliseconds."""
     bad: int = 0
     """Answers other than 2xx or 3xx, and connections that broke."""
 
@@ -119,6 +121,7 @@ def measure(
                 series.rates.append(done["requests"] / done["microseconds"] * 1e6)
                 series.p50.append(done["p50"] / 1000)
                 series.p99.append(done["p99"] / 1000)
+                series.longest = max(series.longest, done["max"] / 1000)
                 series.bad += int(done["bad"])
     return found
 

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from statestore.launcher.processes import beat_command, worker_command
 from tests.ports import free_port
 from tests.server import ROOT, Server, answers, database_for, environment_for
 
@@ -63,6 +64,28 @@ def serving(command: list[str], environment: dict[str, str], port: int) -> Itera
         finally:
             process.terminate()
             process.wait(20)
+
+
+def worker(beside: Server) -> contextlib.AbstractContextManager[int]:
+    """The worker of a server, as `make run` starts it; its process."""
+    return _running(worker_command(f"statestore-{beside.port}"), beside.environment)
+
+
+def beat(beside: Server) -> contextlib.AbstractContextManager[int]:
+    """What tells the worker when; its process."""
+    return _running(beat_command(), beside.environment)
+
+
+@contextlib.contextmanager
+def _running(command: list[str], environment: dict[str, str]) -> Iterator[int]:
+    process = subprocess.Popen(
+        command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 @contextlib.contextmanager
