@@ -15,6 +15,7 @@ from tests.server import ROOT, Server
 
 TASKS = 64
 STARTED = 1.0  # seconds after which the command has begun to sweep
+LASTS = 10  # seconds of sweeping, which the load beside it must not outlast
 # Whoever writes a key keeps a version of it, and up to 20.
 _FILL = """
 WITH e AS (
@@ -79,14 +80,14 @@ def main(quick: bool = False) -> None:
         measure([target], connections=8, seconds=1, rounds=1)
         url = server.environment["DATABASE_URL"]
         fill(url, rows)
-        _sweep(server, rows, "expired keys, written once")
+        rate = _sweep(server, rows, "expired keys, written once")
         fill(url, rows // 20, versions=20)
         _sweep(server, rows // 20, "expired keys with 20 versions each")
         _fill_progress(url, rows // 10)
         _sweep(server, rows // 10, "of progress, with status and samples")
         alone, beside = [], []
         for _ in range(rounds):
-            fill(url, 10 * rows if quick else rows)
+            fill(url, int(LASTS * rate))
             alone.append(measure([target], connections=8, seconds=3, rounds=1)["statestore"])
             beside.append(_beside(server, target))
         for name, found in (("alone", alone), ("beside the sweep", beside)):
@@ -99,18 +100,24 @@ def _beside(server: Server, target: Target) -> Series:
     """What a PUT takes while the sweep runs, which must not end before."""
     command = [sys.executable, "manage.py", "sweep_expired"]
     sweep = subprocess.Popen(command, env=server.environment, cwd=ROOT, stdout=subprocess.DEVNULL)
-    time.sleep(STARTED)
-    found = measure([target], connections=8, seconds=3, rounds=1)["statestore"]
-    ended = sweep.poll() is not None
-    sweep.wait()
+    try:
+        time.sleep(STARTED)
+        found = measure([target], connections=8, seconds=3, rounds=1)["statestore"]
+        ended = sweep.poll() is not None
+        sweep.wait()
+    finally:
+        sweep.kill()  # one that has ended takes no notice
+        sweep.wait()
     if ended or found.bad:
         raise RuntimeError(f"The sweep ended before the load, or: {found}")
     return found
 
 
-def _sweep(server: Server, rows: int, what: str) -> None:
+def _sweep(server: Server, rows: int, what: str) -> float:
+    """Until nothing is left; rows a second."""
     begin = time.monotonic()
     while "left for the next run" in server.manage("sweep_expired"):
         pass
     seconds = time.monotonic() - begin
     print(f"{rows:,} {what} in {seconds:.1f} s: {rows / seconds:,.0f} a second", flush=True)  # noqa: T201
+    return rows / seconds
