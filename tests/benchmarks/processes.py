@@ -1,20 +1,38 @@
 """What a deployment's processes take: memory, and the time until they answer."""
 
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 from tests.benchmarks.load import measure
 from tests.benchmarks.requests import entry_target
-from tests.benchmarks.servers import statestore
+from tests.benchmarks.servers import beat, running, statestore, worker
 from tests.postgresql import postgresql
-from tests.server import ROOT
+
+# What beat sends in the course of a day; the sweep, which leaves a trace, after the others.
+_RUN_ALL = """
+import time
+from django.conf import settings
+from statestore.celery import app
+from statestore.models import SweepRun
+sweep, before, end = "statestore.tasks.sweep_expired", SweepRun.objects.count(), time.monotonic() + 60
+names = {one["task"] for one in settings.CELERY_BEAT_SCHEDULE.values()}
+for name in (*names - {sweep}, sweep):
+    app.send_task(name)
+    time.sleep(0.01)  # the folder has them in the order of milliseconds
+while SweepRun.objects.count() == before:
+    assert time.monotonic() < end, "the worker has not swept"
+    time.sleep(0.2)
+"""
 
 
 def main(quick: bool = False) -> None:
     """Measure, and print."""
-    with postgresql() as database, statestore(database) as server:
+    never = "86400"  # but when told to
+    with (
+        postgresql() as database,
+        statestore(database, STATESTORE_SWEEP_SECONDS=never) as server,
+    ):
         server.stop()
         starts = []
         for _ in range(2 if quick else 5):
@@ -29,18 +47,19 @@ def main(quick: bool = False) -> None:
             measure([target], connections=32, seconds=4, rounds=1)
         web = [_megabytes(pid) for pid in _children(server.pid)]
         print(f"web processes after load: {', '.join(f'{size:.0f} MB' for size in web)}")  # noqa: T201
-        celery = [sys.executable, "-m", "celery", "-A", "statestore", "worker", "--pool", "solo"]
-        beat = [*celery, "--beat", "--without-gossip", "--without-mingle"]
-        worker = subprocess.Popen(
-            beat, env=server.environment, cwd=ROOT, stdout=-3, stderr=-3, start_new_session=True
-        )
-        try:
-            time.sleep(10)
-            sizes = [_megabytes(pid) for pid in (worker.pid, *_children(worker.pid))]
-            print(f"worker with beat: {sum(sizes):.0f} MB in {len(sizes)} processes")  # noqa: T201
-        finally:
-            worker.terminate()
-            worker.wait(30)
+        inside = [sys.executable, "-m", "celery", "-A", "statestore.celery", "worker", "--beat"]
+        inside += ["--pool", "solo", "--without-gossip", "--without-mingle"]
+        with running(inside, server.environment) as both:
+            server.manage("shell", "-v", "0", "-c", _RUN_ALL)
+            print(f"worker with beat: {_with_children(both)}")  # noqa: T201
+        with worker(server) as one, beat(server) as other:
+            server.manage("shell", "-v", "0", "-c", _RUN_ALL)
+            print(f"worker: {_with_children(one)}; beat: {_with_children(other)}", flush=True)  # noqa: T201
+
+
+def _with_children(pid: int) -> str:
+    sizes = [_megabytes(one) for one in (pid, *_children(pid))]
+    return f"{sum(sizes):.0f} MB in {len(sizes)} processes"
 
 
 def _children(pid: int) -> list[int]:

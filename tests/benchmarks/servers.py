@@ -68,16 +68,17 @@ def serving(command: list[str], environment: dict[str, str], port: int) -> Itera
 
 def worker(beside: Server) -> contextlib.AbstractContextManager[int]:
     """The worker of a server, as `make run` starts it; its process."""
-    return _running(worker_command(f"statestore-{beside.port}"), beside.environment)
+    return running(worker_command(f"statestore-{beside.port}"), beside.environment)
 
 
 def beat(beside: Server) -> contextlib.AbstractContextManager[int]:
     """What tells the worker when; its process."""
-    return _running(beat_command(), beside.environment)
+    return running(beat_command(), beside.environment)
 
 
 @contextlib.contextmanager
-def _running(command: list[str], environment: dict[str, str]) -> Iterator[int]:
+def running(command: list[str], environment: dict[str, str]) -> Iterator[int]:
+    """A process beside a server; its number."""
     process = subprocess.Popen(
         command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
