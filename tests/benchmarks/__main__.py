@@ -3,6 +3,7 @@
 import importlib
 import os
 import platform
+import signal
 import sys
 import time
 import traceback
@@ -18,6 +19,7 @@ _TOLD = ("fsync", "synchronous_commit", "full_page_writes", "autovacuum", "share
 
 def main(words: list[str]) -> int:
     """Run those that are named, or all, or with --quick those that take little; the exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends with it
     quick = "--quick" in words
     names = [word for word in words if word != "--quick"] or list(QUICK if quick else ALL)
     unknown = set(names) - set(ALL)

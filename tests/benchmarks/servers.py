@@ -49,7 +49,11 @@ def bare(beside: Server) -> Iterator[str]:
 
 @contextlib.contextmanager
 def serving(command: list[str], environment: dict[str, str], port: int) -> Iterator[str]:
-    """A web server on this port, once it answers; its URL."""
+    """A web server on this port, once it answers; its URL.
+
+    Raises:
+        RuntimeError: it does not; with its log.
+    """
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
@@ -58,7 +62,7 @@ def serving(command: list[str], environment: dict[str, str], port: int) -> Itera
             while not answers(url):
                 if process.poll() is not None or time.monotonic() > end:
                     log.seek(0)
-                    sys.exit(f"{command[2]} did not start:\n{log.read().decode()}")
+                    raise RuntimeError(f"{command[2]} did not start:\n{log.read().decode()}")
                 time.sleep(0.1)
             yield url
         finally:
