@@ -55,7 +55,7 @@ def main(quick: bool = False) -> None:
             if peer:
                 targets.append(_target("airflow", *peer, _PATH + key, method))
             by = "" if attempt is None else " of an attempt"
-            for connections in CONNECTIONS:
+            for connections in CONNECTIONS[1:2] if quick else CONNECTIONS:
                 found = measure(targets, connections=connections, seconds=seconds, rounds=rounds)
                 _show(f"{method} {key}{by}, {connections} connections", found)
 

@@ -18,7 +18,7 @@ CALLS = 300
 
 def main(quick: bool = False) -> None:
     """Measure, and print."""
-    rounds = 5 if quick else 15
+    rounds = 3 if quick else 15
     with postgresql() as database, statestore(database) as server:
         path = f"{server.url}/api/v2/dags/bench/dagRuns/run/taskInstances/sdk/state-store/bare"
         headers = {"Authorization": f"Bearer {server.token}", "Content-Type": "application/json"}
