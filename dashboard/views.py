@@ -1,5 +1,6 @@
 """The pages and their fragments: parse, one call, render."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -38,10 +39,11 @@ def _beside_live(request: HttpRequest, page: LivePage, principal: Principal) -> 
     base = request.build_absolute_uri("/")
     snippets = {"curl": curl_first(base), "Python": python_first(base)}
     filtered = is_filtered(page.where)
+    narrowed = is_filtered(replace(page.where, state=None))  # the counts are of more than is listed
     meant = None
     if filtered and not page.table.size:
         meant = suggestion_for(page.where, principal)
-    return {"snippets": snippets, "filtered": filtered, "meant": meant}
+    return {"snippets": snippets, "filtered": filtered, "narrowed": narrowed, "meant": meant}
 
 
 def _beside_task(request: HttpRequest, page: TaskPage, principal: Principal) -> dict[str, Any]:

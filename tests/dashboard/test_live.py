@@ -180,6 +180,21 @@ def test_the_first_run_shows_how_to_write_a_key(viewing: Client) -> None:
     assert "http://testserver/api/v2/dags/demo/dagRuns/run-1/taskInstances/hello" in html
 
 
+def test_counts_stand_only_where_they_lead_to_as_many(viewing: Client) -> None:
+    put("progress", {"status": "failed"}, TaskScope("hr", "r", "broken"))
+    put("progress", {"current": 1})
+    html = viewing.get("/?q=dag:sales&sort=name").content.decode()
+    assert re.findall(r'<a class="stat(?: here)?" href="(\?[^"]+)"', html) == [
+        *(f"?sort=name&amp;state={state}" for state in ("running", "stalled", "failed", "done")),
+        "?sort=newest",
+    ]  # fmt: skip
+    tab = r'<a href="(\?[^"]+)"[^>]*><svg [^>]*><use [^>]*></svg>Failed(?: <b>(\d+)</b>)?</a>'
+    assert re.findall(tab, html) == [("?q=dag%3Asales&amp;sort=name&amp;state=failed", "")]
+    assert re.findall(tab, viewing.get("/?state=done").content.decode()) == [("?state=failed", "1")]
+    assert 'class="stat here"' in viewing.get("/?state=failed").content.decode()
+    assert 'class="stat here"' not in viewing.get("/?state=failed&q=sales").content.decode()
+
+
 def test_no_match_offers_to_clear_the_filters(viewing: Client) -> None:
     put("progress", 1)
     assert "No task matches these filters" in viewing.get("/?q=nothing").content.decode()
