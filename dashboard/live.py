@@ -71,7 +71,7 @@ class TaskPage:
     pace: Pace
     chart: Chart | None
     started: datetime | None
-    """When the newest attempt began, as far as its samples tell."""
+    """When the newest attempt began; None: nothing tells."""
     entries: list[TaskEntry]
     key: str
     """With what the keys begin that are shown."""
@@ -132,8 +132,7 @@ def read_task(params: QueryDict, principal: Principal, task_instance_id: int) ->
         progress=progress,
         pace=pace,
         chart=chart_of(_up_to_now(samples, task, [*entries, *detail.newest]), pace),
-        started=began_of(samples, task.attempt)
-        or (None if task.attempt > 1 else detail.created_at),
+        started=began_of(samples, task.attempt, detail.created_at, now),
         entries=task_entries(entries),
         key=key,
         jobs=jobs_of(entries, task.attempt),

@@ -130,8 +130,16 @@ def chart_of(samples: list[Sample], pace: Pace) -> Chart | None:
     )
 
 
-def began_of(samples: list[Sample], attempt: int) -> datetime | None:
-    """When an attempt first reported."""
+def began_of(
+    samples: list[Sample], attempt: int, created_at: datetime, now: datetime
+) -> datetime | None:
+    """When the newest attempt began: a later one with its first report, which a day's samples hold only
+    where they reach back to the attempt before, or to the beginning."""
+    if attempt <= 1:
+        return created_at
+    earlier = any(sample.attempt < attempt for sample in samples)
+    if not earlier and now - created_at >= DAY:
+        return None
     return next((sample.at for sample in samples if sample.attempt == attempt), None)
 
 

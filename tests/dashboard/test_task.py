@@ -4,7 +4,7 @@ import json
 import re
 import shlex
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 
 import pytest
@@ -14,7 +14,7 @@ from django.test import Client
 
 from dashboard.snippets import curl_read, shell_read
 from statestore import services
-from statestore.models import Entry, GroupReach, ProgressSample
+from statestore.models import Entry, GroupReach, ProgressSample, TaskInstance
 from statestore.protocol import NEVER_EXPIRE, TaskScope
 from statestore.sdk.records import Submission, SubmissionState
 from statestore.services import Writer
@@ -58,6 +58,33 @@ def test_the_chart_ends_with_what_is_reported_now(viewing: Client) -> None:
         r'<polyline points="([^"]+)"', viewing.get(f"/t/{id_of()}/").content.decode()
     )
     assert line.split()[-1] == "600,0"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "days", "sampled", "started"),
+    [
+        (0, 3, {0: 20}, 72),
+        (1, 3, {1: 20}, 72),
+        (1, 3, {}, 72),
+        (2, 3, {1: 20, 2: 10}, 10),
+        (2, 3, {2: 20}, None),
+        (2, 0.9, {2: 20}, 20),
+        (2, 0.9, {}, None),
+    ],
+)
+def test_an_attempt_has_started_when_it_did_and_not_as_long_ago_as_samples_live(
+    viewing: Client, attempt: int, days: float, sampled: dict[int, int], started: int | None
+) -> None:
+    """`sampled` and `started` in hours ago."""
+    put("progress", {"current": 1})
+    now, number = datetime.now(UTC), id_of()
+    TaskInstance.objects.update(attempt=attempt, created_at=now - timedelta(days=days))
+    ProgressSample.objects.all().delete()
+    for of, hours in sampled.items():
+        at = now - timedelta(hours=hours)
+        ProgressSample.objects.create(task_instance_id=number, at=at, attempt=of, done=1)
+    found = viewing.get(f"/t/{number}/").context["page"].started
+    assert found == (None if started is None else now - timedelta(hours=started))
 
 
 def test_an_unknown_task_is_not_found(viewing: Client) -> None:
