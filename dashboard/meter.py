@@ -21,7 +21,8 @@ class Meter:
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, int]] = deque()
-        self._last: dict[object, int] = {}
+        self._last: dict[int, int] = {}
+        self._newest = 0
         self._total = 0
         self._lock = threading.Lock()
 
@@ -36,7 +37,8 @@ class Meter:
         length = last - first
         if length < LEAST:
             return None
-        return Amount(round((after - before) * WINDOW / length), about=length < WINDOW - 2 * PAUSE)
+        number = round((after - before) * WINDOW / length)
+        return Amount(number, about=number > 0 and length < WINDOW - 2 * PAUSE)
 
     def spark(self) -> str:
         """The pace between each two samples, as points of a polyline; empty: there are too few."""
@@ -54,17 +56,22 @@ class Meter:
         )
 
     def _sample(self, now: float) -> None:
-        found = queries.writes()
-        if self._last:
+        found, newest = queries.writes()
+        if self._samples:
             self._total += sum(
-                max(0, count - self._last.get(name, 0)) for name, count in found.items()
+                max(0, count - self._counted(number, count)) for number, count in found.items()
             )
-        self._last = found or self._last
+        self._last, self._newest = found or self._last, max(self._newest, newest)
         if self._samples and now - self._samples[-1][0] > WINDOW:
             self._samples.clear()  # nobody looked on meanwhile
         self._samples.append((now, self._total))
         while now - self._samples[0][0] > WINDOW:
             self._samples.popleft()
+
+    def _counted(self, number: int, count: int) -> int:
+        """Those of a number's writes that are older than the last sample: of one that was given by then,
+        and not looked at, all may be."""
+        return self._last.get(number, count if number <= self._newest else 0)
 
 
 meter = Meter()

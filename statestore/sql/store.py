@@ -14,16 +14,19 @@ SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
     "sqlite": "SELECT data_version FROM pragma_data_version",
 }
 
-# Writes of entries since some time in the past: by name, each of which only grows while it is there.
+# Writes of entries since some time in the past: by number, each of which only grows while it is there; and
+# the highest number that is given by now. PostgreSQL's tables are always there, SQLite's task instances
+# only while they are among the newest.
 _WRITES: Final = {
     "postgresql": """
-SELECT relname::text, n_tup_ins + n_tup_upd FROM pg_stat_user_tables
+SELECT relid::bigint, n_tup_ins + n_tup_upd, 0 FROM pg_stat_user_tables
 WHERE relname IN ('statestore_entry', 'statestore_assetentry')
 """,
     "sqlite": """
-SELECT task_instance_id, SUM(version) FROM statestore_entry WHERE task_instance_id IN (
-    SELECT id FROM statestore_taskinstance ORDER BY active_at DESC LIMIT 500)
-GROUP BY task_instance_id
+SELECT t.id, COALESCE(SUM(e.version), 0), (SELECT MAX(id) FROM statestore_taskinstance)
+FROM (SELECT id FROM statestore_taskinstance ORDER BY active_at DESC LIMIT 500) AS t
+LEFT JOIN statestore_entry AS e ON e.task_instance_id = t.id
+GROUP BY t.id
 """,
 }
 
@@ -50,9 +53,10 @@ def pulse() -> object:
     return _rows(_PULSE[connection.vendor])[0][0]
 
 
-def writes() -> dict[object, int]:
+def writes() -> tuple[dict[int, int], int]:
     """See _WRITES."""
-    return {name: int(count) for name, count in _rows(_WRITES[connection.vendor])}
+    rows = _rows(_WRITES[connection.vendor])
+    return {number: int(count) for number, count, _ in rows}, rows[0][2] if rows else 0
 
 
 def size() -> int:

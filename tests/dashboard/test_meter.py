@@ -3,16 +3,21 @@
 from types import SimpleNamespace
 
 import pytest
+from django.db import connection
 
 from dashboard.meter import Meter
+from statestore.models import TaskInstance
+from statestore.protocol import TaskScope
 from statestore.queries import Amount
+from statestore.sql import store
+from tests.dashboard.data import SCOPE, put, silence
 
 
 def test_the_pace_is_drawn_once_there_are_enough_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     now, written = 1000.0, 0
     clock = SimpleNamespace(monotonic=lambda: now)
     monkeypatch.setattr("dashboard.meter.time", clock)
-    monkeypatch.setattr("dashboard.meter.queries.writes", lambda: {"a": written})
+    monkeypatch.setattr("dashboard.meter.queries.writes", lambda: ({1: written}, 1))
     meter = Meter()
     for count in (0, 10, 20, 20, 0):
         meter.per_minute()
@@ -25,7 +30,7 @@ def test_the_pace_is_drawn_once_there_are_enough_samples(monkeypatch: pytest.Mon
 def test_a_burst_is_no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     now, written = 1000.0, 0
     monkeypatch.setattr("dashboard.meter.time", SimpleNamespace(monotonic=lambda: now))
-    monkeypatch.setattr("dashboard.meter.queries.writes", lambda: {"a": written})
+    monkeypatch.setattr("dashboard.meter.queries.writes", lambda: ({1: written}, 1))
     meter, told = Meter(), {}
     for second in range(0, 62, 2):
         now, written = 1000.0 + second, 20 if second else 0
@@ -33,3 +38,42 @@ def test_a_burst_is_no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [told[second] for second in (0, 4, 28, 30, 40, 60)] == [
         None, None, None, Amount(40, about=True), Amount(30, about=True), Amount(20),
     ]  # fmt: skip
+
+
+def test_an_idle_store_has_no_writes_and_not_about_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("dashboard.meter.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("dashboard.meter.queries.writes", lambda: ({1: 20}, 1))
+    meter = Meter()
+    meter.per_minute()
+    now += 30
+    assert str(meter.per_minute()) == "0"
+
+
+@pytest.mark.django_db
+def test_what_is_written_again_after_long_counts_from_then_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where task instances tell: PostgreSQL, which counts by itself, is asked as SQLite is."""
+    monkeypatch.setitem(store._WRITES, connection.vendor, store._WRITES["sqlite"])
+    now, told = 1000.0, []
+    monkeypatch.setattr("dashboard.meter.time", SimpleNamespace(monotonic=lambda: now))
+    for number in range(20):
+        put("progress", number)
+    silence(SCOPE, minutes=10)
+    others = [TaskScope("d", "r", "part", index) for index in range(500)]
+    TaskInstance.objects.bulk_create(
+        TaskInstance(
+            scope_digest=scope.digest, dag_id="d", run_id="r", task_id="part",
+            map_index=scope.map_index,
+        )
+        for scope in others
+    )  # fmt: skip
+    new = TaskScope("d", "r", "new")
+    meter = Meter()
+    for writes in ((), (SCOPE,), (SCOPE,), (new, new), (new, others[-1])):
+        for scope in writes:
+            put("progress", now, scope)
+        told.append(meter.per_minute())
+        now += 30
+    assert told == [None, Amount(0), Amount(1), Amount(3), Amount(4)]
