@@ -33,6 +33,8 @@ class RetentionPage:
     days: int
     every: timedelta
     sweeps: list[Sweep]
+    last: datetime | None
+    """When beat last swept."""
     next_sweep: datetime | None
     late: bool
     figures: RetentionFigures | None
@@ -44,18 +46,19 @@ class RetentionPage:
 def read_retention(params: QueryDict, principal: Principal) -> RetentionPage:
     """The page; `?dry_run=1` lists what a sweep would delete first."""
     every = timedelta(seconds=settings.STATESTORE_SWEEP_SECONDS)
-    sweeps = queries.last_sweeps(10)
-    last = sweeps[0].started_at if sweeps else None
+    sweeps, of_beat = queries.last_sweeps(10), queries.last_sweep_of_beat()
+    last = of_beat.started_at if of_beat else None
     figures = queries.retention_figures() if queries.sees_everything(principal) else None
     expired = None
     if params.get("dry_run"):
         expired = queries.expired_oldest(principal, limit=SHOWN)
-    late = last is None or datetime.now(UTC) - last > queries.SWEEPS_MISSED * every
+    late = of_beat is None or datetime.now(UTC) > queries.late_at(of_beat)
     return RetentionPage(
-        cursor=cursor_of(sweeps, figures, expired, late),
+        cursor=cursor_of(sweeps, last, figures, expired, late),
         days=settings.STATESTORE_DEFAULT_RETENTION_DAYS,
         every=every,
         sweeps=sweeps,
+        last=last,
         next_sweep=last + every if last else None,
         late=late,
         figures=figures,

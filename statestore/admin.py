@@ -261,7 +261,8 @@ class ApiTokenAdmin(ForUnlimited, ReadOnlyAdmin):
 class SweepRunAdmin(ReadOnlyAdmin):
     """Runs of the sweep: whether it works, and how much it deletes."""
 
-    list_display = ("started_at", "seconds", "deleted", "overdue")
+    list_display = ("started_at", "seconds", "deleted", "overdue", "by_hand")
+    list_filter = ("by_hand",)
 
 
 class GroupReachInline(admin.StackedInline):  # type: ignore[type-arg]  # generic in its stubs alone

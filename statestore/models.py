@@ -470,6 +470,9 @@ class SweepRun(models.Model):
     seconds = models.FloatField()
     deleted = models.IntegerField()
     overdue = models.IntegerField(help_text="expired entries that it left for the next run")
+    by_hand = models.BooleanField(
+        default=False, db_default=False, help_text="somebody asked for it: it says nothing of beat"
+    )
 
     class Meta:
         """Newest first."""

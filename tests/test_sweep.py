@@ -91,10 +91,24 @@ def test_each_run_is_recorded_for_a_week(scope: TaskScope) -> None:
 
     sweep_expired()
 
-    last = queries.last_sweep()
+    last = queries.last_sweep_of_beat()
     assert last is not None
     assert last.deleted == 1
     assert not SweepRun.objects.filter(pk=week.pk).exists()
+
+
+@pytest.mark.django_db
+def test_sweeps_by_hand_leave_in_place_when_beat_last_swept() -> None:
+    before = datetime.now(UTC) - timedelta(days=8)
+    for by_hand in (False, True):
+        SweepRun.objects.create(started_at=before, seconds=1, deleted=0, overdue=0, by_hand=by_hand)
+
+    call_command("sweep_expired", stdout=StringIO())
+
+    last = queries.last_sweep_of_beat()
+    assert last is not None
+    assert last.started_at == before
+    assert [run.started_at > before for run in SweepRun.objects.filter(by_hand=True)] == [True]
 
 
 @pytest.mark.django_db

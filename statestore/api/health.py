@@ -77,9 +77,11 @@ def _measured(principal: Principal) -> CollectorRegistry:
         registry=registry,
     )
     overdue.set(queries.expired_count(at_most=OVERDUE_COUNTED))
-    if last := queries.last_sweep():
+    if last := queries.last_sweep_of_beat():
         started = Gauge(
-            "statestore_sweep_started_timestamp_seconds", "The last sweep.", registry=registry
+            "statestore_sweep_started_timestamp_seconds",
+            "The last sweep of beat.",
+            registry=registry,
         )
         started.set(last.started_at.timestamp())
     deliveries = Gauge(

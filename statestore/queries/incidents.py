@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce
 from statestore.models import Asset, SecretFinding, TaskInstance
 from statestore.models import Entry as EntryRow
 from statestore.protocol import PROGRESS_KEY, Status, TaskScope
-from statestore.queries.retention import last_sweep, late_at
+from statestore.queries.retention import last_sweep_of_beat, late_at
 from statestore.queries.states import ACTIVE_AT_LAG, TaskState, in_state
 from statestore.queries.tasks import unexpired
 from statestore.webhook_models import FailedAttempt, Incident
@@ -156,7 +156,7 @@ def _secrets(since: datetime, now: datetime) -> Iterator[Happening]:
 
 
 def _sweep_late(since: datetime, now: datetime) -> Iterator[Happening]:
-    last = last_sweep()
+    last = last_sweep_of_beat()
     if last is None or not since <= late_at(last) < now:
         return
     if not _incidents(Event.SWEEP_LATE, last.pk).exists():

@@ -58,6 +58,7 @@ class Sweep:
     seconds: float
     deleted: int
     left: Amount
+    by_hand: bool
 
 
 def left_over(run: SweepRun) -> Amount:
@@ -68,12 +69,14 @@ def left_over(run: SweepRun) -> Amount:
 def last_sweeps(limit: int) -> list[Sweep]:
     """The newest runs of the sweep, newest first."""
     rows = SweepRun.objects.order_by("-started_at")[:limit]
-    return [Sweep(row.started_at, row.seconds, row.deleted, left_over(row)) for row in rows]
+    return [
+        Sweep(row.started_at, row.seconds, row.deleted, left_over(row), row.by_hand) for row in rows
+    ]
 
 
-def last_sweep() -> SweepRun | None:
-    """The newest run of the sweep."""
-    return SweepRun.objects.order_by("-started_at").first()
+def last_sweep_of_beat() -> SweepRun | None:
+    """The newest run of the sweep that nobody asked for: those by hand tell nothing of the next one."""
+    return SweepRun.objects.filter(by_hand=False).order_by("-started_at").first()
 
 
 def late_at(last: SweepRun) -> datetime:
@@ -83,12 +86,12 @@ def late_at(last: SweepRun) -> datetime:
 
 
 def readiness() -> dict[str, Any]:
-    """That the database can be used, and when the sweep last ran.
+    """That the database can be used, and when beat last swept.
 
     Raises:
         DatabaseError: it cannot, or its tables are not there.
     """
-    last = last_sweep()
+    last = last_sweep_of_beat()
     if last is None:
         return {"status": "ready", "sweep": "never", "last_sweep_seconds_ago": None}
     now = datetime.now(UTC)

@@ -32,7 +32,7 @@ def sweep_expired(*, seconds: float = 50.0, batch: int = SWEEP_BATCH) -> SweepRu
     An entry that is renewed meanwhile is not deleted: every delete checks the expiry again. What
     somebody holds is left for the next run. A sweep by hand is in the audit.
     """
-    started_at, clock = datetime.now(UTC), time.monotonic()
+    started_at, clock, by_hand = datetime.now(UTC), time.monotonic(), origin() is not SERVER
     deleted, kinds = 0, [_sweep_progress(min(batch, PROGRESS_BATCH)), _sweep_others(batch)]
     while kinds and time.monotonic() - clock < seconds:
         count = next(kinds[0], None)
@@ -46,9 +46,13 @@ def sweep_expired(*, seconds: float = 50.0, batch: int = SWEEP_BATCH) -> SweepRu
         seconds=time.monotonic() - clock,
         deleted=deleted,
         overdue=expired_count(at_most=OVERDUE_COUNTED),
+        by_hand=by_hand,
     )
-    SweepRun.objects.filter(started_at__lt=started_at - timedelta(days=7)).delete()
-    if origin() is not SERVER:
+    old = SweepRun.objects.filter(started_at__lt=started_at - timedelta(days=7))
+    if by_hand:
+        old = old.filter(by_hand=True)  # beat's last one tells since when it has been away
+    old.delete()
+    if by_hand:
         audit_record(action=Action.SWEPT, detail=f"{deleted} expired entries")
     if deleted:
         logger.info("the sweep deleted %s expired entries in %.2f s", deleted, run.seconds)

@@ -7,6 +7,7 @@ import pytest
 from django.db import OperationalError
 
 from statestore.models import SweepRun, TaskInstance
+from statestore.origin import at_shell
 from statestore.services import sweep_expired
 from tests.api.conftest import Api
 from tests.storage import expire, put
@@ -30,6 +31,21 @@ def test_ready_tells_of_the_sweep(api: Api) -> None:
     late = nobody(api, "readyz")
     assert (late.status_code, late.json()["sweep"]) == (200, "late")
     assert 3590 < late.json()["last_sweep_seconds_ago"] < 3700
+
+
+def test_a_sweep_by_hand_tells_nothing_of_beat(api: Api) -> None:
+    SweepRun.objects.all().delete()
+    with at_shell():
+        sweep_expired()
+    assert nobody(api, "readyz").json()["sweep"] == "never"
+    assert "sweep_started" not in api.send("GET", "/api/v2/metrics").content.decode()
+    sweep_expired()
+    SweepRun.objects.update(started_at=datetime.now(UTC) - timedelta(hours=1))
+    with at_shell():
+        sweep_expired()
+    late = nobody(api, "readyz").json()
+    assert late["sweep"] == "late"
+    assert 3590 < late["last_sweep_seconds_ago"] < 3700
 
 
 def test_without_a_database_it_is_not_ready(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,19 @@ def test_a_late_sweep_is_told(viewing: Client) -> None:
     assert "The sweep is late" in viewing.get("/retention/").content.decode()
 
 
+def test_a_sweep_by_hand_does_not_end_the_alarm(viewing: Client, viewer: User) -> None:
+    viewer.user_permissions.add(Permission.objects.get(codename="change_apitoken"))
+    answer = viewing.post("/retention/sweep/", follow=True)
+    html = answer.content.decode()
+    assert "The sweep is late.</b> Beat has never started one." in html
+    assert "by hand</th>" in html
+    services.sweep_expired()
+    watcher.forget()
+    html = viewing.get("/retention/").content.decode()
+    assert "The sweep is on time.</b> Beat's last one was" in html
+    assert html.count("by hand</th>") == 1
+
+
 @pytest.mark.usefixtures("_keys")
 def test_a_dry_run_lists_what_would_go_and_deletes_nothing(viewing: Client) -> None:
     page = viewing.get("/retention/?dry_run=1").context["page"]

@@ -9,6 +9,7 @@ from pytest_django.fixtures import Settings
 
 from statestore import services
 from statestore.models import AssetEntry, Entry, SweepRun, TaskInstance
+from statestore.origin import at_shell
 from statestore.protocol import AssetScope, TaskScope
 from statestore.services import scan_secrets, sweep_expired
 from statestore.webhook_models import Incident, WebhookDelivery
@@ -239,6 +240,15 @@ class TestSweepLate:
         tell()
         assert receiver.types() == ["sweep.late"] * 2
         assert receiver.received[0].json["data"]["sweep_every_seconds"] == 60
+
+    def test_a_sweep_by_hand_does_not_put_it_off(self, hook: Hook, receiver: Receiver) -> None:
+        hook()
+        sweep_expired()
+        pass_time(minutes=4)
+        with at_shell():
+            sweep_expired()
+        tell()
+        assert receiver.types() == ["sweep.late"]
 
 
 class TestWhoIsTold:

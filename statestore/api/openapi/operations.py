@@ -223,7 +223,7 @@ _HEALTH: Final = {
     "GET /readyz": Operation(
         "Health",
         "readiness",
-        "Whether the database answers, and when the sweep last ran",
+        "Whether the database answers, and when beat last swept",
         (200, "Readiness"),
         "",
         (503,),
