@@ -1,5 +1,6 @@
 """The admin site: entries are listed and cleared, tokens created and revoked, nothing edited by hand."""
 
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django import forms
@@ -7,6 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import pluralize
@@ -307,6 +309,21 @@ class AuditedUserAdmin(ForUnlimited, FiltersAlone, AuditedMixin, UserAdmin):  # 
 
     paginator = BoundedPaginator
     show_full_result_count = False
+
+    @transaction.atomic
+    def user_change_password(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """As Django's, which would keep the new password where the audit fails."""
+        return super().user_change_password(request, *args, **kwargs)
+
+
+@transaction.atomic
+def change_own_password(request: HttpRequest) -> HttpResponse:
+    """Django's page for one's own password; a change is in the audit, as one by somebody else is."""
+    answer = admin.site.password_change(request)
+    if answer.status_code == HTTPStatus.FOUND:  # else it shows the form
+        people: Any = admin.site.get_model_admin(User)
+        people.log_change(request, request.user, "Changed password.")
+    return answer
 
 
 @admin.register(Group)

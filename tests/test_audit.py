@@ -213,6 +213,46 @@ def test_changes_of_accounts_are_in_it(admin_client: Client) -> None:
     assert "user noor: Changed" in last().detail
 
 
+def test_a_changed_password_is_in_it_whoever_changed_it(client: Client) -> None:
+    ann = User.objects.create_superuser("ann", password="ann-likes-long-ones")
+    noor = User.objects.create_user("noor", password="noor-likes-long-ones", is_staff=True)
+    client.force_login(ann)
+    theirs = {"password1": "a-new-one-for-noor", "password2": "a-new-one-for-noor"}
+    client.post(f"/admin/auth/user/{noor.pk}/password/", theirs)
+    noor.refresh_from_db()
+    client.force_login(noor)
+    AuditEntry.objects.filter(action="logged_in").delete()
+    own = {"new_password1": "noor-likes-longer-ones", "new_password2": "noor-likes-longer-ones"}
+    client.get("/admin/password_change/")
+    client.post("/admin/password_change/", {"old_password": "wrong", **own})
+    assert kept() == [("account_changed", "user ann", "", "")]
+    answer = client.post("/admin/password_change/", {"old_password": "a-new-one-for-noor", **own})
+
+    assert answer["Location"] == "/admin/password_change/done/"
+    assert client.get("/admin/").status_code == 200  # this session goes on
+    assert [row[:2] for row in kept()][1:] == [("account_changed", "user noor")]
+    details = AuditEntry.objects.values_list("detail", flat=True)
+    assert set(details) == {"user noor: Changed password."}
+    assert Client().login(username="noor", password="noor-likes-longer-ones")
+
+
+def test_no_password_changes_without_it(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann = User.objects.create_superuser("ann", password="ann-likes-long-ones")
+    client.force_login(ann)
+    monkeypatch.setattr("statestore.services.audit_record", lambda **_: 1 / 0)
+    new = {"password1": "a-new-one-for-ann", "password2": "a-new-one-for-ann"}
+    own = {"old_password": "ann-likes-long-ones", **{f"new_{name}": new[name] for name in new}}
+    for path, form in (
+        (f"/admin/auth/user/{ann.pk}/password/", new),
+        ("/admin/password_change/", own),
+    ):
+        with pytest.raises(ZeroDivisionError):
+            client.post(path, form)
+
+    ann.refresh_from_db()
+    assert ann.check_password("ann-likes-long-ones")
+
+
 def test_the_admin_site_keeps_the_reason(client: Client, scope: TaskScope) -> None:
     put(scope, "job_id", "1")
     sam = User.objects.create_user("sam", is_staff=True)
