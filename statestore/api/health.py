@@ -64,7 +64,7 @@ def _measured(principal: Principal) -> CollectorRegistry:
     registry = CollectorRegistry()
     states = Gauge(
         "statestore_task_instances",
-        "Task instances in a state; done and failed ones of the last 24 hours.",
+        "Task instances in a state; done and failed ones that wrote in the last 24 hours.",
         ["state"],
         registry=registry,
     )

@@ -47,7 +47,7 @@ class StateCounts:
 
 
 def task_instance_counts(principal: Principal, *, at_most: int = COUNTED) -> StateCounts:
-    """How many that the principal reaches are in each state; done and failed ones of 24 hours."""
+    """How many that the principal reaches are in each state, as Live counts them."""
     return StateCounts(*counts(*_tabs(principal), at_most=at_most))
 
 

@@ -229,6 +229,20 @@ def test_markup_in_names_and_values_is_text(viewing: Client) -> None:
         assert "<script>alert" not in viewing.get(path).content.decode()
 
 
+def test_what_has_ended_counts_by_its_last_write_and_the_tile_says_so(viewing: Client) -> None:
+    put("progress", {"status": "failed"})
+    put("config", 1)
+    silence(SCOPE, minutes=3 * 24 * 60)
+    assert viewing.get("/?state=failed").context["page"].counts.failed == 0
+    put("config", 2)
+    watcher.forget()
+    html = viewing.get("/?state=failed").content.decode()
+    tile = re.search(r"Failed, 24 h.*?</li>", html, re.DOTALL)
+    assert tile is not None
+    assert 'id="n-failed" data-watch>1<' in tile[0]
+    assert "wrote in the last 24 h" in tile[0]
+
+
 def test_running_tasks_stand_before_those_that_have_ended(viewing: Client) -> None:
     for task, status in (("running", "running"), ("failed", "failed"), ("done", "done")):
         put("progress", {"status": status}, TaskScope("sales", "run-1", task))
