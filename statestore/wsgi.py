@@ -1,64 +1,15 @@
-"""The WSGI application that the web server runs: Django, with static files and polls in front."""
+"""What a web server loads: the application, and nothing else runs in its processes.
+
+A task that calls the application in its own process loads that alone: what lives there is the task's.
+"""
 
 import gc
-import os
-from collections.abc import Iterable
-from typing import Any
 
-from django.core.checks import ERROR, run_checks
-from django.core.exceptions import ImproperlyConfigured
-from django.core.wsgi import get_wsgi_application
-from whitenoise import WhiteNoise
+from statestore.application import application
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "statestore.settings")
-
-_django = get_wsgi_application()
-
-from django.conf import settings  # noqa: E402 - readable once Django is set up
-
-from dashboard.polls import from_memory  # noqa: E402 - as above
-from statestore.api import handler  # noqa: E402 - as above
-
-_problems = [problem for problem in run_checks() if problem.level >= ERROR]
-if _problems:
-    raise ImproperlyConfigured("\n".join(str(problem) for problem in _problems))
-
-_site = WhiteNoise(_django, root=settings.STATIC_ROOT, prefix=settings.STATIC_URL)
+__all__ = ["application"]
 
 # What is loaded by now stays. To go through it again and again would stop all threads for some 50 ms each
 # time.
 gc.collect()
 gc.freeze()
-
-BODY_READ_MAX = 64 * 1024
-
-
-def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """Refuse a path that is no UTF-8: Django would store another key in its place."""
-    if found := from_memory(environ):
-        status, headers, body = found
-        start_response(status, headers)
-        return [body]
-    try:
-        environ["PATH_INFO"].encode("latin-1").decode()
-    except UnicodeDecodeError:
-        start_response("400 Bad Request", [("Content-Type", "application/json")])
-        return [b'{"detail": "The path is not UTF-8.", "code": "malformed_request"}']
-    statuses: list[str] = []
-
-    def start(status: str, headers: Any, exc_info: Any = None) -> Any:
-        statuses.append(status)
-        return start_response(status, headers, exc_info)
-
-    is_program = "HTTP_AUTHORIZATION" in environ and environ["PATH_INFO"].startswith(handler.API)
-    answer: Iterable[bytes] = (handler.handle if is_program else _site)(environ, start)
-    if not statuses[-1].startswith("401"):  # nobody may hold a thread who is not known
-        _read_what_is_left(environ)
-    return answer
-
-
-def _read_what_is_left(environ: dict[str, Any]) -> None:
-    """A short body that nobody wanted: unread, it would now and then cost the client its connection."""
-    length = environ.get("CONTENT_LENGTH") or ""
-    if length.isdecimal() and 0 < int(length) <= BODY_READ_MAX:
-        environ["wsgi.input"].read(int(length))

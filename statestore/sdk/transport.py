@@ -291,7 +291,7 @@ def in_process() -> "httpx.BaseTransport":
     import httpx  # noqa: PLC0415 - see above
 
     try:
-        server = importlib.import_module("statestore.wsgi")  # by name, for the SDK knows no server
+        server = importlib.import_module("statestore.application")  # the SDK knows no server
     except ModuleNotFoundError as missing:
         raise ConfigurationError(
             f"STATESTORE_MODE=django runs the server's code here, which lacks {missing.name!r}:"

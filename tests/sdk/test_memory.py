@@ -102,9 +102,10 @@ def test_every_store_of_a_process_shares_the_memory_and_a_warning_says_so(
 
 
 IN_PROCESS = """
-import asyncio, sys
+import asyncio, gc, sys
 from statestore.sdk import StateStore
 store = StateStore()
+assert not gc.get_freeze_count()  # garbage of the task is not kept
 with store.task("in", sys.argv[1], "process") as context:
     for key in ("a/b", "50%", "ü", "🦆"):
         context.task_store.set(key, key)
