@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from statestore import services
 from statestore.access import Grant, Principal, Right
@@ -335,6 +336,28 @@ class TestScan:
         Entry.objects.update(updated_at=long_ago)
         assert [scan_secrets() for _ in range(4)] == [3, 3, 2, 3]
         assert len(hidden(scope)) == 8
+
+    @pytest.mark.postgresql
+    def test_no_more_than_a_batch_of_values_is_read_at_once(
+        self, scope: TaskScope, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Behind a pooler in transaction mode too, where no cursor stays open."""
+        monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True)
+        monkeypatch.setattr("statestore.services.secrets.BATCH", 2)
+        for number in range(5):
+            put(scope, f"k{number}", PASSWORD)
+        read = []
+
+        def count(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            result = execute(sql, params, many, context)
+            if '"statestore_entry"."value"' in sql:
+                read.append(context["cursor"].rowcount)
+            return result
+
+        with connection.execute_wrapper(count):
+            scan_secrets()
+        assert read == [2, 2, 1] * 2  # what has changed, and the round
+        assert len(hidden(scope)) == 5
 
     def test_what_was_overwritten_stays_hidden_while_a_version_holds_it(
         self, scope: TaskScope

@@ -7,13 +7,13 @@ know, and what a crash between a write and its `active_at` has hidden from it.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from statestore.errors import NotFoundError, PreconditionFailedError
 from statestore.jsontext import decode
@@ -52,10 +52,10 @@ def scan_secrets() -> int:
     )
     entries = Entry.objects.filter(pk__gt=scan.entry_id).order_by("pk")[:ROUND]
     asset_entries = AssetEntry.objects.filter(pk__gt=scan.asset_entry_id).order_by("pk")[:ROUND]
-    seen, _ = _scan(changed.iterator(BATCH))
-    seen_of_assets, _ = _scan(changed_of_assets.iterator(BATCH))
-    count, entry_id = _scan(entries.iterator(BATCH))
-    asset_count, asset_entry_id = _scan(asset_entries.iterator(BATCH))
+    seen, _ = _scan(changed)
+    seen_of_assets, _ = _scan(changed_of_assets)
+    count, entry_id = _scan(entries)
+    asset_count, asset_entry_id = _scan(asset_entries)
     _forget_gone()
     SecretScan.objects.filter(pk=scan.pk).update(
         changed_until=now,
@@ -65,31 +65,26 @@ def scan_secrets() -> int:
     return seen + seen_of_assets + count + asset_count
 
 
-def _scan(rows: Iterable[Row]) -> tuple[int, int]:
-    """How many there were, and the last one's number."""
-    count, last = 0, 0
-    for part in _parts(rows):
+def _scan(rows: QuerySet[Any]) -> tuple[int, int]:
+    """How many there were, and the last one's number.
+
+    Their numbers are read at once, which are little; a cursor for their values would be read as a whole
+    behind a pooler in transaction mode.
+    """
+    ids = list(rows.values_list("pk", flat=True))
+    for start in range(0, len(ids), BATCH):
+        part: list[Row] = list(rows.model.objects.filter(pk__in=ids[start : start + BATCH]))
         versions = _versions_of(part)
         for row in part:
             _settle(row, {row.value} | versions.get(row.pk, set()))
-        count, last = count + len(part), part[-1].pk
-    return count, last
-
-
-def _parts(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    part: list[Row] = []
-    for row in rows:
-        part.append(row)
-        if len(part) == BATCH:
-            yield part
-            part = []
-    if part:
-        yield part
+    return len(ids), ids[-1] if ids else 0
 
 
 def _versions_of(rows: list[Row]) -> dict[int, set[str]]:
     """The values that are kept of these entries: a secret in one of them is still readable."""
     found: dict[int, set[str]] = {}
+    if not rows:
+        return found
     created = {row.pk: row.created_at for row in rows if row.version > 1}
     kept = _versions(rows[0]).objects.filter(entry_id__in=created)
     for entry_id, value, at in kept.values_list("entry_id", "value", "at"):
