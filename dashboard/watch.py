@@ -245,7 +245,8 @@ class Watcher:
         now = time.monotonic()
         with self._lock:
             if key not in self._watched and len(self._watched) >= WATCHED_MAX:
-                del self._watched[min(self._watched, key=lambda k: self._watched[k].asked)]
+                known = list(self._watched.items())  # the thread drops pages without the lock
+                self._watched.pop(min(known, key=lambda one: one[1].asked)[0], None)
             watched = self._watched.setdefault(key, _Watched(read, now, task))
             watched.asked = now
             if self.in_background and self._thread is None:

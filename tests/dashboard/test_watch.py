@@ -110,6 +110,25 @@ def test_who_reads_anew_shares_only_what_was_begun_later(monkeypatch: pytest.Mon
     assert watcher.page("page", read, anew=True).cursor == "2"
 
 
+def test_a_page_makes_room_for_another_while_the_thread_drops_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch, "WATCHED_MAX", 2)
+    watcher, read = Watcher(), Reader()
+    watcher.in_background = False
+    watcher.page("second", read)
+
+    class Oldest:
+        @property
+        def asked(self) -> float:
+            watcher._watched.pop("second", None)
+            return 0.0
+
+    watcher._watched = {"oldest": Oldest(), **watcher._watched}  # type: ignore[dict-item]
+    watcher.page("third", read)
+    assert list(watcher._watched) == ["third"]
+
+
 def test_a_page_that_is_too_old_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "FRESH", 0)
     watcher, read = Watcher(), Reader()
