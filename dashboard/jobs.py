@@ -12,9 +12,13 @@ JOB_KEY_ENDS: Final = (SUFFIX, "job_id")
 # state of the record → icon, colour, what it means
 _MEANS: Final = {
     "reserved": ("hourglass", "warn", "about to be submitted"),
-    "unknown": ("circle-alert", "bad", "an earlier attempt ended while submitting: it may exist"),
+    "unknown": ("circle-alert", "bad", "an attempt ended while submitting: it may exist"),
     "submitted": ("zap", "run", "runs elsewhere; a retry finds it again"),
-    "reconnected": ("refresh-cw", "run", "submitted by an earlier attempt, and found again"),
+    "reconnecting": (
+        "refresh-cw",
+        "run",
+        "submitted by an earlier attempt; the newest one goes on with it if it still runs",
+    ),
     "finished": ("circle-check", "ok", "has ended"),
 }
 
@@ -29,7 +33,6 @@ class Job:
     means: str
     external_id: str
     """Its id in the system that runs it; empty: not known."""
-    token: str
     generation: int
 
 
@@ -49,25 +52,16 @@ def _job(entry: Entry, attempt: int) -> Job | None:
     try:
         value = json.loads(entry.value)
         state, external_id = str(value["state"]), value.get("external_id")
-        token, generation = str(value["token"]), int(value["generation"])
+        generation, is_taken_over = int(value["generation"]), bool(value.get("since"))
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         return None  # somebody else's key
-    state = _seen_now(state, of_an_earlier_attempt=(entry.attempt or 0) < attempt)
+    is_older = (entry.attempt or 0) < attempt
+    if state == "reserved" and (is_older or is_taken_over):
+        state = "unknown"
+    elif state == "submitted" and is_older:  # an attempt that reconnects writes nothing
+        state = "reconnecting"
     if state not in _MEANS:
         return None
     icon, colour, means = _MEANS[state]
-    return Job(
-        state,
-        icon,
-        colour,
-        means,
-        "" if external_id is None else str(external_id),
-        token,
-        generation,
-    )
-
-
-def _seen_now(state: str, *, of_an_earlier_attempt: bool) -> str:
-    if of_an_earlier_attempt:
-        return {"reserved": "unknown", "submitted": "reconnected"}.get(state, state)
-    return state
+    external_id = "" if external_id is None else str(external_id)
+    return Job(state, icon, colour, means, external_id, generation)

@@ -13,14 +13,20 @@ SCOPE = TaskScope("sales", "run-1", "ingest")
 EVIL = '"><script>alert(1)</script>'
 
 
-def put(key: str, value: Any, scope: Scope = SCOPE, expiry: Expiry = None) -> None:
+def put(
+    key: str,
+    value: Any,
+    scope: Scope = SCOPE,
+    expiry: Expiry = None,
+    attempt: int | None = None,
+) -> None:
     """Write a key as a worker does."""
     services.entry_set(
         scope=scope,
         key=key,
         value=json.dumps(value),
         decoded=value,
-        writer=Writer("token worker"),
+        writer=Writer("token worker", attempt),
         expiry=expiry,
     )
 

@@ -1,10 +1,10 @@
 """The page of one task instance."""
 
-import json
 import re
 import shlex
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -16,6 +16,8 @@ from dashboard.snippets import curl_read, shell_read
 from statestore import services
 from statestore.models import Entry, GroupReach, ProgressSample, TaskInstance
 from statestore.protocol import NEVER_EXPIRE, TaskScope
+from statestore.sdk import ResumableJobMixin, StateStore, UnknownSubmissionError
+from statestore.sdk.memory import MemoryTransport
 from statestore.sdk.records import Submission, SubmissionState
 from statestore.services import Writer
 from tests.dashboard.data import SCOPE, id_of, put
@@ -145,7 +147,7 @@ def test_a_mapped_task_has_a_switch_of_its_indices(viewing: Client) -> None:
         ("reserved", False, "reserved"),
         ("reserved", True, "unknown"),
         ("submitted", False, "submitted"),
-        ("submitted", True, "reconnected"),
+        ("submitted", True, "reconnecting"),
         ("finished", True, "finished"),
     ],
 )
@@ -154,18 +156,33 @@ def test_the_external_job_is_a_chip(
 ) -> None:
     attempt = services.attempt_start(scope=SCOPE)
     record = Submission("ss-1-1", 1, SubmissionState(state), "app-42").to_value()
-    services.entry_set(
-        scope=SCOPE,
-        key="remote_job_id.submission",
-        value=json.dumps(record),
-        decoded=record,
-        writer=Writer("token worker", attempt),
-    )
+    put("remote_job_id.submission", record, attempt=attempt)
     if later_attempt:
         services.attempt_start(scope=SCOPE)
     html = viewing.get(f"/t/{id_of()}/").content.decode()
     assert f"job {shown}</span>" in html
     assert "<code>app-42</code>" in html
+
+
+def test_a_reservation_that_an_attempt_took_over_is_unknown(viewing: Client) -> None:
+    """It has the number of that attempt, which has refused to submit."""
+
+    class Lost(ResumableJobMixin):
+        on_unknown = "fail"
+
+        def submit_job(self, context: Any) -> Any:
+            raise ConnectionResetError
+
+    store = StateStore(transport=MemoryTransport())
+    for error in (ConnectionResetError, UnknownSubmissionError):
+        context = store.task(SCOPE.dag_id, SCOPE.run_id, SCOPE.task_id)
+        with pytest.raises(error), context:
+            Lost().execute_resumable(context)
+        record = context.task_store.get("remote_job_id.submission")
+        put("remote_job_id.submission", record, attempt=services.attempt_start(scope=SCOPE))
+    html = viewing.get(f"/t/{id_of()}/").content.decode()
+    assert "job unknown</span>" in html
+    assert "about to be submitted" not in html
 
 
 def test_a_submission_of_another_form_is_a_key_like_others(viewing: Client) -> None:
