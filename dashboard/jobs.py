@@ -4,10 +4,10 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
+from statestore.protocol import SUBMISSION_SUFFIX
 from statestore.queries import Entry
 
-SUFFIX: Final = ".submission"
-JOB_KEY_ENDS: Final = (SUFFIX, "job_id")
+JOB_KEY_ENDS: Final = (SUBMISSION_SUFFIX, "job_id")
 
 # state of the record → icon, colour, what it means
 _MEANS: Final = {
@@ -41,14 +41,12 @@ def is_job_key(key: str) -> bool:
     return key.endswith(JOB_KEY_ENDS)
 
 
-def jobs_of(entries: list[Entry], attempt: int) -> list[Job]:
-    """The jobs among a task's entries; `attempt` is the newest that has started."""
-    return [job for entry in entries if (job := _job(entry, attempt)) is not None]
+def jobs_of(submissions: list[Entry], attempt: int) -> list[Job]:
+    """The jobs of these records; `attempt` is the newest of the task that has started."""
+    return [job for entry in submissions if (job := _job(entry, attempt)) is not None]
 
 
 def _job(entry: Entry, attempt: int) -> Job | None:
-    if not entry.key.endswith(SUFFIX):
-        return None
     try:
         value = json.loads(entry.value)
         state, external_id = str(value["state"]), value.get("external_id")

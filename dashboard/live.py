@@ -135,7 +135,7 @@ def read_task(params: QueryDict, principal: Principal, task_instance_id: int) ->
         started=began_of(samples, task.attempt, detail.created_at, now),
         entries=task_entries(entries),
         key=key,
-        jobs=jobs_of(entries, task.attempt),
+        jobs=jobs_of(detail.submissions, task.attempt),
         activity=activity,
     )
 

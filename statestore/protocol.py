@@ -23,6 +23,7 @@ TOKEN_ASSETS_MAX_BYTES: Final = 2000  # of them all as JSON: a token travels in 
 WAIT_MAX: Final = 30  # seconds that a read waits for a newer version
 AUDIT_REASON_MAX: Final = 500  # characters
 PROGRESS_KEY: Final = "progress"
+SUBMISSION_SUFFIX: Final = ".submission"  # of the key beside that of an external job's id
 TASK_TOKEN_PREFIX: Final = "stt_"  # noqa: S105 - how a token begins that reaches one task alone
 
 ATTEMPT_HEADER: Final = "Statestore-Attempt"

@@ -12,7 +12,7 @@ from statestore.access import Principal
 from statestore.errors import NotFoundError
 from statestore.models import Entry as EntryRow
 from statestore.models import TaskInstance
-from statestore.protocol import MAP_INDEX_NONE, TaskScope
+from statestore.protocol import MAP_INDEX_NONE, SUBMISSION_SUFFIX, TaskScope
 from statestore.queries.entries import Entry
 from statestore.queries.keyset import begins
 from statestore.queries.patterns import reached
@@ -62,6 +62,8 @@ class TaskDetail:
     """Without what looks like a secret."""
     newest: list[Entry]
     """The few that were written last, newest first, whether they are among these or not."""
+    submissions: list[Entry]
+    """The records of its external jobs, whether they are among these or not; of very many the first."""
     entry_ids: dict[str, int]
     """The numbers of all of these, by key."""
     suspects: list[Suspect]
@@ -92,26 +94,35 @@ def task_detail(
         NotFoundError: there is none with this number that the principal reaches.
     """
     row = _reached_row(task_instance_id, principal)
-    alive = EntryRow.objects.filter(unexpired(datetime.now(UTC)), task_instance=row)
-    asked_for = alive.filter(begins("key", key) if key else Q(), key__gt=after_key)
-    page = list(_with_findings(asked_for).order_by("key")[: KEYS_SHOWN + 1])
-    newest = page
-    if after_key or key or len(page) > KEYS_SHOWN:
-        ids = alive.order_by("-updated_at").values_list("pk", flat=True)[:NEWEST_SHOWN]
-        newest = list(_with_findings(alive.filter(pk__in=list(ids))))
-    found = {e.key: e for e in (*page, *newest)}
-    entries = _snapshots(found.values(), row.pk)
-    last = sorted((entries[e.key] for e in newest), key=lambda e: e.updated_at, reverse=True)
     (summary,) = summaries([row])
+    wanted = EntryRow.objects.filter(unexpired(datetime.now(UTC)), task_instance=row)
+    if summary.key_count > KEYS_SHOWN:
+        wanted = wanted.filter(_shown_of(wanted, after_key, key))
+    found = _with_findings(wanted.order_by("key"))
+    entries = _snapshots(found, row.pk)
+    page = [e for e in entries if e.key > after_key and e.key.startswith(key)][: KEYS_SHOWN + 1]
     return TaskDetail(
         summary,
         row.created_at,
-        [entries[e.key] for e in page[:KEYS_SHOWN]],
-        last[:NEWEST_SHOWN],
-        {e.key: e.pk for e in found.values()},
-        [Suspect(e.key, e.rule, e.found_at) for e in found.values() if e.rule],
+        page[:KEYS_SHOWN],
+        sorted(entries, key=lambda e: e.updated_at, reverse=True)[:NEWEST_SHOWN],
+        [e for e in entries if e.key.endswith(SUBMISSION_SUFFIX)],
+        {e.key: e.pk for e in found},
+        [Suspect(e.key, e.rule, e.found_at) for e in found if e.rule],
         _siblings(row),
         page[KEYS_SHOWN - 1].key if len(page) > KEYS_SHOWN else "",
+    )
+
+
+def _shown_of(alive: QuerySet[EntryRow], after_key: str, key: str) -> Q:
+    """Of very many entries those of one page, those written last, and the records of jobs."""
+    page = alive.filter(begins("key", key) if key else Q(), key__gt=after_key).order_by("key")
+    newest = alive.order_by("-updated_at")
+    submissions = alive.filter(key__endswith=SUBMISSION_SUFFIX).order_by("key")
+    return (
+        Q(pk__in=page.values("pk")[: KEYS_SHOWN + 1])
+        | Q(pk__in=newest.values("pk")[:NEWEST_SHOWN])
+        | Q(pk__in=submissions.values("pk")[:KEYS_SHOWN])
     )
 
 
@@ -123,8 +134,8 @@ def _with_findings(entries: QuerySet[EntryRow]) -> QuerySet[Any]:
     )
 
 
-def _snapshots(rows: Iterable[Any], owner_id: int) -> dict[str, Entry]:
-    """The entries by key, without the values that are hidden."""
+def _snapshots(rows: Iterable[Any], owner_id: int) -> list[Entry]:
+    """The entries, without the values that are hidden."""
     found = [
         Entry(
             e.key,
@@ -140,7 +151,7 @@ def _snapshots(rows: Iterable[Any], owner_id: int) -> dict[str, Entry]:
         for e in rows
     ]
     hidden = hidden_at_sight((owner_id, entry.key, entry.value) for entry in found)
-    return {entry.key: masked(entry, owner_id, hidden) for entry in found}
+    return [masked(entry, owner_id, hidden) for entry in found]
 
 
 def task_marks(ids: list[int]) -> dict[int, object]:

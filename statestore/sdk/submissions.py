@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from statestore.jsontext import dumps
-from statestore.protocol import NEVER_EXPIRE
+from statestore.protocol import NEVER_EXPIRE, SUBMISSION_SUFFIX
 from statestore.sdk.accessors import TaskStore
 from statestore.sdk.errors import ConcurrentSubmissionError, PreconditionFailedError
 from statestore.sdk.records import Submission, SubmissionState
@@ -70,7 +70,7 @@ class Submissions:
     @property
     def submission_key(self) -> str:
         """The key of the submission, beside that of the id."""
-        return f"{self.external_id_key}.submission"
+        return f"{self.external_id_key}{SUBMISSION_SUFFIX}"
 
     def read(self) -> Steps[Any]:
         """The stored id (None: there is none), with the submission read beside it."""

@@ -17,17 +17,20 @@ from tests.storage import expire
 
 MOST = 12
 MAPPED = TaskScope("sales", "run-1", "part")
+MANY = TaskScope("sales", "run-1", "many")
 
 
 @pytest.fixture
 def asset_id(viewer: User) -> int:
-    """An asset; beside it tasks in every state, mapped ones, secrets, what is overdue. The viewer sees
-    the dags of one group."""
+    """An asset; beside it tasks in every state, mapped ones, one with many keys, secrets, what is
+    overdue. The viewer sees the dags of one group."""
     for number in range(60):
         put("progress", {"current": number}, TaskScope("sales", f"run-{number % 20}", f"t{number}"))
     for index, status in enumerate(["done", "failed", "running", "running"] * 3):
         put("progress", {"status": status, "current": index}, MAPPED.at(index))
     put("part", 1, MAPPED.at(1))
+    for number in range(101):
+        put(f"c{number}", number, MANY)
     put("progress", {"current": 1})
     put("config", {"password": "correct horse battery"})
     put("config", {"password": "another horse battery"})
@@ -61,7 +64,8 @@ def _paths(asset_id: int) -> Iterator[str]:
     yield from (f"/runs/{query}" for query in ("", "?q=run-1", "?q=key:conf"))
     for run in (id_of(), id_of(MAPPED.at(1))):
         yield from (f"/runs/{run}/{end}" for end in ("", "?state=failed", "?task=part", "clear/"))
-    yield from (f"/{task}", f"/{mapped}", f"/{task}clear/")
+    yield from (f"/{task}", f"/{task}?key=c", f"/{mapped}", f"/{task}clear/")
+    yield from (f"/t/{id_of(MANY)}/{query}" for query in ("", "?key=c", "?after_key=c2"))
     yield from (f"/{task}k/?{urlencode({'key': key})}" for key in ("config", "progress"))
     asset = f"/assets/{asset_id}/"
     yield from ("/assets/", asset, f"{asset}clear/", f"{asset}k/?key=watermark")

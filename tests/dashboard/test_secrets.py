@@ -316,10 +316,12 @@ def test_no_page_of_assets_holds_the_value(viewing: Client, key: str) -> None:
 def test_a_job_of_a_hidden_record_is_not_shown(viewing: Client) -> None:
     record = {"state": "submitted", "external_id": SECRET, "password": SECRET}
     put("job.submission", {**record, "token": "t-1", "generation": 1})
-    assert SECRET not in viewing.get(f"/t/{id_of()}/").content.decode()
-    services.scan_secrets()
-    watcher.forget()
-    assert SECRET not in viewing.get(f"/t/{id_of()}/").content.decode()
+    pages = [f"/t/{id_of()}/{query}" for query in ("", "?key=other")]
+    for _ in ("before the scan", "after it"):
+        for page in pages:
+            assert SECRET not in viewing.get(page).content.decode()
+        services.scan_secrets()
+        watcher.forget()
 
 
 def test_an_asset_can_be_cleared(viewing: Client, viewer: User) -> None:

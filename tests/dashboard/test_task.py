@@ -13,6 +13,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
 from dashboard.snippets import curl_read, shell_read
+from dashboard.watch import watcher
 from statestore import services
 from statestore.models import Entry, GroupReach, ProgressSample, TaskInstance
 from statestore.protocol import NEVER_EXPIRE, TaskScope
@@ -183,6 +184,28 @@ def test_a_reservation_that_an_attempt_took_over_is_unknown(viewing: Client) -> 
     html = viewing.get(f"/t/{id_of()}/").content.decode()
     assert "job unknown</span>" in html
     assert "about to be submitted" not in html
+
+
+def test_its_jobs_are_chips_whatever_keys_are_shown(viewing: Client) -> None:
+    record = Submission("ss-1-1", 1, SubmissionState.SUBMITTED, "app-42").to_value()
+    put("remote_job_id.submission", record)
+    for number in range(120):
+        put(f"k{number:03}", number)
+    for query in ("", "?key=k0", "?key=none", "?after_key=zz"):
+        html = viewing.get(f"/t/{id_of()}/{query}").content.decode()
+        assert html.count("<code>app-42</code>") == 1, query
+
+
+def test_all_keys_can_be_cleared_though_the_filter_finds_none(
+    viewing: Client, viewer: User
+) -> None:
+    put("page", 1)
+    viewer.user_permissions.add(Permission.objects.get(codename="delete_entry"))
+    path = f"/t/{id_of()}/"
+    assert f"{path}clear/" in viewing.get(f"{path}?key=none").content.decode()
+    services.entries_clear(scope=SCOPE, writer=Writer("user vera"))
+    watcher.forget()
+    assert f"{path}clear/" not in viewing.get(path).content.decode()
 
 
 def test_a_submission_of_another_form_is_a_key_like_others(viewing: Client) -> None:
