@@ -18,14 +18,13 @@ from dashboard.keyview import (
     history_of,
     page_of,
     require,
-    shown_of,
     urls_of,
 )
 from dashboard.rights import needs
 from dashboard.watch import watcher
 from statestore import services
 from statestore.access import Right
-from statestore.errors import ForbiddenError, NotFoundError, PreconditionFailedError
+from statestore.errors import ForbiddenError, HiddenError, NotFoundError, PreconditionFailedError
 from statestore.jsontext import MalformedJSON, read_value
 from statestore.protocol import AssetScope, InvalidInput
 from statestore.queries import KeyHistory, principal_of_user
@@ -62,7 +61,10 @@ def _refused(request: HttpRequest, history: KeyHistory, text: str, wrong: str) -
 @answers_refusals
 def download(request: HttpRequest, **owner: int) -> HttpResponse:
     """The value as it was sent, as a file; `?version=` is an older one."""
-    history = shown_of(_history(request, owner))
+    page = page_of(_history(request, owner))
+    if page.hidden:
+        raise HiddenError
+    history = page.history
     value, version = history.entry.value, request.GET.get("version")
     if version is not None:
         values = {str(kept.version): kept.value for kept in history.versions}

@@ -71,8 +71,10 @@ def test_who_reaches_other_assets_alone_does_not_see_it(
 def test_what_looks_like_a_secret_is_hidden(viewing: Client, number: int) -> None:
     put("settings", {"password": "correct horse battery"}, AssetScope(number))
     services.scan_secrets()
-    for rest in ("", "download/"):
-        html = viewing.get(path(number, rest, "settings")).content.decode()
-        assert "hidden: possible secret" in html.replace("&quot;", "")
-        assert "horse" not in html
+    html = viewing.get(path(number, key="settings")).content.decode()
+    assert "hidden: possible secret" in html.replace("&quot;", "")
+    assert "horse" not in html
+    answer = viewing.get(path(number, "download/", "settings"))
+    assert answer.status_code == 403
+    assert "It looks like a secret" in answer.content.decode()
     assert path(number, key="settings") in viewing.get("/secrets/").content.decode()

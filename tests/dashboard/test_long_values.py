@@ -58,7 +58,7 @@ def test_a_secret_is_in_no_version_that_is_downloaded(viewing: Client) -> None:
     put("config", {"password": "correct horse battery"})
     put("config", {"rows": 1})
     answer = viewing.get(f"/t/{id_of()}/k/download/?key=config&version=1")
-    assert answer.status_code == 404
+    assert answer.status_code == 403
 
 
 def test_the_page_of_a_task_holds_no_long_value_whole(viewing: Client) -> None:

@@ -72,6 +72,19 @@ def test_no_page_holds_the_value_and_each_has_the_pill(viewing: Client, viewer: 
 
 
 @pytest.mark.usefixtures("_found")
+def test_what_stands_in_its_place_is_not_copied_or_downloaded_as_a_value(viewing: Client) -> None:
+    task = f"/t/{id_of()}/"
+    html = viewing.get(f"{task}k/?key=config").content.decode()
+    for offered in ("Copy value", "download", "string, "):
+        assert offered not in html
+    assert "data-text" not in viewing.get(task).content.decode()
+    for version in ("", "&version=1"):
+        answer = viewing.get(f"{task}k/download/?key=config{version}")
+        assert answer.status_code == 403
+        assert "hidden from people until it is revealed" in answer.content.decode()
+
+
+@pytest.mark.usefixtures("_found")
 def test_the_admin_site_hides_it_too(viewing: Client, viewer: User) -> None:
     User.objects.filter(pk=viewer.pk).update(is_staff=True)
     paths = [f"/admin/statestore/entry/{entry.pk}/change/" for entry in Entry.objects.all()]
