@@ -107,7 +107,7 @@ def clear_key(request: HttpRequest, principal: Principal, task_instance_id: int)
         key,
         f"{scope.task_id}{_index(scope)}",
         reverse("dashboard:task", args=[task_instance_id]),
-        running=detail.summary.state is TaskState.RUNNING,
+        _loses([key], running=detail.summary.state is TaskState.RUNNING),
     )
     return _of_secrets(request, found)
 
@@ -163,9 +163,8 @@ def clear_asset_key(request: HttpRequest, principal: Principal, asset_id: int) -
     found, key = queries.asset_detail(asset_id, principal).summary, key_of(request.GET)
     principal.require_asset(asset_id, found.asset.name, Right.CLEAR)
     back = reverse("dashboard:asset", args=[asset_id])
-    return _of_secrets(
-        request, _one_key(AssetScope(asset_id), key, found.asset.name, back, running=False)
-    )
+    loses = (f"Whoever goes on from {key} starts from the beginning.",)
+    return _of_secrets(request, _one_key(AssetScope(asset_id), key, found.asset.name, back, loses))
 
 
 def _of_secrets(request: HttpRequest, clearing: Clearing) -> Clearing:
@@ -176,12 +175,12 @@ def _of_secrets(request: HttpRequest, clearing: Clearing) -> Clearing:
     return replace(clearing, loses=(*clearing.loses, told), back=reverse("dashboard:secrets"))
 
 
-def _one_key(scope: Scope, key: str, name: str, back: str, *, running: bool) -> Clearing:
+def _one_key(scope: Scope, key: str, name: str, back: str, loses: tuple[str, ...]) -> Clearing:
     queries.entry_get(scope=scope, key=key)  # of one that is gone the page says so
     return Clearing(
         title="Clear this key?",
         what=f"This removes {key} of {name}.",
-        loses=_loses([key], running=running),
+        loses=loses,
         keys=1,
         back=back,
         clear=lambda writer: int(services.entry_delete(scope=scope, key=key, writer=writer)),
@@ -189,7 +188,7 @@ def _one_key(scope: Scope, key: str, name: str, back: str, *, running: bool) -> 
 
 
 def _loses(keys: list[str], *, running: bool) -> tuple[str, ...]:
-    """What follows, by the keys that go."""
+    """What follows, by the keys of a task that go."""
     jobs = [key for key in keys if is_job_key(key)]
     lost = [f"It loses {job}: a retry may submit a second job." for job in jobs[:3]]
     others = [key for key in keys if key not in jobs and key != "progress"]

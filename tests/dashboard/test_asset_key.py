@@ -55,6 +55,21 @@ def test_an_old_version_is_restored(viewing: Client, viewer: User, number: int) 
         assert answer.status_code == 404
 
 
+def test_the_dialog_says_what_clearing_it_means_for_an_asset(
+    viewing: Client, viewer: User, number: int
+) -> None:
+    viewer.user_permissions.add(Permission.objects.get(codename="delete_entry"))
+    put("progress", 1, AssetScope(number))
+    for key in ("watermark", "progress"):
+        url = f"/assets/{number}/clear-key/?key={key}"
+        html = viewing.get(url).content.decode()
+        assert f"Whoever goes on from {key} starts from the beginning." in html
+        for of_tasks in ("a retry", "Live until"):
+            assert of_tasks not in html
+        viewing.post(url)
+    assert not AssetEntry.objects.exists()
+
+
 def test_who_reaches_other_assets_alone_does_not_see_it(
     viewing: Client, viewer: User, number: int
 ) -> None:
