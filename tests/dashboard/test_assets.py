@@ -33,6 +33,18 @@ def test_an_asset_is_a_row_with_its_watermark(viewing: Client) -> None:
     assert second.of.newest.key == "rows"
 
 
+def test_what_stands_for_a_watermark_is_named(viewing: Client) -> None:
+    for name, entries, key in (
+        ("orders", {"watermark": "7", "rows": "12"}, "watermark"),
+        ("plain", {"rows": "12", "rejected": "3"}, "rejected"),
+    ):
+        html = viewing.get(f"/assets/{asset(name, **entries)}/").content.decode()
+        mark = html.partition("<dt>Watermark</dt>")[2].partition("</dd>")[0]
+        assert mark.endswith(f'>{entries[key]}<span class="faint clip">{key}</span>')
+    html = viewing.get(f"/assets/{asset('empty')}/").content.decode()
+    assert '<dt>Watermark</dt><dd class="wide mono">none</dd>' in html
+
+
 def test_assets_are_filtered_and_paged(viewing: Client) -> None:
     for number in range(60):
         asset(f"asset-{number:02}")
