@@ -63,11 +63,6 @@ def steps_of(versions: list[Version]) -> list[Step]:
     return steps
 
 
-def difference(old: str, new: str) -> list[Line] | None:
-    """What changed from one JSON text to another, by lines; None where they are too long."""
-    return _changes(_lines(old), _lines(new))
-
-
 def _lines(text: str) -> list[str] | None:
     """The text laid out; None where it is too long to be compared."""
     if len(text) > LONG:

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from dashboard.history import Line, curve_of, difference
+from dashboard.history import Line, curve_of, steps_of
 from dashboard.keyview import FORMS
 from dashboard.watch import watcher
 from statestore import services
@@ -254,19 +254,29 @@ def test_live_and_task_show_rate_and_eta(viewing: Client) -> None:
     assert 'class="chart"' in html
 
 
+def versions_of(*values: str) -> list[Version]:
+    """The newest first, as they are read."""
+    now = datetime.now(UTC)
+    return [Version(n, value, now, "", None) for n, value in enumerate(values)][::-1]
+
+
+def changed(old: str, new: str) -> list[Line] | None:
+    return steps_of(versions_of(old, new))[0].changed
+
+
 def test_long_values_are_not_compared() -> None:
-    assert difference("1", '"' + "x" * 30_000 + '"') is None
-    assert difference("[" + "1," * 900 + "1]", "[2]") is None
-    assert difference("[" + "1," * 9_000 + "1]", "[2]") is None
-    assert difference("1", "1") == []
-    assert difference("1", "2") == [Line("-", "1"), Line("+", "2")]
+    assert changed("1", '"' + "x" * 30_000 + '"') is None
+    assert changed("[" + "1," * 900 + "1]", "[2]") is None
+    assert changed("[" + "1," * 9_000 + "1]", "[2]") is None
+    assert changed("1", "1") == []
+    assert changed("1", "2") == [Line("-", "1"), Line("+", "2")]
 
 
 def test_commas_in_a_text_make_no_value_long() -> None:
     old, new = (json.dumps({"note": 'a, quoted " note, ' * 400, "page": page}) for page in (1, 2))
-    changed = difference(old, new)
-    assert changed is not None
-    assert [line.text.strip() for line in changed if line.sign] == ['"page": 1', '"page": 2']
+    lines = changed(old, new)
+    assert lines is not None
+    assert [line.text.strip() for line in lines if line.sign] == ['"page": 1', '"page": 2']
 
 
 @pytest.mark.parametrize(
@@ -282,9 +292,7 @@ def test_commas_in_a_text_make_no_value_long() -> None:
     ],
 )
 def test_a_number_in_every_version_is_drawn(values: list[str], points: str | None) -> None:
-    now = datetime.now(UTC)
-    versions = [Version(n, value, now, "", None) for n, value in enumerate(values)][::-1]
-    curve = curve_of(versions, None)
+    curve = curve_of(versions_of(*values), None)
     assert (curve and curve.points) == points
 
 
