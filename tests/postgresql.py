@@ -103,7 +103,7 @@ class Cluster:
         self.home, port = home, free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
         binaries = binaries or _binaries()
-        user = _unprivileged_user() if os.geteuid() == 0 else None
+        user = unprivileged_user() if os.geteuid() == 0 else None
         if user:
             binaries = _reachable(binaries, home)
             os.chown(home, user.pw_uid, user.pw_gid)
@@ -165,7 +165,7 @@ class Cluster:
             self._process.send_signal(signal.SIGCONT)
 
 
-def _unprivileged_user() -> pwd.struct_passwd:
+def unprivileged_user() -> pwd.struct_passwd:
     """Whom PostgreSQL, which refuses root, may run as."""
     users = {user.pw_name: user for user in pwd.getpwall()}
     user = users.get("postgres") or users.get("nobody")
