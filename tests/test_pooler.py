@@ -7,8 +7,11 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from django.core.checks import run_checks
+from django.db import connection
+from pytest_django.fixtures import Settings
 
-from statestore.protocol import TaskScope
+from statestore.protocol import LOCK_SECONDS, TaskScope
 from statestore.sdk import StateStore
 from tests.pooler import CONNECTIONS, pooled
 from tests.server import Server
@@ -75,3 +78,17 @@ def test_batches_sweeps_and_scans_go_through(behind_pooler: Server, scope: TaskS
         for path in ("/", "/fragments/live/", "/runs/", "/retention/", "/secrets/"):
             assert browser.get(path).status_code == 200, path
         assert scope.run_id in browser.get("/secrets/").text
+
+
+@pytest.mark.django_db
+def test_a_database_that_lets_writes_wait_for_ever_is_told(settings: Settings) -> None:
+    def told() -> list[str]:
+        return [str(found.id) for found in run_checks(databases=["default"])]
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = 0")
+        assert "statestore.W001" not in told()
+        settings.STATESTORE_PGBOUNCER = True
+        assert "statestore.W001" in told()
+        cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+        assert "statestore.W001" not in told()

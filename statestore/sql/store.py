@@ -48,6 +48,15 @@ WHERE c.oid = 'statestore_entry'::regclass
 """
 
 
+# How long a statement waits for a lock at most, with its unit; 0: for ever.
+_LOCK_TIMEOUT: Final = "SHOW lock_timeout"
+
+
+def lock_timeout() -> str:
+    """See _LOCK_TIMEOUT; of PostgreSQL."""
+    return str(_rows(_LOCK_TIMEOUT)[0][0])
+
+
 def pulse() -> object:
     """See _PULSE; of SQLite it differs for each connection."""
     return _rows(_PULSE[connection.vendor])[0][0]
