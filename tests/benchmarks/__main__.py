@@ -12,8 +12,8 @@ import psycopg
 
 from tests.postgresql import postgresql
 
-QUICK = ("requests", "batch", "embedded", "sdk", "viewers", "sweeps")  # in three minutes
-ALL = (*QUICK, "hotkeys", "seen", "backlog", "growth", "processes")
+QUICK = ("requests", "batch", "sdk", "viewers", "sweeps")  # in three minutes
+ALL = (*QUICK, "embedded", "hotkeys", "seen", "backlog", "growth", "processes")
 _TOLD = ("fsync", "synchronous_commit", "full_page_writes", "autovacuum", "shared_buffers")
 
 
