@@ -82,7 +82,7 @@ for number in range({viewers}):
 
 def main(quick: bool = False) -> None:
     """Measure, and print."""
-    rounds = 1 if quick else 6
+    rounds = 1 if quick else 4
     with postgresql() as database, statestore(database) as server:
         target = entry_target("statestore", server, "progress", "PUT", tasks=VIEWERS)
         cookies = sessions(server, VIEWERS)
