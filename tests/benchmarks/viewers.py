@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -198,8 +198,13 @@ class Viewers:
             RuntimeError: not everybody was answered, or some with an error.
         """
         self._process.send_signal(signal.SIGCONT)
-        self._process.send_signal(signal.SIGINT)
-        self._process.wait(30)
+        for _ in range(60):  # one that does not reach wrk's main thread is not enough
+            self._process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)
+                break
+        else:
+            self._process.kill()
         last = self._log.read_text().splitlines()[-1]
         if last != "bad 0":
             raise RuntimeError(f"the viewers were not all answered: {last}")
