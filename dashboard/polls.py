@@ -142,6 +142,7 @@ def from_memory(environ: dict[str, Any]) -> Answer | None:
     if fragment is None:
         return None
     body, others = fragment.sent(environ)
+    watcher.fetched += 1
     return _CHANGED, [*headers, *others], body
 
 

@@ -9,8 +9,8 @@ seconds at most; then one of those who ask reads it, in each process one page at
 who write go on.
 
 All processes of a host look at the same moments, and tell browsers when that is: who asks right after a
-look sees a change as early as who asks all the time. Where much changes at every look, every other one is
-left out, and so is what browsers would fetch after it: a write is seen after 1.4 s at most even so.
+look sees a change as early as who asks all the time. Where much changes at every look and many fetch it,
+every other look is left out, and so is what they would fetch: a write is seen after 1.4 s at most even so.
 """
 
 import logging
@@ -32,9 +32,8 @@ from statestore.errors import NotFoundError
 logger = logging.getLogger(__name__)
 
 TICK: Final = 0.6  # seconds between two looks at the store; more of them where pages take long
-MUCH: Final = (
-    0.010  # seconds of a processor: after SEVERAL looks that computed so long one is left out
-)
+MUCH: Final = 0.020  # seconds of a processor: after SEVERAL looks that cost so many one is left out
+A_PAGE: Final = 0.00005  # seconds of a processor for one who fetches what a look has drawn
 SEVERAL: Final = 3  # what is written once is read twice
 AT_ONCE: Final = 0.15  # seconds of a processor for one look: pages that are left wait for the next
 GRACE: Final = 2.0  # seconds that a look may take before those who ask read for themselves
@@ -150,9 +149,9 @@ def forget_unasked(kept: dict[Any, Any]) -> None:
             kept.pop(name, None)
 
 
-def pause_after(computed: float, took: float) -> float:
-    """Seconds until the next look, after some that computed so many each, the last of which took so many."""
-    every = 2 * TICK if computed > MUCH else TICK
+def pause_after(cost: float, took: float) -> float:
+    """Seconds until the next look, after some that cost so many each, the last of which took so many."""
+    every = 2 * TICK if cost > MUCH else TICK
     # A third of the time goes into reading at most, where the database is slow.
     least = min(2 * took, AGES)
     return least + -(time.time() + least) % every  # all processes of a host at once
@@ -169,6 +168,8 @@ class Watcher:
         self._pulse: object = None
         self._moved = True
         self._next_look = 0.0
+        self.fetched = 0
+        """How often polls have fetched what had changed since the last look, about."""
         self._wake = threading.Event()
         self.in_background = True
         self.beside: list[Callable[[], None]] = []
@@ -259,19 +260,20 @@ class Watcher:
         return GRACE if self._thread is not None else FRESH
 
     def _run(self) -> None:
-        computed = deque([0.0], SEVERAL)
+        cost = deque([0.0], SEVERAL)
         try:
             while self._drop_what_nobody_wants():
                 began, looked = time.monotonic(), False
                 try:
-                    computed.append(self._look())
+                    fetched, self.fetched = self.fetched, 0
+                    cost.append(self._look() + fetched * A_PAGE)
                     for look_after in self.beside:
                         look_after()
                     looked = True
                 except DatabaseError as error:  # pages are read by who asks until it is back
                     logger.warning("the watcher cannot read the store: %s", error)
                     close_old_connections()
-                pause = pause_after(min(computed), time.monotonic() - began)
+                pause = pause_after(min(cost), time.monotonic() - began)
                 self._next_look = time.monotonic() + pause
                 if looked:
                     self._call_good(pause + GRACE)

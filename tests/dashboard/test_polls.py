@@ -282,6 +282,15 @@ def test_nobody_is_told_that_a_page_is_unchanged_which_cannot_be_read(
     assert "Statestore-Busy" not in viewing.get("/fragments/live/", {"cursor": cursor}).headers
 
 
+def test_what_polls_fetch_is_counted(viewing: Client, poll: Callable[[], int]) -> None:
+    poll()
+    before = watch.watcher.fetched
+    assert poll() == 204
+    assert watch.watcher.fetched == before
+    assert viewing.get("/fragments/live/", {"cursor": "old"}).status_code == 200
+    assert watch.watcher.fetched == before + 1
+
+
 def test_a_poll_tells_from_memory_how_many_keys_hold_a_secret(
     viewing: Client, poll: Callable[[], int], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:

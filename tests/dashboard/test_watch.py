@@ -326,23 +326,23 @@ def test_looks_are_at_the_same_moments_and_fewer_where_they_compute_much(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_looks_that_compute_much_delay_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    looks = iter([0.1, 0.2, 0.0, 0.3, 0.2, 0.1])
-    computed: list[float] = []
+def test_two_looks_that_cost_much_delay_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([0.1, 0.2, 0.0, 0.3, 0.2, 0.0, 0.0])
+    watcher, cost = Watcher(), []
 
     def pause_after(seconds: float, took: float) -> float:
-        computed.append(seconds)
+        cost.append(round(seconds / watch.A_PAGE))
+        watcher.fetched = 200 if len(cost) in {5, 6} else 0
         return 0.01
 
     monkeypatch.setattr(watch, "pause_after", pause_after)
     monkeypatch.setattr(Watcher, "_look", lambda watcher: next(looks, 0.0))
-    watcher = Watcher()
     try:
         watcher.page("page", Reader())
-        wait_until(lambda: len(computed) >= 6)
+        wait_until(lambda: len(cost) >= 7)
     finally:
         watcher.stop()
-    assert computed[:6] == [0.0, 0.0, 0.0, 0.0, 0.0, 0.1]
+    assert cost[:7] == [0, 0, 0, 0, 0, 200, 200]
 
 
 @pytest.mark.django_db(transaction=True)
