@@ -51,12 +51,21 @@ def test_everyone_can_use_what_is_said_of_a_failure(
     for path, status, words in (
         ("/audit/", 403, "lacks the right to administer"),
         ("/t/123456789/", 404, "has expired or was cleared"),
+        ("/?" + "q=1&" * 1001, 400, "has too many fields"),
     ):
         answer = page.goto(path)
         assert answer is not None
         assert answer.status == status
         expect(page.locator("main")).to_contain_text(words)
         check(page, f"status-{status}", theme)
+
+    page.goto("/safe/")
+    page.context.clear_cookies(name=settings.CSRF_COOKIE_NAME)
+    page.get_by_label("Account of vera").click()
+    with page.expect_response("**/logout/") as refused:
+        page.get_by_role("button", name="Sign out").click()
+    assert refused.value.status == 403
+    check(page, "status-403-csrf", theme)
 
     monkeypatch.setattr("dashboard.live.queries.live_figures", lambda principal: 1 / 0)
     answer = page.goto("/?q=never-read-before")
