@@ -143,7 +143,7 @@ def _pages(server: Server) -> dict[str, list[str]]:
 class Answers:
     """What viewers were answered in so many seconds."""
 
-    seconds: int = 0
+    seconds: float = 0
     changed: int = 0
     unchanged: int = 0
     busy: int = 0
@@ -177,16 +177,16 @@ class Viewers:
         time.sleep(_settled(self._count))
 
     def answers(self, since: float, until: float) -> Answers:
-        """What they were answered in the whole seconds between two times.
+        """What they were answered between two times, about.
 
         Raises:
             RuntimeError: nothing, or they did not look on.
         """
         lines = [map(int, line.split()) for line in self._log.read_text().splitlines()]
-        found = Answers()
+        found = Answers(until - since)
         for second, *numbers in lines:
-            if since < second < until - 1:
-                found += Answers(1, *numbers)
+            if since <= second < until:
+                found += Answers(0, *numbers)
         if not found.changed + found.unchanged > found.busy:
             raise RuntimeError(f"the viewers were not served: {found}")
         return found

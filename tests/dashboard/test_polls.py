@@ -284,6 +284,7 @@ def test_nobody_is_told_that_a_page_is_unchanged_which_cannot_be_read(
 
 def test_what_polls_fetch_is_counted(viewing: Client, poll: Callable[[], int]) -> None:
     poll()
+    viewing.get("/fragments/live/", {"cursor": "old"})  # the whole way: it was not drawn yet
     before = watch.watcher.fetched
     assert poll() == 204
     assert watch.watcher.fetched == before
