@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from statestore.env import Environment
+from statestore.launcher.processes import beat_command, worker_command
 from tests.server import ROOT
 
 KEY = "k" * 25 + "0123456789" * 3
@@ -155,3 +156,29 @@ def test_manage_py_check_is_silent_about_right_ones(tmp_path: Path) -> None:
     answer = check(tmp_path, DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
 
     assert (answer.returncode, answer.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "command", [worker_command("wrong"), beat_command()], ids=["worker", "beat"]
+)
+def test_worker_and_beat_do_not_start_with_a_wrong_variable(
+    command: list[str], tmp_path: Path
+) -> None:
+    found = subprocess.run(
+        command,
+        env={
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "statestore.settings",
+            "SECRET_KEY": KEY,
+            "DATABASE_URL": "",
+            "STATESTORE_VAR_DIR": str(tmp_path),
+            "STATESTORE_SWEEP_SECONDS": "soon",
+        },
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert found.returncode != 0
+    assert "STATESTORE_SWEEP_SECONDS" in found.stderr
