@@ -16,8 +16,7 @@ from statestore.queries.patterns import reached
 from statestore.queries.states import TaskState
 from statestore.queries.tasks import unexpired
 
-_LOOKED_AT: Final = 1_000  # rows that a condition without an index may look at for one page
-_LOOKED_AT_KEYS: Final = 600  # the same, where it must look for a key of each row
+_LOOKED_AT: Final = 600  # rows that a condition without an index may look at for one page
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ def matching(where: TaskFilter, principal: Principal) -> Matching:
     numbers = _few(where)
     if numbers is not None:
         return Matching(rows.filter(pk__in=numbers), slow, 0, few=True)
-    window = _LOOKED_AT_KEYS if where.key else _LOOKED_AT if slow else 0
+    window = _LOOKED_AT if slow else 0
     return Matching(rows, slow, window, few=False)
 
 

@@ -42,7 +42,6 @@ def test_what_an_index_finds_is_found_however_old(
     viewing: Client, query: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("statestore.queries.matching._LOOKED_AT", 3)
-    monkeypatch.setattr("statestore.queries.matching._LOOKED_AT_KEYS", 3)
     monkeypatch.setattr("statestore.queries.counting.FEW", 4)
     old = TaskScope("sales", "old-1", "export_marts")
     put("job_id", "x", old)
