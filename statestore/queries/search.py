@@ -19,7 +19,7 @@ from statestore.queries.states import TaskState, in_state
 from statestore.queries.tasks import TaskSummary, summaries
 
 WORDS_MAX = 10
-LOOKED_AT = 3_000
+LOOKED_AT = 1_500
 _NEWEST = ("-active_at", "-id")
 
 
