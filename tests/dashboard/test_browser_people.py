@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from django.conf import settings
@@ -15,7 +16,7 @@ from statestore.models import Asset, Entry, SweepRun
 from statestore.protocol import AssetScope
 from tests.dashboard.data import id_of, put
 from tests.dashboard.scriptless import without_scripts
-from tests.dashboard.test_browser_live import WITHIN
+from tests.dashboard.test_browser_live import EXPECTED, SKIPPING, WITHIN
 
 pytestmark = pytest.mark.browser
 
@@ -89,7 +90,26 @@ def test_who_may_only_look_finds_nothing_to_press(page: Page) -> None:
     expect(page.get_by_role("link", name="Audit")).to_have_count(0)
 
 
+# Notes what the page says, and when by its own clock.
+HEARING = """
+  window.heard = [];
+  addEventListener("DOMContentLoaded", () => {
+    const said = document.getElementById("announce");
+    const hear = () => window.heard.push([Date.now(), said.textContent]);
+    new MutationObserver(hear).observe(said, { childList: true });
+  });
+"""
+
+
+def heard(page: Page) -> list[str]:
+    """What the page has said, never one thing within 10 s of another."""
+    said = page.evaluate("window.heard")
+    assert all(after - before >= 10_000 for (before, _), (after, _) in pairwise(said)), said
+    return [text for _, text in said]
+
+
 def test_what_goes_wrong_is_said_aloud_and_not_too_often(page: Page) -> None:
+    page.add_init_script(SKIPPING + HEARING)
     page.goto("/")
     said = page.locator("#announce")
     assert said.get_attribute("aria-live") == "polite"
@@ -97,7 +117,30 @@ def test_what_goes_wrong_is_said_aloud_and_not_too_often(page: Page) -> None:
     expect(said).to_have_text("1 needs attention, 0 running", timeout=WITHIN)
     put("progress", {"status": "done", "current": 100, "total": 100})
     expect(page.locator("#n-done")).to_have_text("1", timeout=WITHIN)
-    expect(said).to_have_text("1 needs attention, 0 running")
+    page.evaluate("window.skip = 9_000")
+    expect(said).to_have_text("0 running", timeout=WITHIN)
+    assert heard(page) == ["1 needs attention, 0 running", "0 running"]
+
+
+def test_a_lost_connection_is_said_once_and_that_it_is_back(
+    page: Page, complaints: list[str]
+) -> None:
+    page.add_init_script(SKIPPING + HEARING)
+    page.goto("/")
+    said = page.locator("#announce")
+    page.context.set_offline(True)
+    expect(said).to_have_text("Live updates are lost.", timeout=WITHIN)
+    put("progress", {"status": "failed", "current": 10, "total": 100})
+    page.evaluate("window.skip = 10_000")
+    for _ in range(2):
+        with page.expect_event("requestfailed"):
+            pass
+    page.context.set_offline(False)
+    expect(page.locator("#n-failed")).to_have_text("1", timeout=WITHIN)
+    expect(said).to_have_text("Live updates are back. 1 needs attention, 0 running")
+    assert len(heard(page)) == 2
+    assert [text for text in complaints if not EXPECTED.search(text)] == []
+    complaints.clear()
 
 
 def test_a_sweep_that_comes_as_it_should_is_not_said_aloud(page: Page) -> None:

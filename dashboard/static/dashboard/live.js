@@ -16,6 +16,7 @@
   let on = Date.now(); // since when it is asked, without a pause
   let moved = Date.now(); // when something changed, or the person did something
   let spoke = 0;
+  let news = ""; // what is to be said of the connection
   let pointed = 0; // when the pointer moved last
   let next = EVERY; // ms from the last answer to the next look
   const marks = new Map(); // element id -> until when it is marked as changed
@@ -57,12 +58,17 @@
   });
   const signIn = () => `${region.dataset.login}?next=${encodeURIComponent(location.pathname + location.search)}`;
   const found = () => {
-    if (lost || gone) announce("Live updates are back");
+    if (lost || gone) news = "Live updates are back.";
     lost = gone = false;
     fresh = Date.now();
     show();
   };
-  const lose = () => { lost = true; gone = false; show(); announce("Live updates are lost"); };
+  const lose = () => {
+    if (!lost) news = "Live updates are lost.";
+    lost = true;
+    gone = false;
+    show();
+  };
   // Workers delete what they write again: it may come back.
   const miss = () => {
     if (!gone) tell("What this page shows is not there any more.", "Go to Live", document.querySelector(".brand").href);
@@ -87,7 +93,7 @@
     const link = Object.assign(document.createElement("a"), { textContent: action, href });
     strip.querySelector("[data-lost]").replaceChildren(`${words} Showing values from ${clock()}. `, link);
     strip.hidden = false;
-    announce(words);
+    news = words;
   };
 
   // --- showing ---
@@ -121,9 +127,16 @@
     const said = pill.querySelector("[data-words]");
     if (said.textContent !== words) said.textContent = words;
   };
-  const announce = (text) => {
-    if (Date.now() - spoke < SPEAK) return;
+  // What may not be said yet is said later, as it is then.
+  const summary = () => region.querySelector("[data-say]")?.textContent;
+  let heard = summary();
+  const speak = () => {
+    const now = summary() ?? heard;
+    const text = [news, now !== heard && now].filter(Boolean).join(" ");
+    if (!text || Date.now() - spoke < SPEAK) return;
     spoke = Date.now();
+    news = "";
+    heard = now;
     say(text);
   };
 
@@ -142,10 +155,9 @@
     || [...form.querySelectorAll("input:not([type=hidden]), textarea")].some((field) => field.value !== field.defaultValue)
     || [...form.querySelectorAll("option")].some((option) => option.selected !== option.defaultSelected);
   const texts = () => new Map([...region.querySelectorAll("[data-watch]")].map((e) => [e.id, e.textContent]));
-  let before = new Map(), summary = "";
+  let before = new Map();
   region.addEventListener("htmx:beforeSwap", (event) => {
     before = texts();
-    summary = region.querySelector("[data-say]")?.textContent;
     if (event.detail.shouldSwap) event.detail.serverResponse = inPlace(event.detail.serverResponse);
   });
   region.addEventListener("htmx:afterSwap", () => {
@@ -156,8 +168,6 @@
     mark();
     reveal(region);
     age();
-    const now = region.querySelector("[data-say]")?.textContent;
-    if (now && now !== summary) announce(now);
   });
   const mark = () => marks.forEach((until, id) => {
     const on = Date.now() < until;
@@ -247,7 +257,7 @@
     document.addEventListener(act, acted, { passive: true });
   }
   document.addEventListener("pointermove", () => { pointed = Date.now(); }, { passive: true });
-  setInterval(() => { check(); show(); mark(); }, 500);
+  setInterval(() => { check(); show(); mark(); speak(); }, 500);
   show();
   later(EVERY);
 })();
