@@ -402,6 +402,33 @@ def test_shortcuts(page: Page) -> None:
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
 
+def test_shortcuts_of_a_single_key_can_be_turned_off(page: Page) -> None:
+    page.goto("/")
+    box, slash = page.get_by_label("Single-key shortcuts"), page.locator(".gsearch kbd")
+    page.keyboard.press("?")
+    expect(page.get_by_role("button", name="Close")).to_be_focused()
+    box.uncheck()
+    expect(slash).to_be_hidden()
+    page.keyboard.press("Escape")
+    page.reload()
+    expect(slash).to_be_hidden()
+    for key in "p/?tj":
+        page.keyboard.press(key)
+    expect(page.locator("#live-pill")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("body")).to_be_focused()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    assert page.locator("html").get_attribute("data-theme") is None
+    page.get_by_label("Account of vera").click()
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    expect(box).not_to_be_checked()
+    box.check()
+    page.keyboard.press("Escape")
+    expect(page.locator("body")).to_be_focused()
+    page.keyboard.press("/")
+    expect(page.locator("#search")).to_be_focused()
+    expect(slash).to_be_visible()
+
+
 def test_rows_are_walked_with_the_keyboard(page: Page) -> None:
     put("progress", {"current": 1}, OTHER)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])

@@ -3,18 +3,21 @@
   const root = document.documentElement;
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
+  // --- what a browser keeps; where it keeps nothing, it lasts for this page ---
+  const kept = (name) => { try { return localStorage.getItem(name); } catch { return null; } };
+  const keep = (name, value) => { try { localStorage.setItem(name, value); } catch { /* as said */ } };
+
   // --- theme: auto, light, dark; the names that Django's admin uses ---
   const THEMES = ["auto", "light", "dark"];
   const WORDS = { auto: "system", light: "light", dark: "dark" };
-  const stored = () => { try { return localStorage.getItem("theme"); } catch { return null; } };
-  let theme = THEMES.includes(stored()) ? stored() : "auto";
+  let theme = THEMES.includes(kept("theme")) ? kept("theme") : "auto";
   const showTheme = () => {
     if (theme === "auto") delete root.dataset.theme; else root.dataset.theme = theme;
     all("[data-theme-word]").forEach((word) => { word.textContent = `Theme: ${WORDS[theme]}`; });
   };
   const nextTheme = () => {
     theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
-    try { localStorage.setItem("theme", theme); } catch { /* lasts for this page */ }
+    keep("theme", theme);
     showTheme();
   };
 
@@ -145,12 +148,21 @@
     if (button) copy(button);
     all("[data-menu][open]").forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });
   });
+
+  // --- shortcuts: off for those who dictate, whose words would be taken for them ---
+  const shortcuts = document.getElementById("shortcuts");
+  shortcuts.checked = kept("shortcuts") !== "off";
+  const showSlash = () => all("[data-hotkey] + kbd").forEach((key) => { key.hidden = !shortcuts.checked; });
+  shortcuts.addEventListener("change", () => {
+    keep("shortcuts", shortcuts.checked ? "on" : "off");
+    showSlash();
+  });
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
       all("[data-menu][open]").forEach((menu) => { menu.open = false; menu.querySelector("summary").focus(); });
     }
     const typing = event.target.closest?.("input, select, textarea, [contenteditable]");
-    if (typing || document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+    if (!shortcuts.checked || typing || document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
     if (event.key === "/") {
       const search = document.querySelector("[data-hotkey='/']");
       if (search) { event.preventDefault(); search.focus(); search.select(); }
@@ -166,6 +178,7 @@
 
   window.statestore = { age, reveal, relative, say };
   showTheme();
+  showSlash();
   reveal();
   age();
   setInterval(age, 1000);
