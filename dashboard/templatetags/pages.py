@@ -188,12 +188,6 @@ def as_word(text: str, field: str) -> str:
 
 
 @register.filter
-def state_class(state: TaskState) -> str:
-    """The class that colours a cell, whatever the state."""
-    return _STATES[state][0]
-
-
-@register.filter
 def words(text: str) -> list[str]:
     """The words of a text, to go through."""
     return text.split()
@@ -242,6 +236,14 @@ def map_cells(cells: list[MapIndex]) -> SafeString:
         for cell in cells
     )
     return mark_safe("".join(links))  # noqa: S308 - numbers and states alone
+
+
+@register.simple_tag
+@cache
+def cell_legend() -> SafeString:
+    """How such a link looks in each state."""
+    looks = ((colour, word) for colour, _, word in _STATES.values())
+    return format_html_join("", '<span><i class="cell {}"></i>{}</span>', looks)
 
 
 @register.simple_tag(takes_context=True)

@@ -2,7 +2,7 @@
 
 import re
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -17,7 +17,7 @@ from statestore.access import Right
 from statestore.protocol import TaskScope
 from statestore.services import Writer
 from tests.api.conftest import task_path
-from tests.dashboard.data import SCOPE, id_of, put
+from tests.dashboard.data import SCOPE, id_of, put, silence
 from tests.dashboard.scriptless import without_scripts
 
 pytestmark = pytest.mark.browser
@@ -488,6 +488,27 @@ def test_states_and_progress_are_seen_in_forced_colours(page: Page) -> None:
     page.goto(f"/t/{id_of()}/")
     assert style("progress", "borderTopStyle") == "solid"
     assert style("progress", "color") != style("progress", "backgroundColor")
+
+
+@pytest.mark.parametrize("forced_colors", ["none", "active"])
+def test_map_indices_differ_by_more_than_colour(
+    page: Page, forced_colors: Literal["none", "active"]
+) -> None:
+    page.emulate_media(forced_colors=forced_colors)
+    for index, status in enumerate(("running", "running", "failed", "done")):
+        put("progress", {"status": status}, SCOPE.at(index))
+    put("config", 1, SCOPE.at(4))
+    silence(SCOPE.at(1), minutes=10)
+    page.goto(f"/runs/{id_of()}/")
+    shapes = page.locator("li > .cell").evaluate_all(
+        """cells => cells.map(cell => {
+          const { borderTopStyle, borderTopWidth, borderTopColor } = getComputedStyle(cell);
+          const seen = !["rgba(0, 0, 0, 0)", "rgb(255, 255, 255)"].includes(borderTopColor);
+          return `${borderTopStyle} ${borderTopWidth} ${seen}`;
+        })"""
+    )
+    assert len(shapes) == len(set(shapes)) == 5
+    expect(page.locator(".legend .cell")).to_have_count(5)
 
 
 def test_pages_work_without_javascript(
