@@ -9,7 +9,7 @@ from django.test import Client
 from dashboard.watch import watcher
 from statestore import services
 from statestore.models import TaskInstance
-from statestore.protocol import TaskScope
+from statestore.protocol import AssetScope, TaskScope
 from tests.dashboard.data import EVIL, SCOPE, id_of, put, silence
 
 MAPPED = TaskScope("d", "r", "part")
@@ -193,6 +193,13 @@ def test_counts_stand_only_where_they_lead_to_as_many(viewing: Client) -> None:
     assert re.findall(tab, viewing.get("/?state=done").content.decode()) == [("?state=failed", "1")]
     assert 'class="stat here"' in viewing.get("/?state=failed").content.decode()
     assert 'class="stat here"' not in viewing.get("/?state=failed&q=sales").content.decode()
+
+
+def test_keys_of_assets_are_not_counted_among_those_of_tasks(viewing: Client) -> None:
+    put("progress", 1)
+    put("watermark", 1, AssetScope(services.asset_register(name="orders", uri="")[0].id))
+    html = viewing.get("/").content.decode()
+    assert 'Keys of tasks</span><span class="v" id="n-keys">1</span>' in html
 
 
 def test_no_match_offers_to_clear_the_filters(viewing: Client) -> None:
