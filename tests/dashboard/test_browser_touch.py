@@ -65,6 +65,17 @@ def test_every_target_is_large_enough(page: Page) -> None:
         assert small == [], path
 
 
+def test_no_tab_is_narrower_than_its_words(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    for path in ("/", f"/runs/{id_of()}/"):
+        page.goto(path)
+        tabs = page.locator(".seg a")
+        assert tabs.count() > 3
+        assert (
+            tabs.evaluate_all("all => all.filter((e) => e.scrollWidth > e.clientWidth).length") == 0
+        )
+
+
 def test_a_desk_keeps_its_lines(page: Page) -> None:
     page.goto(f"/t/{id_of()}/")
     for name in (".crumbs a", ".kn", ".secret-pill", ".fold > summary"):
