@@ -35,10 +35,10 @@ class Meter:
                 self._sample(now)
             (first, before), (last, after) = self._samples[0], self._samples[-1]
         length = last - first
-        if length < LEAST:
+        number, short = after - before, length < WINDOW - 2 * PAUSE
+        if length < LEAST or (short and not number):
             return None
-        number = round((after - before) * WINDOW / length)
-        return Amount(number, about=number > 0 and length < WINDOW - 2 * PAUSE)
+        return Amount(round(number * WINDOW / length), about=short)
 
     def spark(self) -> str:
         """The pace between each two samples, as points of a polyline; empty: there are too few."""

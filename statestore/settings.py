@@ -288,7 +288,11 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     # A refusal is an answer, not an incident: workers ask for keys that are not there yet.
-    "loggers": {"django.request": {"level": "ERROR"}},
+    # Nor is a request for another host: whoever likes could fill the log with them.
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+    },
     "root": {"handlers": ["stderr"], "level": _env.level("STATESTORE_LOG_LEVEL", "INFO")},
 }
 

@@ -40,12 +40,16 @@ def test_a_burst_is_no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     ]  # fmt: skip
 
 
-def test_an_idle_store_has_no_writes_and_not_about_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_were_no_writes_once_a_minute_has_passed_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     now = 1000.0
     monkeypatch.setattr("dashboard.meter.time", SimpleNamespace(monotonic=lambda: now))
     monkeypatch.setattr("dashboard.meter.queries.writes", lambda: ({1: 20}, 1))
     meter = Meter()
     meter.per_minute()
+    now += 30
+    assert meter.per_minute() is None  # there may have been some just before the first look
     now += 30
     assert str(meter.per_minute()) == "0"
 
@@ -76,4 +80,4 @@ def test_what_is_written_again_after_long_counts_from_then_on(
             put("progress", now, scope)
         told.append(meter.per_minute())
         now += 30
-    assert told == [None, Amount(0), Amount(1), Amount(3), Amount(4)]
+    assert told == [None, None, Amount(1), Amount(3), Amount(4)]
