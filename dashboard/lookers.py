@@ -80,7 +80,7 @@ class _Check:
 
     Who was looked up since the last check, or was found unchanged by it, is as they were if neither
     their session and account nor anybody's rights have changed from that check to this one. A right
-    that came and went between the two would not show, so that each is looked up again some time.
+    that came and went between the two would not show, so that each is looked up again after LOOK_UP_AGAIN.
     """
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class _Check:
         if not here:
             return
         rights = queries.rights_mark()
-        # Who was looked up until here, may have been before a change of rights that this has read.
+        # Who was looked up before this moment may have the rights of before a change that is read here.
         same, self.rights, self.read = rights == self.rights, rights, time.monotonic()
         alive = queries.sessions_alive(list(here))
         accounts = queries.accounts({known.account.pk for known in here.values()})

@@ -68,8 +68,8 @@ def scan_secrets() -> int:
 def _scan(rows: QuerySet[Any]) -> tuple[int, int]:
     """How many there were, and the last one's number.
 
-    Their numbers are read at once, which are little; a cursor for their values would be read as a whole
-    behind a pooler in transaction mode.
+    Their numbers, which are small, are read at once, and their values in parts: behind a pooler in
+    transaction mode an iterator would read these as a whole.
     """
     ids = list(rows.values_list("pk", flat=True))
     for start in range(0, len(ids), BATCH):
