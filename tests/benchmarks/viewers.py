@@ -164,7 +164,6 @@ class Viewers:
 
     def __init__(self, process: subprocess.Popen[bytes], count: int, log: Path) -> None:
         self._process, self._count, self._log = process, count, log
-        time.sleep(_settled(count))
 
     def pause(self) -> None:
         """Look away, until nothing is read for them any longer."""
@@ -223,6 +222,7 @@ def viewers(server: Server, pages: list[str], cookies: list[str]) -> Iterator[Vi
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
         looking = Viewers(process, len(cookies), log)
         try:
+            looking.go_on()
             yield looking
         finally:
             looking.end()
