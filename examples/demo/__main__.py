@@ -162,6 +162,11 @@ def main() -> int:
         say("demo  Both tasks are done. Now the same once more, undisturbed, to compare.")
         send(undisturbed.name)
         expected = wait_for("the undisturbed run", undisturbed.results)
+    if len(recorded_files()) != total:
+        say(
+            "      Packages were installed meanwhile, so that the two runs do not compare: start it again."
+        )
+        return 1
     return report(run, left, results, expected, total)
 
 

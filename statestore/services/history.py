@@ -66,7 +66,7 @@ def entry_edit(
         who=writer.name,
         scope=scope,
         key=key,
-        detail=f"version {version}, as version {new}",
+        detail=f"from version {version} to {new}",
         reason=writer.reason,
     )
     return new

@@ -110,7 +110,7 @@ def test_a_value_is_changed_in_the_version_that_was_seen(viewing: Client, viewer
     assert after.expires_at == before.expires_at
     entry = AuditEntry.objects.get(action="edited")
     assert (entry.who, entry.reason) == ("user vera", "load them again")
-    assert entry.detail == "version 1, as version 2"
+    assert entry.detail == "from version 1 to 2"
 
     answer = viewing.post(path("k", "edit/"), {**form, "value": '{"page": 1}'})
     assert answer.status_code == 422
