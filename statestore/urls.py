@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from statestore.admin_accounts import change_own_password
+from statestore.admin.accounts import change_own_password
 from statestore.throttle import limit_logins
 
 urlpatterns = [

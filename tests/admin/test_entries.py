@@ -194,8 +194,8 @@ def test_a_thousand_tasks_are_cleared_at_once(clearing: Client, many: int, actio
 def test_a_loss_is_counted_no_further_than_anybody_reads(
     clearing: Client, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("statestore.admin_clear.MOST", 3_000)
-    for name in ("admin_clear", "admin_lists", "queries.counting"):
+    monkeypatch.setattr("statestore.admin.clear.MOST", 3_000)
+    for name in ("admin.clear", "admin.lists", "queries.counting"):
         monkeypatch.setattr(f"statestore.{name}.COUNTED", 1_000)
     monkeypatch.setattr("statestore.queries.counting.counts.__kwdefaults__", {"at_most": 1_000})
     html = all_of(clearing, "clear_keys", LIST)
@@ -231,7 +231,7 @@ def test_the_list_costs_few_queries(clearing: Client, django_assert_max_num_quer
 def test_a_list_counts_no_further_than_anybody_reads(
     clearing: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("statestore.admin_lists.COUNTED", 60)
+    monkeypatch.setattr("statestore.admin.lists.COUNTED", 60)
     for number in range(60):
         put("a", 1, SCOPE.at(number))
     assert "60 entries" in clearing.get(LIST).content.decode()

@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import OuterRef, QuerySet
 from django.http import HttpRequest
 
-from statestore.admin_lists import BoundedChangeList
+from statestore.admin.lists import BoundedChangeList
 from statestore.models import Entry
 from statestore.queries import HIDDEN, hidden_at_sight, open_findings
 

@@ -16,7 +16,7 @@ from django.template.response import TemplateResponse
 
 from statestore import services
 from statestore.access import USER_PERMISSIONS, Right
-from statestore.admin_lists import AtLeast
+from statestore.admin.lists import AtLeast
 from statestore.models import Entry, TaskInstance
 from statestore.protocol import Status, TaskScope
 from statestore.queries import COUNTED, counts, principal_of_user, reached

@@ -12,18 +12,19 @@ from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from statestore import admin_accounts, admin_webhooks, services  # noqa: F401 - they register their pages
+from statestore import services
 from statestore.access import USER_PERMISSIONS, Right
-from statestore.admin_base import ForUnlimited, ReadOnlyAdmin, is_unlimited
-from statestore.admin_clear import ClearingMixin, clear_keys, confirm_or_clear, of_keys
-from statestore.admin_filters import (
+from statestore.admin import accounts, webhooks  # noqa: F401 - they register their pages
+from statestore.admin.base import ForUnlimited, ReadOnlyAdmin, is_unlimited
+from statestore.admin.clear import ClearingMixin, clear_keys, confirm_or_clear, of_keys
+from statestore.admin.filters import (
     ExpiredFilter,
     ExpiryFilter,
     TaskBeginsWithFilter,
     begins_with,
 )
-from statestore.admin_hidden import HidingMixin, shown_value
-from statestore.admin_lists import (
+from statestore.admin.hidden import HidingMixin, shown_value
+from statestore.admin.lists import (
     FOUND,
     found_entries,
     found_tasks,

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.admin import ListFilter
 from django.http import HttpRequest
 
-from statestore.admin_lists import BoundedAdmin
+from statestore.admin.lists import BoundedAdmin
 from statestore.queries import principal_of_user
 
 

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
-from statestore.admin_lists import entries_of_tasks
+from statestore.admin.lists import entries_of_tasks
 from statestore.models import Entry
 from statestore.queries import begins
 

@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from statestore import services
-from statestore.admin_base import FiltersAlone, ForUnlimited, ReadOnlyAdmin, is_unlimited
+from statestore.admin.base import FiltersAlone, ForUnlimited, ReadOnlyAdmin, is_unlimited
 from statestore.jsonpretty import pretty
 from statestore.services.deliveries import allowed
 from statestore.webhook_models import DeliveryState, Webhook, WebhookDelivery

@@ -12,8 +12,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from statestore import services
-from statestore.admin_base import FiltersAlone, ForUnlimited
-from statestore.admin_lists import BoundedPaginator
+from statestore.admin.base import FiltersAlone, ForUnlimited
+from statestore.admin.lists import BoundedPaginator
 from statestore.models import GroupReach
 
 
