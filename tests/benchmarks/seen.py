@@ -10,10 +10,11 @@ from contextlib import contextmanager
 
 import httpx
 
+from tests.benchmarks.browsers import EVERY
 from tests.benchmarks.load import Target, measure
 from tests.benchmarks.requests import entry_target
 from tests.benchmarks.servers import statestore
-from tests.benchmarks.viewers import EVERY, compare, sessions, viewers
+from tests.benchmarks.viewers import compare, sessions, viewers
 from tests.postgresql import postgresql
 
 VIEWERS = 1000
@@ -135,5 +136,5 @@ class _Browser:
                 if self._wanted and self._wanted in answer.text and not self._found.is_set():
                     self._at = time.monotonic()
                     self._found.set()
-            wait = float(answer.headers.get("Statestore-Ask-Again", EVERY)) / 1000
+            wait = float(answer.headers.get("Statestore-Ask-Again", 1000 * EVERY)) / 1000
         self._client.close()

@@ -3,60 +3,23 @@
 import signal
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from tests.benchmarks.load import Target, measure, wrk
+from tests.benchmarks.load import Target, measure
 from tests.benchmarks.requests import entry_target
 from tests.benchmarks.servers import statestore
 from tests.postgresql import postgresql
-from tests.server import Server
+from tests.server import ROOT, Server
 
 VIEWERS = 200
 SECONDS = 4.0
 FORGOTTEN = 11.0  # seconds after which nothing is read any longer for those who looked on before
-EVERY = 600  # milliseconds after which a page asks that was not told when to
-
-# Each request is that of another viewer, and of the next page. As browsers do, they take compressed
-# answers; some do not, so that the script reads the cursor, and of many tasks the number. Each names the
-# cursor that was known when they asked last, and so fetches each change once. They come again when the
-# server says. Each second it writes down how many answers were new pages, how many said that nothing has
-# changed, and how many to come again.
-_POLLS = """
-local cookies, pages, known, seen, number, wait = {%(cookies)s}, {%(pages)s}, {}, {}, 0, %(every)d
-local second, changed, unchanged, busy = os.time(), 0, 0, 0
-function delay() return wait end
-function request()
-    number = number + 1
-    local page, viewer = pages[number %% #pages + 1], number %% #cookies + 1
-    local headers = {["Cookie"] = cookies[viewer]}
-    if math.random(20) > 1 then headers["Accept-Encoding"] = "gzip" end
-    local cursor = seen[viewer] or ""
-    seen[viewer] = known[page]
-    return wrk.format("GET", page .. "?cursor=" .. cursor, headers)
-end
-function response(status, headers, body)
-    local found = body:match('data%%-cursor="([^"]+)"')
-    local page = #pages == 1 and pages[1] or "/fragments" .. (body:match("/t/%%d+/") or "")
-    if found then known[page] = found end
-    wait = tonumber(headers["statestore-ask-again"]) or %(every)d
-    if headers["statestore-busy"] then busy = busy + 1
-    elseif status == 200 then changed = changed + 1
-    else unchanged = unchanged + 1 end
-    if os.time() > second then
-        io.stderr:write(table.concat({second, changed, unchanged, busy}, " ") .. "\\n")
-        second, changed, unchanged, busy = os.time(), 0, 0, 0
-    end
-end
-function done(summary)
-    local errors = summary.errors
-    io.stderr:write("bad " .. errors.connect + errors.read + errors.write + errors.status .. "\\n")
-end
-"""
 
 _TASKS = """
 from statestore.models import TaskInstance
@@ -181,9 +144,9 @@ class Viewers:
         Raises:
             RuntimeError: nothing, or they did not look on.
         """
-        lines = [map(int, line.split()) for line in self._log.read_text().splitlines()]
+        lines = self._log.read_text().splitlines()
         found = Answers(until - since)
-        for second, *numbers in lines:
+        for second, *numbers in (map(int, line.split()) for line in lines if line[0].isdigit()):
             if since <= second < until:
                 found += Answers(0, *numbers)
         if not found.changed + found.unchanged > found.busy:
@@ -197,12 +160,10 @@ class Viewers:
             RuntimeError: not everybody was answered, or some with an error.
         """
         self._process.send_signal(signal.SIGCONT)
-        for _ in range(60):  # one that does not reach wrk's main thread is not enough
-            self._process.send_signal(signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(1)
-                break
-        else:
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
             self._process.kill()
         last = self._log.read_text().splitlines()[-1]
         if last != "bad 0":
@@ -213,13 +174,19 @@ class Viewers:
 def viewers(server: Server, pages: list[str], cookies: list[str]) -> Iterator[Viewers]:
     """So many look on as there are cookies, each at the next of the pages."""
     with tempfile.TemporaryDirectory() as name:
-        script, log = Path(name) / "polls.lua", Path(name) / "log"
-        script.write_text(
-            _POLLS % {"every": EVERY, "cookies": _quoted(cookies), "pages": _quoted(pages)}
-        )
-        command = [wrk(), "-t1", f"-c{len(cookies)}", "-d1800s", "-s", str(script), server.url]
-        with log.open("wb") as stderr:
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
+        of, at, log = Path(name) / "cookies", Path(name) / "pages", Path(name) / "log"
+        of.write_text("\n".join(cookies))
+        at.write_text("\n".join(pages))
+        command = [
+            sys.executable,
+            "-m",
+            "tests.benchmarks.browsers",
+            str(server.port),
+            str(of),
+            str(at),
+        ]
+        with log.open("wb") as answers:
+            process = subprocess.Popen(command, cwd=ROOT, stdout=answers)
         looking = Viewers(process, len(cookies), log)
         try:
             looking.go_on()
@@ -231,7 +198,3 @@ def viewers(server: Server, pages: list[str], cookies: list[str]) -> Iterator[Vi
 def _settled(viewers: int) -> float:
     """Seconds after which everybody has been looked up in every process, one after the other."""
     return 10 + viewers / 20
-
-
-def _quoted(words: list[str]) -> str:
-    return ", ".join(f'"{word}"' for word in words)
