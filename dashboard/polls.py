@@ -13,7 +13,7 @@ import gzip
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,9 +22,10 @@ from django.http.response import HttpResponseBase
 
 from dashboard.lookers import is_known, session_of
 from dashboard.secret_count import count_from_memory
-from dashboard.watch import BeingReadError, forget_unasked, watcher
+from dashboard.watch import BeingReadError, Page, forget_unasked, watcher
 from statestore.access import Principal
 from statestore.bounded import make_room
+from statestore.queries import Amount
 
 Get = Callable[[HttpRequest], HttpResponseBase]
 
@@ -51,6 +52,16 @@ class Poll:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How a page is by now for somebody who polls it."""
+
+    poll: Poll
+    page: Page
+    fragment: "Fragment | None"
+    """None: it has not been drawn for them yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fragment:
     """HTML, compressed: many are kept, and nearly everybody takes it so."""
 
@@ -61,6 +72,11 @@ class Fragment:
         """This HTML. No other site learns from the length of an answer what is in it: sessions are
         not sent along with the requests of other sites (SameSite), and a fragment holds no token."""
         return cls(gzip.compress(html.encode(), _LEVEL, mtime=0))
+
+    @property
+    def html(self) -> str:
+        """As it was drawn."""
+        return gzip.decompress(self.packed).decode()
 
     def sent(self, environ: dict[str, Any]) -> tuple[bytes, list[tuple[str, str]]]:
         """The body and its headers, compressed for who takes it so."""
@@ -84,7 +100,7 @@ def answer_polls(get_response: Get) -> Get:
 
     def answer(request: HttpRequest) -> HttpResponseBase:
         request.began = time.monotonic()  # type: ignore[attr-defined]
-        if not _is_poll(request.META):
+        if not is_poll(request.META):
             return get_response(request)
         if found := from_memory(request.META):
             status, headers, body = found
@@ -113,37 +129,48 @@ def _come_again() -> dict[str, str]:
     return {"Statestore-Busy": "1", "Statestore-Ask-Again": str(wait), "Cache-Control": "no-store"}
 
 
-def _is_poll(environ: dict[str, Any]) -> bool:
+def is_poll(environ: dict[str, Any]) -> bool:
+    """Whether this asks for a part of a page that changes."""
     path: str = environ["PATH_INFO"]
     return environ["REQUEST_METHOD"] == "GET" and path.startswith(_FRAGMENTS)
 
 
 def from_memory(environ: dict[str, Any]) -> Answer | None:
     """What a poll is answered, of whom and of which page all is known; None: it goes the whole way."""
-    if not _is_poll(environ):
+    if not is_poll(environ):
         return None
-    asked, cursor = _asked(environ)
+    asked, cursor = asked_by(environ)
+    try:
+        now = standing(asked)
+    except BeingReadError:
+        return _UNCHANGED, list(_come_again().items()), b""
+    if now is None:
+        return None
+    headers = [*now.poll.headers, *_when_to_ask(), *_secrets(now.poll.principal)]
+    if now.page.cursor == cursor:
+        return _UNCHANGED, headers, b""
+    if now.fragment is None:
+        return None
+    body, others = now.fragment.sent(environ)
+    watcher.fetched += 1
+    return _CHANGED, [*headers, *others], body
+
+
+def standing(asked: Hashable, *, may_read: bool = True) -> Standing | None:
+    """How the page is for whom it was `asked_by`, from memory; None: it is not known, or too old to be
+    told by somebody who may not read it.
+
+    Raises:
+        BeingReadError: it is too old, and somebody else reads.
+    """
     poll = _polls.get(asked)
     if poll is None:
         return None
     poll.asked = time.monotonic()
     if not is_known(poll.session, poll.principal):
         return None
-    try:
-        drawn = watcher.good(poll.key, poll.look)
-    except BeingReadError:
-        return _UNCHANGED, list(_come_again().items()), b""
-    if drawn is None:
-        return None
-    headers = [*poll.headers, *_when_to_ask(), *_secrets(poll.principal)]
-    if drawn.page.cursor == cursor:
-        return _UNCHANGED, headers, b""
-    fragment = drawn.shown.get(poll.look)
-    if fragment is None:
-        return None
-    body, others = fragment.sent(environ)
-    watcher.fetched += 1
-    return _CHANGED, [*headers, *others], body
+    drawn = watcher.good(poll.key, poll.look, may_read=may_read)
+    return None if drawn is None else Standing(poll, drawn.page, drawn.shown.get(poll.look))
 
 
 def polled(request: HttpRequest, principal: Principal, key: Any, look: Any) -> None:
@@ -167,7 +194,12 @@ def _when_to_ask() -> Iterable[tuple[str, str]]:
 def _secrets(principal: Principal) -> Iterable[tuple[str, str]]:
     """For the pill, which stands outside of what a fragment replaces."""
     count = count_from_memory(principal)
-    return [] if count is None else [("Statestore-Secrets", f"{count.number}{'+' * count.more}")]
+    return [] if count is None else [("Statestore-Secrets", secrets_text(count))]
+
+
+def secrets_text(count: Amount) -> str:
+    """As the pill reads it."""
+    return f"{count.number}{'+' * count.more}"
 
 
 def _remember(request: HttpRequest, response: HttpResponseBase) -> None:
@@ -176,19 +208,19 @@ def _remember(request: HttpRequest, response: HttpResponseBase) -> None:
         return
     others = {"Content-Length", "Content-Encoding", "Content-Type", "Vary"}
     headers = [(name, text) for name, text in response.items() if name not in others]
-    asked, _ = _asked(request.META)
+    asked, _ = asked_by(request.META)
     _polls.pop(asked, None)
     make_room(_polls, _KNOWN_MAX)
     _polls[asked] = Poll(session_of(request), *poll, headers, time.monotonic())
 
 
-def _asked(environ: dict[str, Any]) -> tuple[Any, str]:
+def asked_by(environ: dict[str, Any]) -> tuple[Hashable, str]:
     """What is asked for, by whom, and the state that the browser shows."""
-    query, cursor = _without_cursor(environ.get("QUERY_STRING", ""))
+    query, cursor = without_cursor(environ.get("QUERY_STRING", ""))
     return (environ["PATH_INFO"], query, *map(environ.get, _ASKED)), cursor
 
 
-def _without_cursor(query: str) -> tuple[str, str]:
+def without_cursor(query: str) -> tuple[str, str]:
     """The rest of a query string, and the state that the browser shows."""
     rest, cursor = [], ""
     for part in query.split("&"):

@@ -172,8 +172,12 @@ class Watcher:
         """How often polls have fetched what had changed since the last look, about."""
         self._wake = threading.Event()
         self.in_background = True
+        self.leaves_out = True
+        """Whether a look may be left out, for those who write to the same process."""
         self.beside: list[Callable[[], None]] = []
         """What else is looked after while somebody looks on."""
+        self.after: list[Callable[[], None]] = []
+        """Who is told, in the watcher's thread, that a look is over, or could not be taken."""
 
     def page(
         self, key: Hashable, read: Callable[[], P], *, task: int | None = None, anew: bool = False
@@ -187,10 +191,10 @@ class Watcher:
                 drawn = watched.kept(since) or watched.renew(good_for=self._good_for())
         return drawn.page  # type: ignore[return-value]  # read by a function that says so
 
-    def good(self, key: Hashable, look: Hashable) -> Drawn | None:
+    def good(self, key: Hashable, look: Hashable, *, may_read: bool = True) -> Drawn | None:
         """A page that somebody polls, and how it has been drawn; None: nobody looked at it lately.
 
-        One that is too old is read by one of those who poll.
+        One that is too old is read by one of those who poll, or is not known either for who may not.
 
         Raises:
             BeingReadError: this is one of the others; how old it is by now, the database decides.
@@ -202,6 +206,8 @@ class Watcher:
         if look in watched.looks:
             watched.seen[look] = now
         if watched.good_until < now:
+            if not may_read:
+                return None
             try:
                 with _free(self._reading), _free(watched.lock):
                     watched.renew(good_for=self._good_for())
@@ -273,10 +279,12 @@ class Watcher:
                 except DatabaseError as error:  # pages are read by who asks until it is back
                     logger.warning("the watcher cannot read the store: %s", error)
                     close_old_connections()
-                pause = pause_after(min(cost), time.monotonic() - began)
+                pause = pause_after(min(cost) if self.leaves_out else 0.0, time.monotonic() - began)
                 self._next_look = time.monotonic() + pause
                 if looked:
                     self._call_good(pause + GRACE)
+                for tell in self.after:
+                    tell()
                 self._wake.wait(pause)
         finally:
             with self._lock:

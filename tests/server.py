@@ -17,6 +17,10 @@ from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 ALL_RIGHTS = "view,write,clear,administer"
+_OPTIONS = {
+    "wsgi": ["--blocking-threads", "4"],
+    "asginl": ["--backpressure", "5000", "--workers-kill-timeout", "2"],
+}
 
 
 class Server:
@@ -26,8 +30,11 @@ class Server:
     database gets the same.
     """
 
-    def __init__(self, environment: dict[str, str], log: Path, *, workers: int = 1) -> None:
+    def __init__(
+        self, environment: dict[str, str], log: Path, *, workers: int = 1, interface: str = "wsgi"
+    ) -> None:
         self.environment, self.log, self._workers = environment, log, workers
+        self._interface = interface
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,12 +52,19 @@ class Server:
         """Start it on its port, and wait until it answers."""
         if self._process is not None:
             return
-        granian = [sys.executable, "-m", "granian", "--interface", "wsgi"]
-        granian += ["--workers", str(self._workers)]
-        granian += ["--blocking-threads", "4", "--host", "127.0.0.1", "--port", str(self.port)]
+        granian = [sys.executable, "-m", "granian", "--interface", self._interface]
+        granian += [
+            "--workers",
+            str(self._workers),
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+        ]
+        granian += _OPTIONS[self._interface]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*granian, "statestore.wsgi:application"],
+                [*granian, f"statestore.{self._interface[:4]}:application"],
                 env=self.environment,
                 cwd=ROOT,
                 stdout=log,

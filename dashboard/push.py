@@ -1,0 +1,227 @@
+"""Pages that are pushed: server-sent events, for as long as somebody looks on.
+
+The browser asks for the fragment that it would poll, and takes `text/event-stream`. After each look of the
+watcher everybody is told what has changed for them, from memory as polls are; nobody asks, so that a
+thousand who look on cost a fifth of what their polls would. Who is not known goes the whole way, one at a
+time in each process, as with polls.
+
+The events: `page` (data: the fragment's HTML, as a JSON string), `same` (nothing has changed), `busy` (nobody
+has looked: it waits for its turn), `secrets` (what the header `Statestore-Secrets` tells a poll) and `ended`
+(data: the status that a poll would get; the stream is over). Something comes every ALIVE seconds.
+
+Each event is compressed once for all: a part of a deflate stream that refers to nothing before it and ends at
+a byte (RFC 1951, 3.2.3 and 3.2.4) may follow on any other.
+"""
+
+import asyncio
+import json
+import time
+import zlib
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any, Final
+
+from dashboard.polls import (
+    Fragment,
+    Standing,
+    asked_by,
+    is_poll,
+    secrets_text,
+    standing,
+    without_cursor,
+)
+from dashboard.secret_count import count_from_memory
+from dashboard.watch import TICK, watcher
+from statestore.queries import Amount
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Environ = dict[str, Any]
+WholeWay = Callable[[Environ], Awaitable[int]]
+
+TYPE: Final = "text/event-stream"
+ALIVE: Final = 4 * TICK  # seconds, at most, from one event to the next
+TRIES: Final = 3  # polls of the same process may be on that way just now
+STREAMS_MAX: Final = 4_000  # of a process: fewer than it can know
+
+_GZIP: Final = (
+    b"\x1f\x8b\x08" + bytes(6) + b"\xff"
+)  # the header of RFC 1952, without time and system
+_LEVEL: Final = 4
+
+
+def wants_push(environ: Environ) -> bool:
+    """Whether a request is to be answered with events."""
+    return TYPE in environ.get("HTTP_ACCEPT", "") and is_poll(environ)
+
+
+class Pushes:
+    """Everybody in this process to whom pages are pushed.
+
+    `whole_way` answers an environ as if it were a poll, through the whole of Django, and gives its status.
+    """
+
+    def __init__(self, whole_way: WholeWay) -> None:
+        self._whole_way = whole_way
+        self._turn = asyncio.Lock()
+        self._look = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._late: asyncio.TimerHandle | None = None
+        self._open = 0
+        watcher.after.append(self._tell)
+
+    async def answer(self, environ: Environ, receive: Receive, send: Send) -> None:
+        """Tell one who looks on, until they have gone."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._wake(self._loop)
+        packed = "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "")
+        await send(
+            {"type": "http.response.start", "status": 200, "headers": _headers(packed=packed)}
+        )
+        stream = _Stream(environ, send, packed=packed)
+        self._open += 1
+        gone = asyncio.ensure_future(_gone(receive))
+        try:
+            if self._open > STREAMS_MAX:
+                await stream.end(503)
+            while not stream.ended and not gone.done():
+                await self._go_on(stream)
+        finally:
+            self._open -= 1
+            gone.cancel()
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _go_on(self, stream: "_Stream") -> None:
+        look = self._look
+        now = stream.standing() or await self._look_up(stream)
+        if now is not None:
+            await stream.tell(now)
+            await look.wait()
+
+    async def _look_up(self, stream: "_Stream") -> Standing | None:
+        """Look up who asks, or draw what they ask for; None: the stream has ended."""
+        turn = asyncio.ensure_future(self._turn.acquire())
+        try:
+            while not (await asyncio.wait({turn}, timeout=ALIVE))[0]:
+                await stream.busy()
+            for _ in range(TRIES):
+                if now := stream.standing():  # read meanwhile, for another, or just now
+                    return now
+                status = await self._whole_way(stream.environ())
+                if status not in {200, 204}:
+                    break
+            now = stream.standing()
+            if now is None:
+                await stream.end(status)
+            return now
+        finally:
+            if not turn.cancel():
+                self._turn.release()
+
+    def _tell(self) -> None:
+        """In the watcher's thread: a look is over."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the server ends
+                self._loop.call_soon_threadsafe(self._wake, self._loop)
+
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
+        look, self._look = self._look, asyncio.Event()
+        look.set()
+        if self._late is not None:
+            self._late.cancel()
+        self._late = loop.call_later(
+            ALIVE / 2, self._wake, loop
+        )  # where no look comes, without one
+
+
+class _Stream:
+    """What one who looks on has been told."""
+
+    def __init__(self, environ: Environ, send: Send, *, packed: bool) -> None:
+        self._environ, self._send, self._packed = environ, send, packed
+        self._asked, self._cursor = asked_by(environ)
+        self._query, _ = without_cursor(environ.get("QUERY_STRING", ""))
+        self._secrets: Amount | None = None
+        self._told = 0.0
+        self.ended = False
+
+    def environ(self) -> Environ:
+        """As a poll would ask for what has changed by now."""
+        accept = {"HTTP_ACCEPT": "text/html", "HTTP_ACCEPT_ENCODING": "gzip"}
+        query = {"QUERY_STRING": f"{self._query}&cursor={self._cursor}"}
+        return {**self._environ, **accept, **query}
+
+    def standing(self) -> Standing | None:
+        """How the page is, from memory; None: it is not known, or not drawn as they have not seen it."""
+        now = standing(self._asked, may_read=False)
+        seen = now is None or now.page.cursor == self._cursor
+        return now if seen or now.fragment is not None else None  # type: ignore[union-attr]
+
+    async def tell(self, now: Standing) -> None:
+        """What has changed; now and then, that nothing has."""
+        events = b""
+        secrets = count_from_memory(now.poll.principal)
+        if secrets is not None and secrets != self._secrets:
+            self._secrets = secrets
+            events += self._event("secrets", secrets_text(secrets))
+        if now.page.cursor != self._cursor and now.fragment is not None:
+            self._cursor = now.page.cursor
+            events += _page(now.fragment, packed=self._packed)
+        elif time.monotonic() - self._told > ALIVE - TICK:
+            events += self._event("same", "1")
+        if events:
+            await self._write(events)
+
+    async def busy(self) -> None:
+        """They wait for their turn."""
+        await self._write(self._event("busy", "1"))
+
+    async def end(self, status: int) -> None:
+        """The last of all events."""
+        self.ended = True
+        await self._write(self._event("ended", str(status)))
+
+    def _event(self, name: str, data: str) -> bytes:
+        return _event(name, data, packed=self._packed)
+
+    async def _write(self, events: bytes) -> None:
+        first = _GZIP if self._packed and not self._told else b""
+        self._told = time.monotonic()
+        await self._send({"type": "http.response.body", "body": first + events, "more_body": True})
+
+
+@lru_cache(maxsize=1_000)
+def _event(name: str, data: str, *, packed: bool) -> bytes:
+    text = f"event: {name}\ndata: {data}\n\n".encode()
+    return _part(text) if packed else text
+
+
+@lru_cache(maxsize=500)
+def _page(fragment: Fragment, *, packed: bool) -> bytes:
+    return _event.__wrapped__("page", json.dumps(fragment.html), packed=packed)
+
+
+def _part(text: bytes) -> bytes:
+    """Compressed so that it may follow on any other part, and any other on it."""
+    deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return deflate.compress(text) + deflate.flush(zlib.Z_FULL_FLUSH)
+
+
+def _headers(*, packed: bool) -> list[tuple[bytes, bytes]]:
+    headers = [
+        (b"content-type", TYPE.encode()),
+        (b"cache-control", b"no-store"),
+        (b"vary", b"accept, accept-encoding, cookie"),
+        (b"x-accel-buffering", b"no"),  # nginx shall pass each event on at once
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    return [*headers, (b"content-encoding", b"gzip")] if packed else headers
+
+
+async def _gone(receive: Receive) -> None:
+    """Return when they have gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
