@@ -171,8 +171,10 @@ class Viewers:
 
 
 @contextmanager
-def viewers(server: Server, pages: list[str], cookies: list[str]) -> Iterator[Viewers]:
-    """So many look on as there are cookies, each at the next of the pages."""
+def viewers(
+    server: Server, pages: list[str], cookies: list[str], *, by: str = "polls"
+) -> Iterator[Viewers]:
+    """So many look on as there are cookies, each at the next of the pages, by polls or by pushes."""
     with tempfile.TemporaryDirectory() as name:
         of, at, log = Path(name) / "cookies", Path(name) / "pages", Path(name) / "log"
         of.write_text("\n".join(cookies))
@@ -181,6 +183,7 @@ def viewers(server: Server, pages: list[str], cookies: list[str]) -> Iterator[Vi
             sys.executable,
             "-m",
             "tests.benchmarks.browsers",
+            by,
             str(server.port),
             str(of),
             str(at),
