@@ -74,12 +74,15 @@ def _answer(environ: Environ, tell: Tell) -> int:
     answer = wsgi_application(environ, start)
     try:
         tell({"type": "http.response.start", "status": status, "headers": headers})
+        last = b""  # is told to be, so that the server knows the length of what is short
         for part in answer:
-            tell({"type": "http.response.body", "body": part, "more_body": True})
+            if last:
+                tell({"type": "http.response.body", "body": last, "more_body": True})
+            last = part
+        tell({"type": "http.response.body", "body": last})
     finally:
         if hasattr(answer, "close"):
             answer.close()
-    tell({"type": "http.response.body", "body": b""})
     return status
 
 

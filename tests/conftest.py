@@ -18,6 +18,7 @@ DATABASE_FIXTURES = {
     "live_server",
     "server",
     "server_environment",
+    "people_server",
     "fuzzed",
 }
 
@@ -114,6 +115,26 @@ def server(running_server: Server) -> Server:
     """
     running_server.start()
     return running_server
+
+
+@pytest.fixture(scope="session")
+def running_people_server(
+    server_environment: dict[str, str], running_server: Server
+) -> Iterator[Server]:
+    """The session's one server for people; use `people_server`."""
+    log = Path(server_environment["STATESTORE_VAR_DIR"]) / "people.log"
+    server = Server(server_environment, log, interface="asginl")
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def people_server(server: Server, running_people_server: Server) -> Server:
+    """A second server over the same database, which pushes pages: the ASGI application."""
+    running_people_server.start()
+    return running_people_server
 
 
 @pytest.fixture

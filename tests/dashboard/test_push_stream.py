@@ -1,0 +1,224 @@
+"""One stream of pushed events, without a server: what it tells, when it waits, and how it ends."""
+
+import asyncio
+import time
+import zlib
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from dashboard import push
+from dashboard.polls import Fragment, Poll, Standing
+from dashboard.push import Pushes
+from dashboard.watch import watcher
+from statestore.access import Principal
+from statestore.queries import Amount
+from tests.threads import run_async
+
+ENVIRON = {
+    "REQUEST_METHOD": "GET",
+    "PATH_INFO": "/fragments/live/",
+    "QUERY_STRING": "q=sales",
+    "HTTP_ACCEPT": "text/event-stream",
+    "HTTP_ACCEPT_ENCODING": "gzip",
+}
+
+
+def standing(cursor: str, html: str = "<p>") -> Standing:
+    """A page in memory."""
+
+    @dataclass(frozen=True)
+    class Page:
+        cursor: str
+
+    principal = Principal(name="vera", grants=())
+    poll = Poll("session", principal, "key", "look", [], 0.0)
+    return Standing(poll, Page(cursor), Fragment.of(html))
+
+
+class Client:
+    """A browser, as the ASGI application sees it."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.gone = asyncio.Event()
+
+    async def receive(self) -> dict[str, Any]:
+        """Nothing, until it goes."""
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        """Keep it."""
+        self.sent.append(message)
+
+    @property
+    def text(self) -> str:
+        """All that was sent, unpacked."""
+        unpack = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        return unpack.decompress(b"".join(each.get("body", b"") for each in self.sent)).decode()
+
+
+@pytest.fixture
+def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Standing | None]]:
+    """What is in memory, one after the other; the last for ever. Looks come all the time."""
+    found: list[Standing | None] = []
+
+    def now(asked: object, *, may_read: bool) -> Standing | None:
+        assert not may_read  # in the loop, nobody may wait for the database
+        return found.pop(0) if len(found) > 1 else found[0]
+
+    monkeypatch.setattr(push, "standing", now)
+    monkeypatch.setattr(push, "count_from_memory", lambda principal: Amount(0))
+    monkeypatch.setattr(push, "ALIVE", 0.02)
+    before = list(watcher.after)
+    yield found
+    watcher.after[:] = before
+
+
+def run(story: Coroutine[Any, Any, None]) -> None:
+    run_async(asyncio.wait_for(story, 10))
+
+
+async def answered(status: int, environ: dict[str, Any]) -> int:
+    return status
+
+
+async def until(met: Callable[[], bool]) -> None:
+    while not met():
+        await asyncio.sleep(0.005)
+
+
+def answers(status: int) -> Callable[[dict[str, Any]], Awaitable[int]]:
+    return lambda environ: answered(status, environ)
+
+
+def test_a_stream_goes_on_until_its_reader_has_gone(memory: list[Standing | None]) -> None:
+    async def story() -> None:
+        memory.append(standing("1"))
+        client = Client()
+        stream = asyncio.ensure_future(
+            Pushes(answers(500)).answer(ENVIRON, client.receive, client.send)
+        )
+        await until(lambda: len(client.sent) > 3)
+        memory[:] = [standing("2", "<b>\r\n")]
+        await until(lambda: r"<b>\r\n" in client.text)
+        client.gone.set()
+        await stream
+        assert client.sent[-1] == {"type": "http.response.body", "body": b""}
+        assert client.text.count("event: page") == 2
+        assert client.text.count("event: secrets") == 1
+
+    run(story())
+
+
+def test_who_is_not_known_goes_the_whole_way_with_what_they_show(
+    memory: list[Standing | None],
+) -> None:
+    async def story() -> None:
+        asked: list[dict[str, Any]] = []
+        memory.append(standing("1"))
+
+        async def whole_way(environ: dict[str, Any]) -> int:
+            asked.append(environ)
+            memory[:] = [standing("2")]
+            return 200
+
+        client = Client()
+        stream = asyncio.ensure_future(
+            Pushes(whole_way).answer(ENVIRON, client.receive, client.send)
+        )
+        await until(lambda: "page" in client.text)
+        memory[:] = [None]
+        await until(lambda: client.text.count("page") == 2)
+        client.gone.set()
+        await stream
+        assert [each["QUERY_STRING"] for each in asked] == ["q=sales&cursor=1"]
+        assert asked[0]["HTTP_ACCEPT"] == "text/html"
+
+    run(story())
+
+
+@pytest.mark.parametrize(("status", "tries"), [(401, 1), (503, 1), (204, push.TRIES)])
+def test_a_stream_that_cannot_go_on_ends_with_its_status(
+    memory: list[Standing | None], status: int, tries: int
+) -> None:
+    async def story() -> None:
+        asked: list[int] = []
+        memory.append(None)
+
+        async def whole_way(environ: dict[str, Any]) -> int:
+            asked.append(1)
+            return status
+
+        client = Client()
+        await Pushes(whole_way).answer(ENVIRON, client.receive, client.send)
+        assert client.text == f"event: ended\ndata: {status}\n\n"
+        assert len(asked) == tries
+
+    run(story())
+
+
+def test_one_goes_the_whole_way_and_the_others_hear_that_they_wait(
+    memory: list[Standing | None],
+) -> None:
+    async def story() -> None:
+        memory.append(None)
+        on_it = 0
+        go = asyncio.Event()
+
+        async def whole_way(environ: dict[str, Any]) -> int:
+            nonlocal on_it
+            on_it += 1
+            assert on_it == 1
+            await go.wait()
+            on_it -= 1
+            return 401
+
+        pushes, clients = Pushes(whole_way), [Client() for _ in range(3)]
+        streams = [
+            asyncio.ensure_future(pushes.answer(ENVIRON, client.receive, client.send))
+            for client in clients
+        ]
+        await until(lambda: all("busy" in client.text for client in clients[1:]))
+        assert "busy" not in clients[0].text
+        streams[1].cancel()  # its turn goes to the next
+        go.set()
+        await asyncio.gather(streams[0], streams[2])
+        assert all("ended" in clients[number].text for number in (0, 2))
+
+    run(story())
+
+
+def test_too_many_are_told_so(
+    memory: list[Standing | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        monkeypatch.setattr(push, "STREAMS_MAX", 0)
+        client = Client()
+        await Pushes(answers(200)).answer(ENVIRON, client.receive, client.send)
+        assert client.text == "event: ended\ndata: 503\n\n"
+
+    run(story())
+
+
+def test_a_look_wakes_everybody(
+    memory: list[Standing | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        memory.append(standing("1"))
+        monkeypatch.setattr(push, "ALIVE", 60.0)
+        client, pushes = Client(), Pushes(answers(500))
+        stream = asyncio.ensure_future(pushes.answer(ENVIRON, client.receive, client.send))
+        await until(lambda: "page" in client.text)
+        memory[:] = [standing("2")]
+        began = time.monotonic()
+        tell = watcher.after[-1]
+        await asyncio.to_thread(tell)  # as the watcher does, in its own thread
+        await until(lambda: client.text.count("page") == 2)
+        assert time.monotonic() - began < 10
+        stream.cancel()
+
+    run(story())

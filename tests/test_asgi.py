@@ -1,0 +1,52 @@
+"""The ASGI application answers everything else as the WSGI one does."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from statestore.protocol import TaskScope
+from tests.server import Server
+
+
+def path(scope: TaskScope, key: str = "key") -> str:
+    task = f"dags/{scope.dag_id}/dagRuns/{scope.run_id}/taskInstances/{scope.task_id}"
+    return f"/api/v2/{task}/state-store/{key}"
+
+
+@pytest.fixture
+def client(people_server: Server) -> Iterator[httpx.Client]:
+    """Talks to it, with a token."""
+    headers = {"Authorization": f"Bearer {people_server.token}"}
+    with httpx.Client(base_url=people_server.url, headers=headers) as client:
+        yield client
+
+
+def test_it_takes_and_gives_state(client: httpx.Client, scope: TaskScope) -> None:
+    value = {"größe": "x" * 60_000}
+    assert client.put(path(scope), json={"value": value}).status_code == 204
+    assert client.get(path(scope)).json()["value"] == value
+
+
+def test_it_has_headers_once_and_a_length(client: httpx.Client, scope: TaskScope) -> None:
+    client.put(path(scope), json={"value": 1})
+    answer = client.get(path(scope))
+    assert int(answer.headers["Content-Length"]) == len(answer.content)
+
+
+def test_a_path_that_is_no_utf8_is_refused(client: httpx.Client, scope: TaskScope) -> None:
+    answer = client.put(path(scope, "%FF"), json={"value": 1})
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+
+
+def test_an_escaped_slash_stays_what_it_is_to_the_other_server(
+    server: Server, client: httpx.Client, scope: TaskScope
+) -> None:
+    token = {"Authorization": f"Bearer {server.token}"}
+    asked = path(scope, "a%2Fb")
+    assert client.get(asked).status_code == httpx.get(server.url + asked, headers=token).status_code
+
+
+def test_a_body_that_nobody_would_read_is_refused(client: httpx.Client, scope: TaskScope) -> None:
+    answer = client.put(path(scope), content=bytes(32 * 1024 * 1024 + 1))
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
