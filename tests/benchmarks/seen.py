@@ -1,19 +1,24 @@
-"""1,000 people who look at Live, all on one web process: how soon they see a write, and what they cost."""
+"""1,000 people who look at Live, all on one web process: how soon they see a write, and what they cost.
+
+By polls they ask the process that takes the writes; pushes come from another one, as they are deployed.
+"""
 
 import random
 import statistics
 import threading
 import time
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Final
 
 import httpx
 
 from tests.benchmarks.browsers import EVERY
 from tests.benchmarks.load import Target, measure
 from tests.benchmarks.requests import entry_target
-from tests.benchmarks.servers import statestore
+from tests.benchmarks.servers import people, statestore
 from tests.benchmarks.viewers import compare, sessions, viewers
 from tests.postgresql import postgresql
 
@@ -27,7 +32,11 @@ PAGE = "/fragments/live/"
 def main(quick: bool = False) -> None:
     """Measure, and print."""
     writes, rounds = (10, 1) if quick else (40, 4)
-    with postgresql() as database, statestore(database, workers=1) as server:
+    with (
+        postgresql() as database,
+        statestore(database, workers=1) as server,
+        people(server) as pushing,
+    ):
         cookies = sessions(server, VIEWERS)
         keys = f"{server.url}/api/v2/dags/bench/dagRuns/run/taskInstances"
         headers = {"Authorization": f"Bearer {server.token}"}
@@ -35,13 +44,16 @@ def main(quick: bool = False) -> None:
         with httpx.Client(headers=headers, timeout=30) as worker:
             for number in range(TASKS):
                 _write(worker, f"{keys}/task-{number}", "begun")
-            with viewers(server, [PAGE], cookies[TIMED:]):
-                seen = _seen(worker, keys, server.url, cookies[:TIMED], writes)
-                _show("while nobody else writes", seen)
-                with _load(target):
-                    seen = _seen(worker, keys, server.url, cookies[:TIMED], writes)
-                _show("at full load", seen)
-        compare(server, "Live", target, [PAGE], cookies, rounds=rounds)
+            for by, asked in (("pushes", pushing), ("polls", server)):
+                browsers = [_BROWSERS[by](asked.url, cookie) for cookie in cookies[:TIMED]]
+                with viewers(asked, [PAGE], cookies[TIMED:], by=by):
+                    _show(
+                        f"by {by}, while nobody else writes", _seen(worker, keys, browsers, writes)
+                    )
+                    with _load(target):
+                        seen = _seen(worker, keys, browsers, writes)
+                    _show(f"by {by}, at full load", seen)
+                compare(asked, f"Live, by {by}", target, [PAGE], cookies, rounds=rounds, by=by)
 
 
 def _show(when: str, seen: list[float]) -> None:
@@ -82,13 +94,12 @@ def _write(worker: httpx.Client, task: str, message: str) -> None:
 
 
 def _seen(
-    worker: httpx.Client, keys: str, url: str, cookies: list[str], writes: int
+    worker: httpx.Client, keys: str, browsers: Sequence["_Browser"], writes: int
 ) -> list[float]:
     """Seconds from each write, once it is answered, until each of those who are timed has it."""
-    browsers = [_Browser(url, cookie) for cookie in cookies]
     found: list[float] = []
     with ThreadPoolExecutor(len(browsers)) as threads:
-        running = [threads.submit(browser.look_on) for browser in browsers]
+        running = [threads.submit(browser.until_ended) for browser in browsers]
         try:
             for number in range(writes):
                 time.sleep(random.uniform(*PAUSE))
@@ -106,11 +117,11 @@ def _seen(
     return found
 
 
-class _Browser:
-    """Asks as an open page does: when the server says, with the cursor of what it shows."""
+class _Browser(ABC):
+    """An open page that is timed."""
 
     def __init__(self, url: str, cookie: str) -> None:
-        self._client = httpx.Client(base_url=url, headers={"Cookie": cookie}, timeout=30)
+        self._url, self._cookie = url, cookie
         self.ended = threading.Event()
         self._wanted, self._at = "", 0.0
         self._found = threading.Event()
@@ -126,15 +137,46 @@ class _Browser:
             raise TimeoutError(f"not seen within 30 s: {self._wanted}")
         return self._at
 
-    def look_on(self) -> None:
-        """Ask until it is over."""
+    def until_ended(self) -> None:
+        """Look on until it is over."""
+        self.ended.clear()
+        with httpx.Client(
+            base_url=self._url, headers={"Cookie": self._cookie}, timeout=30
+        ) as client:
+            self._look_on(client)
+
+    def _shown(self, text: str) -> None:
+        if self._wanted and self._wanted in text and not self._found.is_set():
+            self._at = time.monotonic()
+            self._found.set()
+
+    @abstractmethod
+    def _look_on(self, client: httpx.Client) -> None: ...
+
+
+class _Polling(_Browser):
+    """Asks when the server says, with the cursor of what it shows."""
+
+    def _look_on(self, client: httpx.Client) -> None:
         cursor, wait = "", 0.0
         while not self.ended.wait(wait):
-            answer = self._client.get(PAGE, params={"cursor": cursor}).raise_for_status()
+            answer = client.get(PAGE, params={"cursor": cursor}).raise_for_status()
             if answer.status_code == httpx.codes.OK:
                 cursor = answer.text.partition('data-cursor="')[2].partition('"')[0]
-                if self._wanted and self._wanted in answer.text and not self._found.is_set():
-                    self._at = time.monotonic()
-                    self._found.set()
+                self._shown(answer.text)
             wait = float(answer.headers.get("Statestore-Ask-Again", 1000 * EVERY)) / 1000
-        self._client.close()
+
+
+class _Listening(_Browser):
+    """Is pushed to."""
+
+    def _look_on(self, client: httpx.Client) -> None:
+        accept = {"Accept": "text/event-stream"}
+        with client.stream("GET", PAGE, headers=accept) as answer:
+            for line in answer.iter_lines():
+                self._shown(line)
+                if self.ended.is_set():
+                    return
+
+
+_BROWSERS: Final[dict[str, type[_Browser]]] = {"polls": _Polling, "pushes": _Listening}

@@ -38,6 +38,18 @@ def statestore(database_url: str, *, workers: int = WORKERS, **settings: str) ->
 
 
 @contextlib.contextmanager
+def people(beside: Server) -> Iterator[Server]:
+    """One process for people, who are pushed to, over the database of a server."""
+    log = Path(beside.environment["STATESTORE_VAR_DIR"]) / "people.log"
+    server = Server(beside.environment, log, interface="asginl")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
 def bare(beside: Server) -> Iterator[str]:
     """The bare view over the database of a server; its URL."""
     port = free_port()

@@ -63,10 +63,11 @@ def compare(
     cookies: list[str],
     *,
     rounds: int,
+    by: str = "polls",
 ) -> None:
-    """Measure PUT beside as many viewers as there are cookies and alone, in turn, and print."""
+    """Measure PUT beside as many viewers of a server as there are cookies and alone, in turn, and print."""
     alone, watched, answers = [], [], Answers()
-    with viewers(server, pages, cookies) as looking:
+    with viewers(server, pages, cookies, by=by) as looking:
         for turn in range(rounds):
             if turn:
                 looking.go_on()
