@@ -107,6 +107,7 @@ def _environ(scope: Any) -> Environ:
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope.get("scheme", "http"),
         "wsgi.errors": sys.stderr,
+        "wsgi.input_terminated": True,
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
@@ -137,6 +138,6 @@ async def _body(receive: Receive) -> bytes | None:
 async def _refuse(send: Send) -> None:
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
-    words = f"The body is larger than {BODY_MAX} bytes."
-    body = f'{{"detail": "{words}", "code": "body_too_large"}}'.encode()
+    words = f"The body has more than {BODY_MAX} bytes."
+    body = f'{{"detail": "{words}", "code": "too_large"}}'.encode()
     await send({"type": "http.response.body", "body": body})

@@ -28,6 +28,13 @@ def test_it_takes_and_gives_state(client: httpx.Client, scope: TaskScope) -> Non
     assert client.get(path(scope)).json()["value"] == value
 
 
+def test_it_takes_a_body_in_chunks(client: httpx.Client, scope: TaskScope) -> None:
+    chunks = iter([b'{"value": ', b"[1, 2]}"])
+    headers = {"Content-Type": "application/json"}
+    assert client.put(path(scope), content=chunks, headers=headers).status_code == 204
+    assert client.get(path(scope)).json()["value"] == [1, 2]
+
+
 def test_it_has_headers_once_and_a_length(client: httpx.Client, scope: TaskScope) -> None:
     client.put(path(scope), json={"value": 1})
     answer = client.get(path(scope))
@@ -49,4 +56,4 @@ def test_an_escaped_slash_stays_what_it_is_to_the_other_server(
 
 def test_a_body_that_nobody_would_read_is_refused(client: httpx.Client, scope: TaskScope) -> None:
     answer = client.put(path(scope), content=bytes(32 * 1024 * 1024 + 1))
-    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
