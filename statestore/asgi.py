@@ -114,6 +114,8 @@ def _environ(scope: Any) -> Environ:
         PUSHES: True,
     }
     for name, text in scope["headers"]:
+        if b"_" in name:
+            continue  # it could pass for one with hyphens, which a proxy vouches for
         key = name.decode("latin-1").upper().replace("-", "_")
         if key not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
             key = f"HTTP_{key}"

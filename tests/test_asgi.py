@@ -57,3 +57,14 @@ def test_an_escaped_slash_stays_what_it_is_to_the_other_server(
 def test_a_body_that_nobody_would_read_is_refused(client: httpx.Client, scope: TaskScope) -> None:
     answer = client.put(path(scope), content=bytes(32 * 1024 * 1024 + 1))
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+def test_a_header_with_underscores_passes_for_no_other(
+    client: httpx.Client, scope: TaskScope
+) -> None:
+    def write(**headers: str) -> int:
+        return client.put(path(scope), json={"value": 1}, headers=headers).status_code
+
+    assert write() == 204
+    assert write(**{"If-None-Match": "*"}) == 412
+    assert write(If_None_Match="*") == 204
