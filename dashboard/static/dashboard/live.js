@@ -8,8 +8,8 @@
 
   // The server looks every 600 ms, and tells with each answer how long it is until the next look is over.
   const EVERY = 600, QUIET = 30000;
-  const RETRY = 2000, GONE = 5000, LATE = 4000, LOST = 10000, MARK = 2000, SPEAK = 10000, STILL = 10000;
-  const { age, reveal, relative, say } = window.statestore;
+  const RETRY = 2000, GONE = 5000, LATE = 4000, LOST = 10000, MARK = 2000, SPEAK = 10000;
+  const { age, reveal, relative, rows, say } = window.statestore;
   let paused = false, ended = false, gone = false, lost = false, asking = false, timer = 0;
   let fresh = Date.now(); // when the server last said that this is how things are
   let asked = 0; // when it was asked last
@@ -17,7 +17,6 @@
   let moved = Date.now(); // when something changed, or the person did something
   let spoke = 0;
   let news = ""; // what is to be said of the connection
-  let pointed = 0; // when the pointer moved last
   let next = EVERY; // ms from the last answer to the next look
   const marks = new Map(); // element id -> until when it is marked as changed
 
@@ -39,7 +38,7 @@
   const later = (wait) => { clearTimeout(timer); timer = setTimeout(ask, wait); };
 
   region.addEventListener("htmx:configRequest", (event) => {
-    event.detail.parameters.cursor = disordered && !held().length ? "" : body()?.dataset.cursor ?? "";
+    event.detail.parameters.cursor = rows.waiting() ? "" : body()?.dataset.cursor ?? "";
   });
   region.addEventListener("htmx:afterRequest", (event) => {
     asking = false;
@@ -158,11 +157,10 @@
   let before = new Map();
   region.addEventListener("htmx:beforeSwap", (event) => {
     before = texts();
-    if (event.detail.shouldSwap) event.detail.serverResponse = inPlace(event.detail.serverResponse);
+    if (event.detail.shouldSwap) event.detail.serverResponse = rows.inPlace(event.detail.serverResponse);
   });
   region.addEventListener("htmx:afterSwap", () => {
-    const row = anchor && document.getElementById(anchor.id); // none: it has left the list
-    if (row) scrollBy(0, row.getBoundingClientRect().top - anchor.top);
+    rows.stay();
     const until = Date.now() + MARK;
     texts().forEach((text, id) => { if (before.has(id) && before.get(id) !== text) marks.set(id, until); });
     mark();
@@ -174,75 +172,6 @@
     document.getElementById(id)?.classList.toggle("changed", on);
     if (!on) marks.delete(id);
   });
-
-  // Rows keep their places while a pointer or the focus is among them: groups stay with their headings,
-  // new rows come last, at the end of the first group if they need attention. Once it has left or the
-  // pointer has rested, all is put in order. A finger leaves its :hover behind, and holds nothing.
-  const TABLES = ["table.grid", "table.ktable", "table.records"];
-  const points = window.matchMedia("(hover: hover)");
-  const isPointedAt = (element) => points.matches && Date.now() - pointed < STILL && element.matches(":hover");
-  const isHeld = (table) => isPointedAt(table) || table.contains(document.activeElement);
-  const held = () => TABLES.map((kind) => region.querySelector(kind)).filter((table) => table && isHeld(table));
-  let disordered = false;
-  let first = null; // the rows when the table began to be held, and whether they had failed
-  let anchor = null; // the row that stays where it is on the screen
-  const inPlace = (html) => {
-    const tables = held();
-    disordered = tables.length > 0;
-    first = disordered ? first ?? failures(region) : null;
-    anchor = anchorIn(tables);
-    if (!disordered) return html;
-    const next = new DOMParser().parseFromString(html, "text/html");
-    tables.forEach((table) => {
-      const newer = next.querySelector(`table.${table.classList[0]}`);
-      if (newer) keepPlaces(table, newer, next);
-    });
-    keepStill(next);
-    tellWhatCame(next);
-    return next.body.innerHTML;
-  };
-  const URGENT = "rows-urgent";
-  const failures = (page) => new Map([...page.querySelectorAll("table.tasks tr[id]")].map((row) => [row.id, row.classList.contains("bad")]));
-  const anchorIn = (tables) => {
-    const row = tables.flatMap(rowsOf).find((row) => row.matches(":hover") || row.contains(document.activeElement));
-    return row && { id: row.id, top: row.getBoundingClientRect().top };
-  };
-  // A quiet line over the table, which takes no room, for what came while its rows keep their places.
-  const tellWhatCame = (next) => {
-    const rows = [...failures(next)];
-    const came = rows.filter(([id]) => !first.has(id)).length;
-    const failed = rows.filter(([id, bad]) => bad && !first.get(id)).length;
-    const words = [came && `${came} new`, failed && `${failed} failed`].filter(Boolean).join(", ");
-    if (!words) return;
-    const line = Object.assign(next.createElement("p"), { className: "came" });
-    line.append(Object.assign(next.createElement("span"), { textContent: words }));
-    next.querySelector("table.tasks").before(line);
-  };
-  const rowsOf = (table) => [...table.querySelectorAll("tbody tr[id]")];
-  const keepPlaces = (table, newer, next) => {
-    const known = new Set(rowsOf(table).map((row) => row.id));
-    if (!known.size) return;
-    const added = rowsOf(newer).filter((row) => !known.has(row.id));
-    const groups = [...table.tBodies].map((group) => {
-      const kept = group.cloneNode(false);
-      kept.append(...[...group.rows].map((row) => row.id ? next.getElementById(row.id) : row.cloneNode(true)).filter(Boolean));
-      return kept;
-    });
-    const urgent = groups.find((group) => group.id === URGENT);
-    added.forEach((row) => (row.parentElement.id === URGENT && urgent || groups.at(-1)).append(row));
-    [...newer.tBodies].forEach((group) => group.remove());
-    newer.append(...groups);
-  };
-  // A line above the table comes and goes only while nobody points at the rows.
-  const keepStill = (next) => {
-    const line = region.querySelector(".still"), newer = next.querySelector(".still");
-    if (!line) newer?.remove();
-    else if (!newer) {
-      const place = line.cloneNode(true);
-      place.classList.add("gone");
-      next.querySelector("table.grid")?.before(place);
-    }
-  };
 
   // --- the mode ---
   pill.hidden = false;
@@ -256,7 +185,6 @@
   for (const act of ["pointerdown", "pointermove", "keydown", "wheel"]) {
     document.addEventListener(act, acted, { passive: true });
   }
-  document.addEventListener("pointermove", () => { pointed = Date.now(); }, { passive: true });
   setInterval(() => { check(); show(); mark(); speak(); }, 500);
   show();
   later(EVERY);
