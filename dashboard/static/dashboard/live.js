@@ -9,6 +9,7 @@
   // The server looks every 600 ms, and tells with each answer how long it is until the next look is over.
   const EVERY = 600, QUIET = 30000;
   const RETRY = 2000, GONE = 5000, LATE = 4000, LOST = 10000, MARK = 2000, SPEAK = 10000;
+  const SWAP = { swapStyle: "morph:innerHTML", swapDelay: 0, settleDelay: 20 };
   const { age, reveal, relative, rows, say } = window.statestore;
   let paused = false, ended = false, gone = false, lost = false, asking = false, timer = 0;
   let fresh = Date.now(); // when the server last said that this is how things are
@@ -21,7 +22,7 @@
   const marks = new Map(); // element id -> until when it is marked as changed
 
   // --- asking ---
-  const body = () => document.getElementById("live-body");
+  const cursor = () => document.getElementById("live-body")?.dataset.cursor ?? "";
   const ask = () => {
     clearTimeout(timer);
     if (paused || ended || asking || document.hidden) return;
@@ -38,7 +39,7 @@
   const later = (wait) => { clearTimeout(timer); timer = setTimeout(ask, wait); };
 
   region.addEventListener("htmx:configRequest", (event) => {
-    event.detail.parameters.cursor = rows.waiting() ? "" : body()?.dataset.cursor ?? "";
+    event.detail.parameters.cursor = cursor();
   });
   region.addEventListener("htmx:afterRequest", (event) => {
     asking = false;
@@ -155,10 +156,19 @@
     || [...form.querySelectorAll("option")].some((option) => option.selected !== option.defaultSelected);
   const texts = () => new Map([...region.querySelectorAll("[data-watch]")].map((e) => [e.id, e.textContent]));
   let before = new Map();
-  region.addEventListener("htmx:beforeSwap", (event) => {
+  const prepared = (html) => {
     before = texts();
-    if (event.detail.shouldSwap) event.detail.serverResponse = rows.inPlace(event.detail.serverResponse);
+    return rows.inPlace(html);
+  };
+  region.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    if (detail.shouldSwap) detail.serverResponse = prepared(detail.serverResponse);
   });
+  // All that htmx does with the answer to a poll, but for htmx:beforeSwap.
+  const swap = (html) => htmx.swap(region, prepared(html), SWAP, { contextElement: region });
+  const order = () => {
+    const html = !looksAway() && rows.ordered();
+    if (html) swap(html);
+  };
   region.addEventListener("htmx:afterSwap", () => {
     rows.stay();
     const until = Date.now() + MARK;
@@ -185,7 +195,7 @@
   for (const act of ["pointerdown", "pointermove", "keydown", "wheel"]) {
     document.addEventListener(act, acted, { passive: true });
   }
-  setInterval(() => { check(); show(); mark(); speak(); }, 500);
+  setInterval(() => { check(); order(); show(); mark(); speak(); }, 500);
   show();
   later(EVERY);
 })();

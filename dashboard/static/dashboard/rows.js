@@ -11,16 +11,16 @@
   const isPointedAt = (element) => points.matches && Date.now() - pointed < STILL && element.matches(":hover");
   const isHeld = (table) => isPointedAt(table) || table.contains(document.activeElement);
   const held = () => TABLES.map((kind) => region.querySelector(kind)).filter((table) => table && isHeld(table));
-  let disordered = false;
+  let later = ""; // the page in its own order, while rows keep their places
   let first = null; // the rows when the table began to be held, and whether they had failed
   let anchor = null; // the row that stays where it is on the screen
   let pointed = 0; // when the pointer moved last
   const inPlace = (html) => {
     const tables = held();
-    disordered = tables.length > 0;
-    first = disordered ? first ?? failures(region) : null;
+    later = tables.length ? html : "";
+    first = later ? first ?? failures(region) : null;
     anchor = anchorIn(tables);
-    if (!disordered) return html;
+    if (!later) return html;
     const next = new DOMParser().parseFromString(html, "text/html");
     tables.forEach((table) => {
       const newer = next.querySelector(`table.${table.classList[0]}`);
@@ -30,7 +30,7 @@
     tellWhatCame(next);
     return next.body.innerHTML;
   };
-  const waiting = () => disordered && !held().length;
+  const ordered = () => held().length ? "" : later;
   const stay = () => {
     const row = anchor && document.getElementById(anchor.id); // none: it has left the list
     if (row) scrollBy(0, row.getBoundingClientRect().top - anchor.top);
@@ -79,5 +79,5 @@
   };
 
   document.addEventListener("pointermove", () => { pointed = Date.now(); }, { passive: true });
-  window.statestore.rows = { inPlace, stay, waiting };
+  window.statestore.rows = { inPlace, ordered, stay };
 })();
