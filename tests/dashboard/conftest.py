@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from django.conf import settings
@@ -59,16 +60,11 @@ def complaints() -> list[str]:
     return []
 
 
-@pytest.fixture
-def page(
-    live_server: LiveServer, viewing: Client, browser: Browser, complaints: list[str]
-) -> Iterator[Page]:
-    """A page of a logged-in viewer; use paths of the site. Any complaint fails the test."""
-    context = browser.new_context(base_url=live_server.url, color_scheme="light")
-    session = viewing.cookies[settings.SESSION_COOKIE_NAME].value
-    context.add_cookies(
-        [{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}]
-    )
+@contextmanager
+def open_page(browser: Browser, url: str, session: str, complaints: list[str]) -> Iterator[Page]:
+    """A page of whoever has this session, for paths of the site. Any complaint fails the test."""
+    context = browser.new_context(base_url=url, color_scheme="light")
+    context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": url}])
     page = context.new_page()
     page.on(
         "console",
@@ -78,3 +74,13 @@ def page(
     yield page
     context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def page(
+    live_server: LiveServer, viewing: Client, browser: Browser, complaints: list[str]
+) -> Iterator[Page]:
+    """A page of a logged-in viewer; use paths of the site. Any complaint fails the test."""
+    session = viewing.cookies[settings.SESSION_COOKIE_NAME].value
+    with open_page(browser, live_server.url, session, complaints) as page:
+        yield page

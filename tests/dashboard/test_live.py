@@ -286,3 +286,16 @@ def test_the_head_of_a_column_says_how_it_is_sorted(
     html = viewing.get(f"/?sort={sort}").content.decode()
     found = re.findall(r'<th [^>]*aria-sort="(\w+)"><a [^>]*>([^<]+)<', html)
     assert {word: order for order, word in found} == heads
+
+
+@pytest.mark.parametrize(
+    ("path", "is_pushed"), [("/", True), ("/runs/", True), ("/secrets/", False)]
+)
+def test_pages_for_all_are_pushed_by_a_server_that_can(
+    viewing: Client, path: str, is_pushed: bool
+) -> None:
+    for pushes, pushed in ((False, False), (True, is_pushed)):
+        viewing.defaults["STATESTORE_PUSHES"] = "1" if pushes else ""
+        region = re.search('<div id="live"[^>]*>', viewing.get(path).content.decode())
+        assert region
+        assert (" data-push" in region[0]) == pushed

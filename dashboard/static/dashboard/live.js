@@ -1,5 +1,5 @@
-// Owns the live mode: asks right after the server has looked at the store, half as often when all is quiet,
-// morphs what changed, says when it cannot.
+// Owns the live mode: listens where the server pushes, else asks right after it has looked at the store, half as
+// often when all is quiet. Morphs what changed, says when it cannot.
 (() => {
   const region = document.getElementById("live");
   const pill = document.getElementById("live-pill");
@@ -9,6 +9,7 @@
   // The server looks every 600 ms, and tells with each answer how long it is until the next look is over.
   const EVERY = 600, QUIET = 30000;
   const RETRY = 2000, GONE = 5000, LATE = 4000, LOST = 10000, MARK = 2000, SPEAK = 10000;
+  const STEADY = 10000, LEAST = 5000, MOST = 60000; // of streams: lasted for long, pauses before the next
   const SWAP = { swapStyle: "morph:innerHTML", swapDelay: 0, settleDelay: 20 };
   const { age, reveal, relative, rows, say } = window.statestore;
   let paused = false, ended = false, gone = false, lost = false, asking = false, timer = 0;
@@ -25,7 +26,10 @@
   const cursor = () => document.getElementById("live-body")?.dataset.cursor ?? "";
   const ask = () => {
     clearTimeout(timer);
-    if (paused || ended || asking || document.hidden) return;
+    if (paused || ended || asking || stream || document.hidden) return;
+    if (mayListen()) listen(); else poll();
+  };
+  const poll = () => {
     asking = true;
     asked = Date.now();
     htmx.trigger(region, "live:poll");
@@ -54,7 +58,7 @@
     else lose();
     count(header("Statestore-Secrets"));
     next = Number(header("Statestore-Ask-Again")) || EVERY;
-    later(gone ? GONE : lost ? RETRY : quiet() ? next + EVERY : next);
+    later(mayListen() ? 0 : gone ? GONE : lost ? RETRY : quiet() ? next + EVERY : next);
   });
   const signIn = () => `${region.dataset.login}?next=${encodeURIComponent(location.pathname + location.search)}`;
   const found = () => {
@@ -79,6 +83,7 @@
   // Whatever is answered: a server that cannot look says nothing new for long.
   const looksAway = () => paused || ended || gone || document.hidden;
   const check = () => {
+    if (stream && Date.now() - heardOf > LATE) drop();
     if (lost || looksAway()) return;
     const silent = asking && Date.now() - Math.max(asked, on) > LATE;
     if (silent || Date.now() - Math.max(fresh, on) > LOST) lose();
@@ -94,6 +99,39 @@
     strip.querySelector("[data-lost]").replaceChildren(`${words} Showing values from ${clock()}. `, link);
     strip.hidden = false;
     news = words;
+  };
+
+  // --- listening: a stream of events takes the place of the polls ---
+  // Whatever is wrong with it, a poll says what. Another is tried at once, but less and less often where none
+  // lasts, as behind a proxy that holds events back.
+  const pushes = "push" in region.dataset && "EventSource" in window;
+  let stream = null;
+  let failures = 0; // how many have failed, one after the other
+  let opened = 0, heardOf = 0; // when it was opened, and told something last
+  let again = 0; // when the next one may be opened
+  const mayListen = () => pushes && !ended && !lost && !gone && Date.now() >= again;
+  const listen = () => {
+    const path = region.getAttribute("hx-get");
+    stream = new EventSource(`${path}${path.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(cursor())}`);
+    opened = heardOf = Date.now();
+    const hear = (name, act) => stream.addEventListener(name, (event) => { heardOf = Date.now(); act(event.data); });
+    hear("page", (data) => { swap(JSON.parse(data)); moved = Date.now(); found(); });
+    hear("same", found);
+    hear("busy", () => {}); // nobody has looked: the age goes on
+    hear("secrets", count);
+    hear("ended", drop);
+    stream.onerror = drop;
+  };
+  // Hidden pages hold none: over HTTP/1.1 a browser opens six connections to a host, for all its tabs.
+  const close = () => {
+    stream?.close();
+    stream = null;
+  };
+  const drop = () => {
+    close();
+    failures = Date.now() - opened > STEADY ? 1 : failures + 1;
+    again = Date.now() + (failures > 1 ? Math.min(LEAST * 2 ** (failures - 2), MOST) * (1 + Math.random() / 4) : 0);
+    poll();
   };
 
   // --- showing ---
@@ -189,9 +227,15 @@
     paused = !paused;
     show();
     say(paused ? "Live updates paused" : "Live updates on");
-    if (!paused) goOn();
+    if (paused) close(); else goOn();
   });
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) { moved = Date.now(); goOn(); } });
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return close();
+    moved = Date.now();
+    goOn();
+  });
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", (event) => { if (event.persisted) goOn(); });
   for (const act of ["pointerdown", "pointermove", "keydown", "wheel"]) {
     document.addEventListener(act, acted, { passive: true });
   }
