@@ -17,6 +17,7 @@ import asyncio
 import json
 import time
 import zlib
+from asyncio import FIRST_COMPLETED
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from functools import lru_cache
@@ -46,9 +47,7 @@ ALIVE: Final = 4 * TICK  # seconds, at most, from one event to the next
 TRIES: Final = 3  # polls of the same process may be on that way just now
 STREAMS_MAX: Final = 4_000  # of a process: fewer than it can know
 
-_GZIP: Final = (
-    b"\x1f\x8b\x08" + bytes(6) + b"\xff"
-)  # the header of RFC 1952, without time and system
+_GZIP: Final = b"\x1f\x8b\x08" + bytes(6) + b"\xff"  # RFC 1952's header, without time and system
 _LEVEL: Final = 4
 
 
@@ -81,13 +80,13 @@ class Pushes:
         await send(
             {"type": "http.response.start", "status": 200, "headers": _headers(packed=packed)}
         )
-        stream = _Stream(environ, send, packed=packed)
-        self._open += 1
         gone = asyncio.ensure_future(_gone(receive))
+        stream = _Stream(environ, send, gone, packed=packed)
+        self._open += 1
         try:
             if self._open > STREAMS_MAX:
                 await stream.end(503)
-            while not stream.ended and not gone.done():
+            while not stream.over:
                 await self._go_on(stream)
         finally:
             self._open -= 1
@@ -102,11 +101,13 @@ class Pushes:
             await look.wait()
 
     async def _look_up(self, stream: "_Stream") -> Standing | None:
-        """Look up who asks, or draw what they ask for; None: the stream has ended."""
+        """Look up who asks, or draw what they ask for; None: the stream is over."""
         turn = asyncio.ensure_future(self._turn.acquire())
         try:
-            while not (await asyncio.wait({turn}, timeout=ALIVE))[0]:
+            while not await stream.first(turn):
                 await stream.busy()
+            if stream.over:
+                return None
             for _ in range(TRIES):
                 if now := stream.standing():  # read meanwhile, for another, or just now
                     return now
@@ -132,21 +133,32 @@ class Pushes:
         look.set()
         if self._late is not None:
             self._late.cancel()
-        self._late = loop.call_later(
-            ALIVE / 2, self._wake, loop
-        )  # where no look comes, without one
+        # Where no look comes, everybody asks without one.
+        self._late = loop.call_later(ALIVE / 2, self._wake, loop)
 
 
 class _Stream:
     """What one who looks on has been told."""
 
-    def __init__(self, environ: Environ, send: Send, *, packed: bool) -> None:
+    def __init__(
+        self, environ: Environ, send: Send, gone: asyncio.Future[None], *, packed: bool
+    ) -> None:
         self._environ, self._send, self._packed = environ, send, packed
+        self._gone, self._ended = gone, False
         self._asked, self._cursor = asked_by(environ)
         self._query, _ = without_cursor(environ.get("QUERY_STRING", ""))
         self._secrets: Amount | None = None
         self._told = 0.0
-        self.ended = False
+
+    @property
+    def over(self) -> bool:
+        """Whether they have gone, or were told that it is."""
+        return self._ended or self._gone.done()
+
+    async def first(self, turn: asyncio.Future[Any]) -> bool:
+        """Wait for their turn, until something must be told; whether it has come, or they have gone."""
+        both = {turn, self._gone}
+        return bool((await asyncio.wait(both, timeout=ALIVE, return_when=FIRST_COMPLETED))[0])
 
     def environ(self) -> Environ:
         """As a poll would ask for what has changed by now."""
@@ -181,7 +193,7 @@ class _Stream:
 
     async def end(self, status: int) -> None:
         """The last of all events."""
-        self.ended = True
+        self._ended = True
         await self._write(self._event("ended", str(status)))
 
     def _event(self, name: str, data: str) -> bytes:

@@ -184,7 +184,8 @@ def test_one_goes_the_whole_way_and_the_others_hear_that_they_wait(
         ]
         await until(lambda: all("busy" in client.text for client in clients[1:]))
         assert "busy" not in clients[0].text
-        streams[1].cancel()  # its turn goes to the next
+        clients[1].gone.set()  # its turn goes to the next
+        await streams[1]
         go.set()
         await asyncio.gather(streams[0], streams[2])
         assert all("ended" in clients[number].text for number in (0, 2))
