@@ -2,7 +2,8 @@
 
 `python -m tests.benchmarks.browsers polls|pushes port cookies pages`, both files of lines, looks on until it
 is interrupted. Each second it writes a line: the second, how often something new came, that nothing has
-changed, and that the server is busy. The last line tells how many answers were none of these.
+changed, and that the server is busy; and how many pages know by now how things are. The last line tells how
+many answers were none of these.
 
 One thread with bare sockets, where each new page is unpacked once: what browsers do at home shall take
 little of what the server computes with.
@@ -41,6 +42,8 @@ class _Looking(Protocol):
     unchanged: int
     busy: int
     bad: int
+    told: set[int]
+    """Those who know how things are."""
 
     def go_on(self, until: float) -> None:
         """Look on until a time of the monotonic clock."""
@@ -94,6 +97,7 @@ class _Polls:
         self._asking: dict[int, _Page] = {}
         self._later: list[tuple[float, int]] = []
         self.changed = self.unchanged = self.busy = self.bad = 0
+        self.told: set[int] = set()
         for number, cookie in enumerate(cookies):
             page = _Page(port, paths[number % len(paths)], cookie)
             self._asking[page.socket.fileno()] = page
@@ -121,8 +125,10 @@ class _Polls:
         elif status == b"200":
             self.changed += 1
             page.cursor = _cursor(body)
+            self.told.add(number)
         elif status == b"204":
             self.unchanged += 1
+            self.told.add(number)
         else:
             self.bad += 1
         wait = _WAIT.search(head)
@@ -186,6 +192,7 @@ class _Streams:
         self._epoll = select.epoll()
         self._open: dict[int, _Stream] = {}
         self.changed = self.unchanged = self.busy = self.bad = 0
+        self.told: set[int] = set()
         for number, cookie in enumerate(cookies):
             stream = _Stream(port, paths[number % len(paths)], cookie)
             self._open[stream.socket.fileno()] = stream
@@ -196,11 +203,12 @@ class _Streams:
         while (now := time.monotonic()) < until:
             for number, _ in self._epoll.poll(until - now):
                 for name in self._open[number].events():
-                    self._count(name)
+                    self._count(number, name)
 
-    def _count(self, name: bytes) -> None:
+    def _count(self, number: int, name: bytes) -> None:
         if name == b"page":
             self.changed += 1
+            self.told.add(number)
         elif name == b"same":
             self.unchanged += 1
         elif name == b"busy":
@@ -216,7 +224,8 @@ def main(looking: _Looking) -> None:
         while True:
             second = int(time.time())
             looking.go_on(time.monotonic() + 1 - time.time() % 1)
-            print(second, looking.changed, looking.unchanged, looking.busy, flush=True)  # noqa: T201
+            counts = looking.changed, looking.unchanged, looking.busy
+            print(second, *counts, len(looking.told), flush=True)  # noqa: T201
             looking.changed = looking.unchanged = looking.busy = 0
     except KeyboardInterrupt:
         print("bad", looking.bad, flush=True)  # noqa: T201

@@ -20,6 +20,7 @@ from tests.server import ROOT, Server
 VIEWERS = 200
 SECONDS = 4.0
 FORGOTTEN = 11.0  # seconds after which nothing is read any longer for those who looked on before
+SETTLED = 180  # seconds in which everybody must have been looked up
 
 _TASKS = """
 from statestore.models import TaskInstance
@@ -124,20 +125,31 @@ class Answers:
 
 
 class Viewers:
-    """So many who look on, in a process that can be stopped."""
+    """So many who look on, in a process of their own."""
 
-    def __init__(self, process: subprocess.Popen[bytes], count: int, log: Path) -> None:
-        self._process, self._count, self._log = process, count, log
+    def __init__(self, command: list[str], count: int, log: Path) -> None:
+        self._command, self._count, self._log = command, count, log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def go_on(self) -> None:
+        """Look on, and wait until everybody knows how things are.
+
+        Raises:
+            RuntimeError: they do not get to know it.
+        """
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(self._command, cwd=ROOT, stdout=log)
+        for _ in range(SETTLED):
+            time.sleep(1)
+            lines = self._lines()
+            if lines and lines[-1][-1] == self._count:
+                return
+        raise RuntimeError(f"the viewers were not served: {self._log.read_text()}")
 
     def pause(self) -> None:
         """Look away, until nothing is read for them any longer."""
-        self._process.send_signal(signal.SIGSTOP)
+        self.end()
         time.sleep(FORGOTTEN)
-
-    def go_on(self) -> None:
-        """Look on, until the server knows everybody again."""
-        self._process.send_signal(signal.SIGCONT)
-        time.sleep(_settled(self._count))
 
     def answers(self, since: float, until: float) -> Answers:
         """What they were answered between two times, about.
@@ -145,28 +157,37 @@ class Viewers:
         Raises:
             RuntimeError: nothing, or they did not look on.
         """
-        lines = self._log.read_text().splitlines()
         found = Answers(until - since)
-        for second, *numbers in (map(int, line.split()) for line in lines if line[0].isdigit()):
+        for second, changed, unchanged, busy, _ in self._lines():
             if since <= second < until:
-                found += Answers(0, *numbers)
+                found += Answers(0, changed, unchanged, busy)
         if not found.changed + found.unchanged > found.busy:
             raise RuntimeError(f"the viewers were not served: {found}")
         return found
+
+    def _lines(self) -> list[list[int]]:
+        lines = self._log.read_text().splitlines(keepends=True)
+        return [
+            [int(word) for word in line.split()]
+            for line in lines
+            if line[0].isdigit() and line.endswith("\n")
+        ]
 
     def end(self) -> None:
         """End the process.
 
         Raises:
-            RuntimeError: not everybody was answered, or some with an error.
+            RuntimeError: some were answered with an error.
         """
-        self._process.send_signal(signal.SIGCONT)
-        self._process.send_signal(signal.SIGINT)
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGINT)
         try:
-            self._process.wait(20)
+            process.wait(20)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-        last = self._log.read_text().splitlines()[-1]
+            process.kill()
+        last = (self._log.read_text().splitlines() or ["nothing"])[-1]
         if last != "bad 0":
             raise RuntimeError(f"the viewers were not all answered: {last}")
 
@@ -180,25 +201,10 @@ def viewers(
         of, at, log = Path(name) / "cookies", Path(name) / "pages", Path(name) / "log"
         of.write_text("\n".join(cookies))
         at.write_text("\n".join(pages))
-        command = [
-            sys.executable,
-            "-m",
-            "tests.benchmarks.browsers",
-            by,
-            str(server.port),
-            str(of),
-            str(at),
-        ]
-        with log.open("wb") as answers:
-            process = subprocess.Popen(command, cwd=ROOT, stdout=answers)
-        looking = Viewers(process, len(cookies), log)
+        command = [sys.executable, "-m", "tests.benchmarks.browsers", by, str(server.port)]
+        looking = Viewers([*command, str(of), str(at)], len(cookies), log)
         try:
             looking.go_on()
             yield looking
         finally:
             looking.end()
-
-
-def _settled(viewers: int) -> float:
-    """Seconds after which everybody has been looked up in every process, one after the other."""
-    return 10 + viewers / 20
