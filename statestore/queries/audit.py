@@ -143,11 +143,11 @@ def _bound(rows: QuerySet[AuditRow], of: Callable[..., int]) -> int:
 def _few(where: AuditFilter) -> set[int] | None:
     """All that one of the names finds, if that is few."""
     asked = [(field, column) for field, column in _INDEXED.items() if getattr(where, field)]
-    for field, column in asked[:_ASKED]:
-        found = few_of(AuditRow.objects.filter(_says(where, field, column)), column)
-        if found is not None:
-            return found
-    return None
+    ranges = [
+        (AuditRow.objects.filter(_says(where, field, column)), column, "pk")
+        for field, column in asked[:_ASKED]
+    ]
+    return few_of(*ranges)
 
 
 def _matches(where: AuditFilter) -> Q:

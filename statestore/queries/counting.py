@@ -41,32 +41,47 @@ def nth_values(
 ) -> list[tuple[Any, ...] | None]:
     """What these columns hold in the row of each that comes so far down (from 1); None: it has fewer."""
     names = [column.removeprefix("-") for column in columns]
+    ends: list[tuple[Any, ...] | None] = [None] * len(found)
+    for place, *values in _rows([rows.values(*names)[number - 1 : number] for rows in found]):
+        ends[place] = tuple(
+            read_time(value) if name in TIMES else value
+            for name, value in zip(names, values, strict=True)
+        )
+    return ends
+
+
+Range = tuple[QuerySet[Any], str, str]
+"""Rows that are a range of a column's index, the column, and the name of their numbers."""
+
+
+def few_of(*ranges: Range) -> set[int] | None:
+    """The numbers of the rows of the first range that has no more than FEW; None: there is none.
+
+    Read in the order of the index, so that nothing else is taken for quicker, and no further than that.
+    """
+    found: list[set[int]] = [set() for _ in ranges]
+    counted = [0] * len(ranges)
+    firsts = [rows.order_by(column).values(number) for rows, column, number in ranges]
+    for place, number in _rows([rows[: FEW + 1] for rows in firsts]):
+        found[place].add(number)
+        counted[place] += 1
+    few = (numbers for numbers, count in zip(found, counted, strict=True) if count <= FEW)
+    return next(few, None)
+
+
+def _rows(found: Sequence[QuerySet[Any, Any]]) -> list[tuple[Any, ...]]:
+    """The rows of each, after its place among them."""
     parts: list[str] = []
     parameters: list[Any] = []
     for place, rows in enumerate(found):
         try:
-            one = rows.values(*names)[number - 1 : number]
-            text, values = one.query.sql_with_params()
+            text, values = rows.query.sql_with_params()
         except EmptyResultSet:
             continue
-        parts.append(f"SELECT {place}, ends.* FROM ({text}) AS ends")  # noqa: S608 - by Django
+        parts.append(f"SELECT {place}, found.* FROM ({text}) AS found")  # noqa: S608 - by Django
         parameters += values
-    ends: list[tuple[Any, ...] | None] = [None] * len(found)
-    if parts:
-        with connection.cursor() as cursor:
-            cursor.execute(" UNION ALL ".join(parts), parameters)
-            for place, *values in cursor.fetchall():
-                ends[place] = tuple(
-                    read_time(value) if name in TIMES else value
-                    for name, value in zip(names, values, strict=True)
-                )
-    return ends
-
-
-def few_of(found: QuerySet[Any], column: str, number: str = "pk") -> set[int] | None:
-    """The numbers of rows that are a range of the column's index; None: they are more than FEW.
-
-    Read in the order of the index, so that nothing else is taken for quicker, and no further than that.
-    """
-    numbers = list(found.order_by(column).values_list(number, flat=True)[: FEW + 1])
-    return set(numbers) if len(numbers) <= FEW else None
+    if not parts:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(parts), parameters)
+        return list(cursor.fetchall())

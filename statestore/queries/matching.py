@@ -74,12 +74,12 @@ def _few(where: TaskFilter) -> set[int] | None:
         ("task", "task_id", TaskInstance, "pk"),
         ("key", "key", EntryRow, "task_instance_id"),
     )
-    for field, column, table, number in places:
-        if getattr(where, field):
-            found = few_of(table.objects.filter(_says(where, field, column)), column, number)
-            if found is not None:
-                return found
-    return None
+    ranges = [
+        (table.objects.filter(_says(where, field, column)), column, number)
+        for field, column, table, number in places
+        if getattr(where, field)
+    ]
+    return few_of(*ranges)
 
 
 def _slow_part(where: TaskFilter) -> Q:
