@@ -17,20 +17,30 @@ COUNTED = 5_000
 FEW: Final = 500  # rows that are taken from an index as a whole
 
 
-def counts(*found: QuerySet[Any], at_most: int = COUNTED) -> list[int]:
+Several = tuple[QuerySet[Any], ...]
+
+
+def counts(*found: QuerySet[Any] | Several, at_most: int = COUNTED) -> list[int]:
     """How many rows each has, at most so many (one more than the limit says: there are more).
 
     Rows that are ordered as an index orders them are counted there, instead of in the whole table.
+    Those of several are counted together, and the later ones only where the first are not too many.
     """
     parts: list[str] = []
     parameters: list[Any] = []
-    for rows in found:
-        try:
-            text, values = rows.values(one=_ONE)[: at_most + 1].query.sql_with_params()
-        except EmptyResultSet:
-            text, values = "SELECT 1 WHERE 1 = 0", ()
-        parts.append(f"(SELECT COUNT(*) FROM ({text}) AS found)")  # noqa: S608 - by Django
-        parameters += values
+    for one in found:
+        texts = []
+        for rows in one if isinstance(one, tuple) else (one,):
+            try:
+                text, values = rows.values(one=_ONE)[: at_most + 1].query.sql_with_params()
+            except EmptyResultSet:
+                text, values = "SELECT 1 WHERE 1 = 0", ()
+            texts.append(text)
+            parameters += values
+        if len(texts) > 1:
+            each = " UNION ALL ".join(f"SELECT 1 FROM ({text}) AS part" for text in texts)  # noqa: S608 - by Django
+            texts = [f"{each} LIMIT {at_most + 1}"]
+        parts.append(f"(SELECT COUNT(*) FROM ({texts[0]}) AS found)")  # noqa: S608 - the same
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(parts)}", parameters)
         return [int(count) for count in cursor.fetchone()]

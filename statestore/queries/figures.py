@@ -11,6 +11,7 @@ from statestore.queries.counting import COUNTED, counts
 from statestore.sql import store
 
 EXPIRING_COUNTED = 20_000
+_Hours = tuple[QuerySet[Entry], QuerySet[Entry]]  # of whole hours, and of those at the ends of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +52,23 @@ def sees_everything(principal: Principal) -> bool:
     return principal.has_over_every_dag(Right.VIEW)
 
 
-def store_counted() -> tuple[QuerySet[Entry], ...]:
+def store_counted() -> tuple[_Hours, QuerySet[Entry]]:
     """What store_figures needs counts of."""
-    return *expiring(datetime.now(UTC), timedelta(days=1)), Entry.objects.order_by("pk")
+    return expiring(datetime.now(UTC), timedelta(days=1)), Entry.objects.order_by("pk")
 
 
-def store_figures(hours: int, ends: int, keys: int) -> StoreFigures:
+def store_figures(soon: int, keys: int) -> StoreFigures:
     """What Live shows of the store, from these counts."""
     estimate = store.estimate() if keys > COUNTED else None
     everything = Amount(estimate[0], about=True) if estimate else _amount(keys)
-    return StoreFigures(everything, _amount(hours + ends))
+    return StoreFigures(everything, _amount(soon))
 
 
 def retention_figures() -> RetentionFigures:
     """What Retention shows."""
     now = datetime.now(UTC)
-    found = counts(
-        *_expired(now),
-        *expiring(now, timedelta(days=1)),
-        *expiring(now, timedelta(days=7)),
-        at_most=EXPIRING_COUNTED,
-    )
-    late, day, week = (hours + ends for hours, ends in zip(found[::2], found[1::2], strict=True))
+    within = (expiring(now, timedelta(days=days)) for days in (1, 7))
+    late, day, week = counts(_expired(now), *within, at_most=EXPIRING_COUNTED)
     keys, never = _all_and_never()
     return RetentionFigures(
         keys=keys,
@@ -96,7 +92,7 @@ def _all_and_never() -> tuple[Amount, Amount]:
     return _amount(everything), replace(_amount(never), more=everything > COUNTED)
 
 
-def expiring(now: datetime, within: timedelta) -> tuple[QuerySet[Entry], QuerySet[Entry]]:
+def expiring(now: datetime, within: timedelta) -> _Hours:
     """Entries that expire between now and then: of the hours between, which an index alone counts,
     and of the two at the ends."""
     first, last = _hour(now), _hour(now + within)
@@ -109,7 +105,7 @@ def expiring(now: datetime, within: timedelta) -> tuple[QuerySet[Entry], QuerySe
     )
 
 
-def _expired(now: datetime) -> tuple[QuerySet[Entry], QuerySet[Entry]]:
+def _expired(now: datetime) -> _Hours:
     """Entries that wait for the sweep: of the hours that are over, and of the present one."""
     return (
         Entry.objects.filter(expires_hour__lt=_hour(now)).order_by("expires_hour"),

@@ -42,6 +42,15 @@ def test_the_figures_are_those_of_the_store(viewing: Client) -> None:
     assert figures.bytes_on_disk > 0
 
 
+@pytest.mark.usefixtures("_keys")
+def test_what_expires_is_counted_to_a_limit(
+    viewing: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("statestore.queries.figures.EXPIRING_COUNTED", 1)
+    figures = viewing.get("/retention/").context["page"].figures
+    assert (str(figures.expire_in_a_day), str(figures.expire_in_a_week)) == ("1", "1+")
+
+
 def test_a_late_sweep_is_told(viewing: Client) -> None:
     assert "The sweep is late" in viewing.get("/retention/").content.decode()
     services.sweep_expired()
