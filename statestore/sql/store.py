@@ -4,6 +4,8 @@ from typing import Any, Final
 
 from django.db import connection
 
+from statestore.sql.statement import Statement
+
 # A value that differs once anything was committed. It may differ without cause, never the other way
 # round; PostgreSQL moves it a moment before the commit can be seen.
 _PULSE: Final = {
@@ -39,13 +41,14 @@ SELECT SUM(pg_total_relation_size(name::regclass)) FROM (VALUES
     "sqlite": "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
 }
 
-# Entries, and the part of them that never expires, as the last ANALYZE has seen them.
-_ESTIMATE: Final = """
-SELECT c.reltuples, s.null_frac FROM pg_class c
+# Entries, and the part of them that never expires, as the last ANALYZE has seen them; of PostgreSQL.
+# Prepared: to plan what is behind pg_stats takes four times as long as all else.
+_ESTIMATE: Final = Statement("""
+SELECT CAST(c.reltuples AS double precision), CAST(s.null_frac AS double precision) FROM pg_class c
 LEFT JOIN pg_stats s ON s.tablename = c.relname AND s.attname = 'expires_hour'
     AND s.schemaname = c.relnamespace::regnamespace::text
 WHERE c.oid = 'statestore_entry'::regclass
-"""
+""")
 
 
 # How long a statement waits for a lock at most, with its unit; 0: for ever.
@@ -77,7 +80,7 @@ def estimate() -> tuple[int, float] | None:
     """About how many entries there are, and the part that never expires; None: it is not known."""
     if connection.vendor != "postgresql":
         return None
-    ((entries, never),) = _rows(_ESTIMATE)
+    ((entries, never),) = _ESTIMATE.rows()
     return None if entries < 0 or never is None else (int(entries), float(never))
 
 
