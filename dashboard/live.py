@@ -87,10 +87,10 @@ class TaskPage:
 
 def read_live(params: QueryDict, principal: Principal) -> LivePage:
     """The page of Live that a query string asks for, with what the principal reaches."""
-    where = filter_of(params)
-    counts, store = queries.live_figures(principal)
+    where, swept = filter_of(params), queries.is_swept(datetime.now(UTC))
+    counts, store = queries.live_figures(principal, swept=swept)
     writes = meter.per_minute() if store else None
-    table = read_table(where, params, principal)
+    table = read_table(where, params, principal, swept=swept)
     idle = not (counts.running or counts.stalled)
     last = queries.newest_task(principal) if idle else None
     return LivePage(

@@ -72,11 +72,13 @@ class TaskTable:
         return len(self.urgent) + len(self.running) + len(self.rows)
 
 
-def read_table(where: TaskFilter, params: QueryDict, principal: Principal) -> TaskTable:
-    """A table of tasks, sorted and paged as the query string asks."""
+def read_table(
+    where: TaskFilter, params: QueryDict, principal: Principal, *, swept: bool = False
+) -> TaskTable:
+    """A table of tasks, sorted and paged as the query string asks; `swept` is what `is_swept` says."""
     order, position = order_of(params), position_of(params)
     found = queries.live_rows(
-        where=where, principal=principal, order=order, limit=ROWS, position=position
+        where=where, principal=principal, order=order, limit=ROWS, position=position, swept=swept
     )
     now = datetime.now(UTC)
     samples = _samples([row.task for row in found.rows if row.mapped is None], now)

@@ -109,7 +109,7 @@ from statestore.queries.secrets import (
     masked,
     open_findings,
 )
-from statestore.queries.states import ACTIVE_AT_LAG, TaskState
+from statestore.queries.states import ACTIVE_AT_LAG, TaskState, is_swept
 from statestore.queries.strips import MapIndex, Strip, run_strips
 from statestore.queries.tasks import (
     TaskDetail,
@@ -204,6 +204,7 @@ __all__ = [
     "hidden_at_sight",
     "hidden_in",
     "hidden_keys",
+    "is_swept",
     "is_whole",
     "key_history",
     "last_sweep_of_beat",

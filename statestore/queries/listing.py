@@ -86,10 +86,10 @@ class LiveRows:
 
 def live_rows(
     *, where: TaskFilter, principal: Principal, order: TaskOrder = TaskOrder.ATTENTION,
-    limit: int = 50, position: str = "",
+    limit: int = 50, position: str = "", swept: bool = False,
 ) -> LiveRows:  # fmt: skip
-    """Those that the principal reaches; `position` is a page's `next_after`."""
-    listing = _Listing(where, principal, order)
+    """Those that the principal reaches; `position` is a page's `next_after`, `swept` what `is_swept` says."""
+    listing = _Listing(where, principal, order, swept)
     section, start = decode(position, listing.columns)
     if section:  # there is one alone
         return LiveRows([], "")
@@ -103,7 +103,9 @@ Values = tuple[Any, ...]
 class _Listing:
     """What stays the same from one page of a list to the next."""
 
-    def __init__(self, where: TaskFilter, principal: Principal, order: TaskOrder) -> None:
+    def __init__(
+        self, where: TaskFilter, principal: Principal, order: TaskOrder, swept: bool
+    ) -> None:
         self.now, self.apart = datetime.now(UTC), where.apart
         self.finished: dict[object, Finished] = {}
         self.columns = _COLUMNS[order]
@@ -111,15 +113,17 @@ class _Listing:
         self.base, self.slow, self.window = found.rows, found.slow, found.window
         self.ranked = where.state is None and order is TaskOrder.ATTENTION
         # A run is shown with all that is in it, however old.
-        listed = in_state if where.of_run else in_tab
-        failed, stalled = listed(TaskState.FAILED, self.now), in_state(TaskState.STALLED, self.now)
-        running = in_state(TaskState.RUNNING, self.now)
+        listed, swept = (in_state, False) if where.of_run else (in_tab, swept)
+        failed, stalled, running = (
+            listed(state, self.now, swept=swept)
+            for state in (TaskState.FAILED, TaskState.STALLED, TaskState.RUNNING)
+        )
         self.ranks = {3: failed, 2: stalled, 1: running, 0: ~(failed | stalled | running)}
         if self.ranked:
             self.columns = ("-rank", *self.columns)
             self.base = self.base.annotate(rank=self._rank())
             self.window = self.window or (0 if found.few else _RANKED)
-        self.state = Q() if where.state is None else listed(where.state, self.now)
+        self.state = Q() if where.state is None else listed(where.state, self.now, swept=swept)
         self.base = self.base.filter(self.state)
 
     def _rank(self) -> Case:

@@ -9,6 +9,7 @@ from django.db.models import BooleanField, Func, Q
 
 from statestore.models import TaskInstance
 from statestore.protocol import Status
+from statestore.sql import task_instances
 
 
 class TaskState(enum.StrEnum):
@@ -30,9 +31,21 @@ ACTIVE_AT_LAG = timedelta(seconds=30)
 RECENT = timedelta(hours=24)
 
 
-def in_state(state: TaskState, now: datetime) -> Q:
-    """The condition of a state; `state_of` says the same of one row."""
-    return Q(_InState(state, now))
+def is_swept(now: datetime) -> bool:
+    """Whether no progress that counts on Live has expired: of a task instance that runs, or was active
+    within RECENT; False as well where too much has expired to look at.
+
+    So it nearly always is, and a page that asks once need not ask in each of its conditions.
+    """
+    hour = int(now.timestamp() // 3600)
+    ((unswept,),) = task_instances.unswept.rows(since=now - RECENT, hour=hour, now=now)
+    return not unswept
+
+
+def in_state(state: TaskState, now: datetime, *, swept: bool = False) -> Q:
+    """The condition of a state; `state_of` says the same of one row. `swept`: nothing has expired of
+    those that it is asked of, unless the state is NONE."""
+    return Q(_InState(state, now, swept))
 
 
 class _InState(Func):
@@ -54,9 +67,9 @@ class _InState(Func):
         TaskState.FAILED: "{status} = 'failed'",
     }
 
-    def __init__(self, state: TaskState, now: datetime) -> None:
+    def __init__(self, state: TaskState, now: datetime, swept: bool) -> None:
         super().__init__("pk", "status", "active_at")
-        self.state, self.now = state, now
+        self.state, self.now, self.swept = state, now, swept
 
     def as_sql(
         self, compiler: Any, connection: Any, *_: Any, **__: Any
@@ -70,6 +83,8 @@ class _InState(Func):
             return f"({{status}} = '' OR {self._expired})".format(**names), expired
         said = self._said[self.state]
         since = (time(silent_since(self.now)),) * said.count("%s")
+        if self.swept:
+            return f"({said})".format(**names), since
         return f"({said} AND NOT {self._expired})".format(**names), (*since, *expired)
 
 
@@ -78,13 +93,15 @@ def silent_since(now: datetime) -> datetime:
     return now - timedelta(seconds=settings.STATESTORE_STALLED_SECONDS) - ACTIVE_AT_LAG
 
 
-def in_tab(state: TaskState, now: datetime) -> Q:
+def in_tab(state: TaskState, now: datetime, *, swept: bool = False) -> Q:
     """The condition of a state on Live: tasks that have ended count for 24 hours after their last write.
+    `swept`: what `is_swept` says.
 
     When they reported the end is in another table: to ask for that made the counts take four times as long.
     """
     ended = state in {TaskState.DONE, TaskState.FAILED}
-    return in_state(state, now) & (Q(active_at__gte=now - RECENT) if ended else Q())
+    recent = Q(active_at__gte=now - RECENT) if ended else Q()
+    return in_state(state, now, swept=swept) & recent
 
 
 def state_of(row: TaskInstance, progress: str | None, now: datetime) -> TaskState:

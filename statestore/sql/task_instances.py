@@ -147,6 +147,20 @@ WHERE status <> '' AND id IN (SELECT r.id FROM {rows} WHERE {without})
     {"id": "bigint"},
 )
 
+# Whether some progress has expired, while the sweep has still to take it back, of a task instance that runs
+# or was active since some time; or more has expired than is looked at. The task instance is asked of each, as
+# above.
+unswept: Final = Statement("""
+SELECT COUNT(*) > 500 OR COUNT((
+    SELECT 1 FROM statestore_taskinstance t
+    WHERE t.id = e.id AND (t.status = 'running' OR t.active_at >= %(since)s{at}) LIMIT 1)) > 0
+FROM (SELECT task_instance_id AS id FROM statestore_entry
+        WHERE key = 'progress' AND expires_hour < %(hour)s{int}
+    UNION ALL SELECT task_instance_id FROM statestore_entry
+        WHERE key = 'progress' AND expires_hour = %(hour)s{int} AND expires_at <= %(now)s{at}
+    LIMIT 501) AS e
+""")
+
 # What lists show of some task instances: how many keys, the last write, the progress and when it was
 # last sampled, whether that looks like a secret, and the first other keys with the beginnings of their
 # values. Each by a few look-ups, so that one with very many keys costs little more than others.

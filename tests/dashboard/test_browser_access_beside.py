@@ -67,7 +67,7 @@ def test_everyone_can_use_what_is_said_of_a_failure(
     assert refused.value.status == 403
     check(page, "status-403-csrf", theme)
 
-    monkeypatch.setattr("dashboard.live.queries.live_figures", lambda principal: 1 / 0)
+    monkeypatch.setattr("dashboard.live.queries.live_figures", lambda principal, **_: 1 / 0)
     answer = page.goto("/?q=never-read-before")
     assert answer is not None
     assert answer.status == 500

@@ -7,10 +7,11 @@ import pytest
 from django.test import Client
 
 from dashboard.watch import watcher
-from statestore import services
-from statestore.models import TaskInstance
+from statestore import queries, services
+from statestore.models import Entry, TaskInstance
 from statestore.protocol import AssetScope, TaskScope
 from tests.dashboard.data import EVIL, SCOPE, id_of, put, silence
+from tests.storage import expire
 
 MAPPED = TaskScope("d", "r", "part")
 
@@ -257,6 +258,60 @@ def test_running_tasks_stand_before_those_that_have_ended(viewing: Client) -> No
     names = [[row.task.scope.task_id for row in part] for part in
              (table.urgent, table.running, table.rows)]  # fmt: skip
     assert names == [["failed"], ["running"], ["done"]]
+
+
+STATUSES = ("running", "stalled", "failed", "done")
+
+
+@pytest.mark.parametrize("late", [(), *((status,) for status in STATUSES), STATUSES])
+def test_progress_that_has_expired_counts_for_nothing_before_the_sweep(
+    viewing: Client, late: tuple[str, ...]
+) -> None:
+    old = TaskScope("sales", "run-0", "old")
+    put("progress", {"status": "done"}, old)
+    silence(old, minutes=3 * 24 * 60)
+    expire(old, "progress")
+    scopes = {status: TaskScope("sales", "run-1", status) for status in STATUSES}
+    for status, scope in scopes.items():
+        put("progress", {"status": "running" if status == "stalled" else status}, scope)
+    silence(scopes["stalled"], minutes=20)
+    for status in late:
+        expire(scopes[status], "progress")
+
+    assert queries.is_swept(datetime.now(UTC)) is not bool(late)
+    page = viewing.get("/").context["page"]
+    assert {status: getattr(page.counts, status) for status in STATUSES} == {
+        status: int(status not in late) for status in STATUSES
+    }
+    shown = [row.task.scope.task_id for row in (*page.table.urgent, *page.table.running)]
+    assert shown == [name for name in ("failed", "stalled", "running") if name not in late]
+    assert page.table.size == 5
+    for status in STATUSES:
+        found = names(viewing.get(f"/?state={status}").content.decode())
+        assert found == [status] * (status not in late)
+    none = names(viewing.get("/?state=none&sort=name").content.decode())
+    assert none == ["old", *sorted(late)]
+
+
+@pytest.mark.django_db
+def test_where_the_sweep_is_very_late_nobody_looks_for_what_it_leaves() -> None:
+    now = datetime.now(UTC)
+    ended = now - timedelta(days=3)
+    tasks = TaskInstance.objects.bulk_create(
+        TaskInstance(
+            scope_digest=number.to_bytes(16), dag_id="d", run_id="r", task_id=str(number),
+            status="done", active_at=ended,
+        )
+        for number in range(501)
+    )  # fmt: skip
+    hour = int(ended.timestamp() // 3600)
+    Entry.objects.bulk_create(
+        Entry(task_instance=task, key="progress", value="1", expires_at=ended, expires_hour=hour)
+        for task in tasks
+    )
+    assert not queries.is_swept(now)
+    Entry.objects.filter(task_instance=tasks[0]).delete()
+    assert queries.is_swept(now)
 
 
 def test_other_keys_are_shown_with_short_values_and_never_with_secrets(viewing: Client) -> None:

@@ -88,7 +88,7 @@ def test_the_notice_is_on_every_page(client: Client, viewing: Client, paths: lis
 
 
 def test_an_error_has_a_page(viewing: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("statestore.queries.live_figures", lambda _: 1 / 0)
+    monkeypatch.setattr("statestore.queries.live_figures", lambda _, **__: 1 / 0)
     viewing.raise_request_exception = False
     answer = viewing.get("/")
     assert answer.status_code == 500
