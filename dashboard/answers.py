@@ -21,7 +21,7 @@ from statestore.errors import NotFoundError
 Reader = Callable[..., Page]
 View = Callable[..., HttpResponseBase]
 More = Callable[[HttpRequest, Any, Principal], dict[str, Any]]
-PUSHES: Final = "STATESTORE_PUSHES"  # in the environ of a server that pushes what changes
+PUSHES: Final = "statestore.pushes"  # in the environ of a server that pushes what changes
 # What of a request shows in a fragment, beside its query: the server's address.
 _ADDRESS: Final = ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "SCRIPT_NAME", "HTTP_HOST", "SERVER_NAME",
                    "SERVER_PORT", "wsgi.url_scheme", "HTTP_X_FORWARDED_PROTO")  # fmt: skip

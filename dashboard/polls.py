@@ -105,7 +105,7 @@ def answer_polls(get_response: Get) -> Get:
         if found := from_memory(request.META):
             status, headers, body = found
             return HttpResponse(body, status=int(status[:3]), headers=dict(headers))
-        if not _whole_way.acquire(blocking=False):
+        if not _whole_way.acquire(timeout=_PATIENCE if request.META.get(IN_TURN) else 0):
             return HttpResponse(status=NOTHING_NEW, headers=_come_again())
         try:
             response = get_response(request)
@@ -120,6 +120,10 @@ def answer_polls(get_response: Get) -> Get:
     return answer
 
 
+IN_TURN: Final = (
+    "statestore.in_turn"  # in the environ of one who has waited for others, and may wait more
+)
+_PATIENCE: Final = 5.0  # seconds
 _whole_way = threading.Lock()
 _AGAIN: Final = 300, 1200  # milliseconds until they come again who could not be looked up now
 

@@ -6,24 +6,28 @@ thousand who look on cost a fifth of what their polls would. Who is not known go
 time in each process, as with polls.
 
 The events: `page` (data: the fragment's HTML, as a JSON string), `same` (nothing has changed), `busy` (nobody
-has looked: it waits for its turn), `secrets` (what the header `Statestore-Secrets` tells a poll) and `ended`
-(data: the status that a poll would get; the stream is over). Something comes every ALIVE seconds.
+has looked, or it waits for its turn), `secrets` (what the header `Statestore-Secrets` tells a poll) and
+`ended` (data: the status that a poll would get; the stream is over). Something comes every ALIVE seconds.
 
 Each event is compressed once for all: a part of a deflate stream that refers to nothing before it and ends at
-a byte (RFC 1951, 3.2.3 and 3.2.4) may follow on any other.
+a byte (RFC 1951, 3.2.3 and 3.2.4) may follow on any other. The stream itself has no end, and so no checksum.
 """
 
 import asyncio
 import json
+import logging
 import time
 import zlib
 from asyncio import FIRST_COMPLETED
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
+from django.conf import settings
+
 from dashboard.polls import (
+    IN_TURN,
     Fragment,
     Standing,
     asked_by,
@@ -33,8 +37,10 @@ from dashboard.polls import (
     without_cursor,
 )
 from dashboard.secret_count import count_from_memory
-from dashboard.watch import TICK, watcher
+from dashboard.watch import TICK, WATCHED_MAX, watcher
 from statestore.queries import Amount
+
+logger = logging.getLogger(__name__)
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -44,8 +50,8 @@ WholeWay = Callable[[Environ], Awaitable[int]]
 
 TYPE: Final = "text/event-stream"
 ALIVE: Final = 4 * TICK  # seconds, at most, from one event to the next
-TRIES: Final = 3  # polls of the same process may be on that way just now
-STREAMS_MAX: Final = 4_000  # of a process: fewer than it can know
+PATIENCE: Final = 5.0  # seconds after which who takes nothing counts as gone
+STREAMS_MAX: Final = WATCHED_MAX  # of a process: each may be of another page
 
 _GZIP: Final = b"\x1f\x8b\x08" + bytes(6) + b"\xff"  # RFC 1952's header, without time and system
 _LEVEL: Final = 4
@@ -68,6 +74,7 @@ class Pushes:
         self._look = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._late: asyncio.TimerHandle | None = None
+        self._looked = True
         self._open = 0
         watcher.after.append(self._tell)
 
@@ -75,17 +82,20 @@ class Pushes:
         """Tell one who looks on, until they have gone."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-            self._wake(self._loop)
+            self._wake(self._loop, looked=False)
         packed = "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "")
         await send(
             {"type": "http.response.start", "status": 200, "headers": _headers(packed=packed)}
         )
-        gone = asyncio.ensure_future(_gone(receive))
+        gone = asyncio.ensure_future(left(receive))
         stream = _Stream(environ, send, gone, packed=packed)
         self._open += 1
         try:
             if self._open > STREAMS_MAX:
+                logger.warning("more than %s people look on: start another process", STREAMS_MAX)
                 await stream.end(503)
+            elif f"{settings.SESSION_COOKIE_NAME}=" not in environ.get("HTTP_COOKIE", ""):
+                await stream.end(401)  # strangers do not stand in the queue
             while not stream.over:
                 await self._go_on(stream)
         finally:
@@ -95,46 +105,52 @@ class Pushes:
 
     async def _go_on(self, stream: "_Stream") -> None:
         look = self._look
-        now = stream.standing() or await self._look_up(stream)
+        now, status = stream.standing(), 200
+        if now is None:
+            now, status = await self._look_up(stream)
         if now is not None:
-            await stream.tell(now)
+            await stream.tell(now, looked=self._looked)
             await look.wait()
+        elif not stream.over:
+            await stream.end(status)
 
-    async def _look_up(self, stream: "_Stream") -> Standing | None:
-        """Look up who asks, or draw what they ask for; None: the stream is over."""
+    async def _look_up(self, stream: "_Stream") -> tuple[Standing | None, int]:
+        """Look up who asks, or draw what they ask for; and the status that a poll would get."""
         turn = asyncio.ensure_future(self._turn.acquire())
         try:
             while not await stream.first(turn):
+                if now := stream.standing():  # nobody had to be looked up after all
+                    return now, 200
                 await stream.busy()
             if stream.over:
-                return None
-            for _ in range(TRIES):
-                if now := stream.standing():  # read meanwhile, for another, or just now
-                    return now
-                status = await self._whole_way(stream.environ())
-                if status not in {200, 204}:
-                    break
-            now = stream.standing()
-            if now is None:
-                await stream.end(status)
-            return now
+                return None, 200
+            if now := stream.standing():
+                return now, 200
+            answer = asyncio.ensure_future(self._whole_way(stream.environ()))
+            while not answer.done():
+                if not await stream.first(answer):
+                    await stream.busy()
+                elif stream.over:  # it is on its way: the next one's turn comes after it
+                    await asyncio.wait({answer})
+            return stream.standing(), answer.result()
         finally:
-            if not turn.cancel():
+            turn.cancel()
+            if turn.done() and not turn.cancelled():
                 self._turn.release()
 
     def _tell(self) -> None:
         """In the watcher's thread: a look is over."""
         if self._loop is not None:
             with suppress(RuntimeError):  # the server ends
-                self._loop.call_soon_threadsafe(self._wake, self._loop)
+                self._loop.call_soon_threadsafe(partial(self._wake, self._loop, looked=True))
 
-    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
-        look, self._look = self._look, asyncio.Event()
+    def _wake(self, loop: asyncio.AbstractEventLoop, *, looked: bool) -> None:
+        look, self._look, self._looked = self._look, asyncio.Event(), looked
         look.set()
         if self._late is not None:
             self._late.cancel()
         # Where no look comes, everybody asks without one.
-        self._late = loop.call_later(ALIVE / 2, self._wake, loop)
+        self._late = loop.call_later(ALIVE / 2, partial(self._wake, loop, looked=False))
 
 
 class _Stream:
@@ -162,7 +178,7 @@ class _Stream:
 
     def environ(self) -> Environ:
         """As a poll would ask for what has changed by now."""
-        accept = {"HTTP_ACCEPT": "text/html", "HTTP_ACCEPT_ENCODING": "gzip"}
+        accept = {"HTTP_ACCEPT": "text/html", "HTTP_ACCEPT_ENCODING": "gzip", IN_TURN: True}
         query = {"QUERY_STRING": f"{self._query}&cursor={self._cursor}"}
         return {**self._environ, **accept, **query}
 
@@ -172,8 +188,8 @@ class _Stream:
         seen = now is None or now.page.cursor == self._cursor
         return now if seen or now.fragment is not None else None  # type: ignore[union-attr]
 
-    async def tell(self, now: Standing) -> None:
-        """What has changed; now and then, that nothing has."""
+    async def tell(self, now: Standing, *, looked: bool) -> None:
+        """What has changed; now and then, that nothing has, or that nobody has looked."""
         events = b""
         secrets = count_from_memory(now.poll.principal)
         if secrets is not None and secrets != self._secrets:
@@ -183,7 +199,7 @@ class _Stream:
             self._cursor = now.page.cursor
             events += _page(now.fragment, packed=self._packed)
         elif time.monotonic() - self._told > ALIVE - TICK:
-            events += self._event("same", "1")
+            events += self._event("same" if looked else "busy", "1")
         if events:
             await self._write(events)
 
@@ -202,7 +218,13 @@ class _Stream:
     async def _write(self, events: bytes) -> None:
         first = _GZIP if self._packed and not self._told else b""
         self._told = time.monotonic()
-        await self._send({"type": "http.response.body", "body": first + events, "more_body": True})
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._send(
+                    {"type": "http.response.body", "body": first + events, "more_body": True}
+                )
+        except TimeoutError:
+            self._ended = True
 
 
 @lru_cache(maxsize=1_000)
@@ -211,7 +233,7 @@ def _event(name: str, data: str, *, packed: bool) -> bytes:
     return _part(text) if packed else text
 
 
-@lru_cache(maxsize=500)
+@lru_cache(maxsize=200)
 def _page(fragment: Fragment, *, packed: bool) -> bytes:
     return _event.__wrapped__("page", json.dumps(fragment.html), packed=packed)
 
@@ -233,7 +255,7 @@ def _headers(*, packed: bool) -> list[tuple[bytes, bytes]]:
     return [*headers, (b"content-encoding", b"gzip")] if packed else headers
 
 
-async def _gone(receive: Receive) -> None:
-    """Return when they have gone."""
+async def left(receive: Receive) -> None:
+    """Return when a client has left."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -4,10 +4,12 @@ Everything else is answered by the WSGI application, in threads. Programs are se
 """
 
 import asyncio
+import io
+import resource
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -16,16 +18,20 @@ from statestore.wsgi import application as wsgi_application
 # isort: split
 # Django is set up by now.
 from dashboard.answers import PUSHES
-from dashboard.push import Environ, Message, Pushes, Receive, Send, wants_push
+from dashboard.push import Environ, Message, Pushes, Receive, Send, left, wants_push
 from dashboard.watch import watcher
 
-Tell = Callable[[Message], None]
-
 THREADS: Final = 4
-BODY_MAX: Final = 32 * 1024 * 1024  # bytes; the API reads less, and says how much
+PATIENCE: Final = 30.0  # seconds that a thread waits for a client who takes, or sends, nothing
+PART: Final = 64 * 1024  # bytes that are sent at once
 
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="page")
+_one_thread = ThreadPoolExecutor(1, thread_name_prefix="look-up")
 watcher.leaves_out = False  # whoever writes has processes of their own
+
+# Each stream has a file descriptor, and out of them the server could take nobody any more.
+_, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
 
 
 async def application(scope: Any, receive: Receive, send: Send) -> None:
@@ -36,33 +42,76 @@ async def application(scope: Any, receive: Receive, send: Send) -> None:
     if wants_push(environ):
         await _pushes.answer(environ, receive, send)
         return
-    body = await _body(receive)
-    if body is None:
-        return
-    if len(body) > BODY_MAX:
-        await _refuse(send)
-        return
-    loop = asyncio.get_running_loop()
-
-    def tell(message: Message) -> None:
-        asyncio.run_coroutine_threadsafe(_sent(send, message), loop).result()
-
-    await _in_thread(environ | {"wsgi.input": BytesIO(body)}, tell)
+    client = _Client(receive, send)
+    environ["wsgi.input"] = io.BufferedReader(client, PART)
+    with suppress(_GoneError):
+        await _loop().run_in_executor(_threads, _answer, environ, client.hear)
 
 
 async def _whole_way(environ: Environ) -> int:
     """The status of an answer that nobody reads."""
-    return await _in_thread(environ | {"wsgi.input": BytesIO()}, lambda message: None)
+    environ["wsgi.input"] = io.BytesIO()
+    return await _loop().run_in_executor(_one_thread, _answer, environ, lambda message: None)
 
 
 _pushes = Pushes(_whole_way)
+_loop = asyncio.get_running_loop
 
 
-async def _in_thread(environ: Environ, tell: Tell) -> int:
-    return await asyncio.get_running_loop().run_in_executor(_threads, _answer, environ, tell)
+class _GoneError(Exception):
+    """The client has gone, or takes nothing any more."""
 
 
-def _answer(environ: Environ, tell: Tell) -> int:
+class _Client(io.RawIOBase):
+    """The client of a request, for the thread that answers it: a body to read, and somebody to tell."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive, self._send, self._running = receive, send, _loop()
+        self._left, self._more = b"", True
+        self._gone: asyncio.Future[None] | None = None
+
+    def readable(self) -> bool:
+        """Its body is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """The next part of the body; none: it is over, or cut short."""
+        while not self._left and self._more:
+            message = self._wait(self._receive())
+            self._left, self._more = message.get("body", b""), bool(message.get("more_body"))
+        part, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+    def hear(self, message: Message) -> None:
+        """Send this.
+
+        Raises:
+            _GoneError: there is nobody who takes it.
+        """
+        self._wait(self._sent(message))
+
+    async def _sent(self, message: Message) -> None:
+        if self._gone is not None and self._gone.done():
+            raise _GoneError
+        await self._send(message)
+        if not message.get("more_body"):
+            if self._gone is not None:
+                self._gone.cancel()
+        elif self._gone is None:
+            self._gone = asyncio.ensure_future(left(self._receive))
+
+    def _wait(self, answer: Any) -> Any:
+        waiting = asyncio.run_coroutine_threadsafe(
+            asyncio.wait_for(answer, PATIENCE), self._running
+        )
+        try:
+            return waiting.result()
+        except TimeoutError:
+            raise _GoneError from None
+
+
+def _answer(environ: Environ, tell: Callable[[Message], None]) -> int:
     """Call the WSGI application, and tell what it answers; the status."""
     status, headers = 500, []
 
@@ -74,31 +123,32 @@ def _answer(environ: Environ, tell: Tell) -> int:
     answer = wsgi_application(environ, start)
     try:
         tell({"type": "http.response.start", "status": status, "headers": headers})
-        last = b""  # is told to be, so that the server knows the length of what is short
+        ready = (
+            bytearray()
+        )  # the last is told to be, so that the server knows the length of what is short
         for part in answer:
-            if last:
-                tell({"type": "http.response.body", "body": last, "more_body": True})
-            last = part
-        tell({"type": "http.response.body", "body": last})
+            if len(ready) >= PART:
+                tell({"type": "http.response.body", "body": bytes(ready), "more_body": True})
+                ready.clear()
+            ready += part
+        tell({"type": "http.response.body", "body": bytes(ready)})
     finally:
         if hasattr(answer, "close"):
             answer.close()
     return status
 
 
-async def _sent(send: Send, message: Message) -> None:
-    await send(message)
-
-
 def _environ(scope: Any) -> Environ:
     """The request in WSGI's words (PEP 3333); its path as it was sent, which may be no UTF-8."""
     prefix = scope.get("root_path", "").encode().decode("latin-1")
-    path = unquote_to_bytes(scope["raw_path"]).decode("latin-1")
+    path = unquote_to_bytes(scope.get("raw_path") or scope["path"]).decode("latin-1")
+    if path == prefix or path.startswith(f"{prefix}/"):
+        path = path[len(prefix) :]
     server, client = scope.get("server") or ("localhost", 80), scope.get("client") or ("", 0)
     environ: Environ = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": prefix,
-        "PATH_INFO": path.removeprefix(prefix),
+        "PATH_INFO": path or "/",
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_NAME": server[0],
         "SERVER_PORT": str(server[1]),
@@ -123,23 +173,3 @@ def _environ(scope: Any) -> Environ:
         value = text.decode("latin-1")
         environ[key] = f"{environ[key]}{between}{value}" if key in environ else value
     return environ
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """What was sent along, or one byte more than may be; None: the client has gone."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        if not message.get("more_body") or len(body) > BODY_MAX:
-            return bytes(body[: BODY_MAX + 1])
-
-
-async def _refuse(send: Send) -> None:
-    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    words = f"The body has more than {BODY_MAX} bytes."
-    body = f'{{"detail": "{words}", "code": "too_large"}}'.encode()
-    await send({"type": "http.response.body", "body": body})

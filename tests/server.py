@@ -17,9 +17,15 @@ from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 ALL_RIGHTS = "view,write,clear,administer"
-_OPTIONS = {
-    "wsgi": ["--blocking-threads", "4"],
-    "asginl": ["--backpressure", "5000", "--workers-kill-timeout", "2"],
+_SERVED = {
+    "wsgi": ["--blocking-threads", "4", "statestore.wsgi:application"],
+    "asginl": [
+        "--backpressure",
+        "5000",
+        "--workers-kill-timeout",
+        "2",
+        "statestore.asgi:application",
+    ],
 }
 
 
@@ -61,10 +67,10 @@ class Server:
             "--port",
             str(self.port),
         ]
-        granian += _OPTIONS[self._interface]
+        granian += _SERVED[self._interface]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*granian, f"statestore.{self._interface[:4]}:application"],
+                granian,
                 env=self.environment,
                 cwd=ROOT,
                 stdout=log,

@@ -1,5 +1,6 @@
 """The ASGI application answers everything else as the WSGI one does."""
 
+import socket
 from collections.abc import Iterator
 
 import httpx
@@ -54,9 +55,41 @@ def test_an_escaped_slash_stays_what_it_is_to_the_other_server(
     assert client.get(asked).status_code == httpx.get(server.url + asked, headers=token).status_code
 
 
-def test_a_body_that_nobody_would_read_is_refused(client: httpx.Client, scope: TaskScope) -> None:
-    answer = client.put(path(scope), content=bytes(32 * 1024 * 1024 + 1))
+def test_a_body_that_is_too_large_is_refused_before_it_is_read(
+    client: httpx.Client, scope: TaskScope
+) -> None:
+    body, headers = bytes(8 * 1024 * 1024), {"Content-Type": "application/json"}
+    answer = client.put(path(scope), content=body, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+def test_a_body_that_is_cut_short_changes_nothing(
+    people_server: Server, client: httpx.Client, scope: TaskScope
+) -> None:
+    client.put(path(scope), json={"value": 1})
+    with socket.create_connection(("127.0.0.1", people_server.port)) as connection:
+        head = f"PUT {path(scope)} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n"
+        head += f"Content-Type: application/json\r\nAuthorization: Bearer {people_server.token}"
+        connection.sendall(f'{head}\r\n\r\n{{"value": 2}}'.encode())
+    assert client.get(path(scope)).json()["value"] == 1
+
+
+def test_head_and_204_have_no_body(client: httpx.Client, scope: TaskScope) -> None:
+    assert client.put(path(scope), json={"value": 1}).content == b""
+    answer = client.head(path(scope))
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_those_who_go_in_the_middle_keep_no_thread(
+    people_server: Server, client: httpx.Client, scope: TaskScope
+) -> None:
+    """More of them than there are threads: they begin a body, and send no more of it."""
+    head = f"PUT {path(scope)} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n"
+    head += f"Content-Type: application/json\r\nAuthorization: Bearer {people_server.token}"
+    for _ in range(8):
+        with socket.create_connection(("127.0.0.1", people_server.port)) as connection:
+            connection.sendall(f"{head}\r\n\r\n{{".encode())
+    assert client.put(path(scope), json={"value": 1}, timeout=10).status_code == 204
 
 
 def test_a_header_with_underscores_passes_for_no_other(

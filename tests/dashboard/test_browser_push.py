@@ -281,7 +281,6 @@ def test_pages_whose_streams_fail_are_polled_and_try_less_and_less_often(
     put("progress", {"current": 42, "total": 100})
     expect(row).to_contain_text("42 %", timeout=WITHIN)
     expect(page.locator("#offline")).to_be_hidden()
-    assert page.evaluate("streams.length") == 2
     page.evaluate("skip += 6_500")
     page.wait_for_function("() => streams.length === 3", timeout=WITHIN)
     page.evaluate("skip += 6_500")
@@ -342,6 +341,30 @@ def test_a_server_that_is_busy_is_not_live(spoken: Page, polls: list[str]) -> No
     spoken.evaluate("tell('same', '1')")
     expect(strip).to_be_hidden()
     assert polls == []
+
+
+def test_what_cannot_be_put_in_place_is_polled(
+    spoken: Page, put: Put, polls: list[str], complaints: list[str]
+) -> None:
+    put("progress", {"current": 42, "total": 100})
+    with spoken.expect_response(FRAGMENTS):
+        spoken.evaluate("tell('page', 'no JSON')")
+    expect(spoken.locator("table.grid tr[id]")).to_contain_text("42 %")
+    assert "is not valid JSON" in complaints.pop()
+
+
+def test_a_server_that_is_back_and_busy_is_listened_to(spoken: Page, complaints: list[str]) -> None:
+    """Its streams stand in a queue, which its polls do not."""
+    answers = iter([lambda route: route.abort()])
+    busy = {"status": 204, "headers": {"Statestore-Busy": "1", "Statestore-Ask-Again": "300"}}
+    spoken.route(FRAGMENTS, lambda route: next(answers, lambda route: route.fulfill(**busy))(route))
+    spoken.evaluate("streams[0].onerror()")
+    expect(spoken.locator("#offline")).to_contain_text("Live updates lost")
+    spoken.wait_for_function("() => streams.length === 2", timeout=WITHIN)
+    expect(spoken.locator("#offline")).to_contain_text("Live updates lost")
+    spoken.evaluate("tell('same', '1')")
+    expect(spoken.locator("#offline")).to_be_hidden()
+    complaints.clear()
 
 
 def test_who_moves_after_a_while_asks_for_nothing_that_is_pushed(

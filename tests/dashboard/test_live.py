@@ -350,7 +350,7 @@ def test_pages_for_all_are_pushed_by_a_server_that_can(
     viewing: Client, path: str, is_pushed: bool
 ) -> None:
     for pushes, pushed in ((False, False), (True, is_pushed)):
-        viewing.defaults["STATESTORE_PUSHES"] = "1" if pushes else ""
+        viewing.defaults["statestore.pushes"] = "1" if pushes else ""
         region = re.search('<div id="live"[^>]*>', viewing.get(path).content.decode())
         assert region
         assert (" data-push" in region[0]) == pushed

@@ -23,6 +23,7 @@ ENVIRON = {
     "QUERY_STRING": "q=sales",
     "HTTP_ACCEPT": "text/event-stream",
     "HTTP_ACCEPT_ENCODING": "gzip",
+    "HTTP_COOKIE": "sessionid=vera",
 }
 
 
@@ -73,6 +74,7 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Standing | None]]:
     monkeypatch.setattr(push, "standing", now)
     monkeypatch.setattr(push, "count_from_memory", lambda principal: Amount(0))
     monkeypatch.setattr(push, "ALIVE", 0.02)
+    monkeypatch.setattr(push, "TICK", 0.005)
     before = list(watcher.after)
     yield found
     watcher.after[:] = before
@@ -141,22 +143,87 @@ def test_who_is_not_known_goes_the_whole_way_with_what_they_show(
     run(story())
 
 
-@pytest.mark.parametrize(("status", "tries"), [(401, 1), (503, 1), (204, push.TRIES)])
+@pytest.mark.parametrize("status", [401, 404, 503, 204])
 def test_a_stream_that_cannot_go_on_ends_with_its_status(
-    memory: list[Standing | None], status: int, tries: int
+    memory: list[Standing | None], status: int
 ) -> None:
     async def story() -> None:
-        asked: list[int] = []
+        memory.append(None)
+        client = Client()
+        await Pushes(answers(status)).answer(ENVIRON, client.receive, client.send)
+        assert client.text == f"event: ended\ndata: {status}\n\n"
+
+    run(story())
+
+
+def test_strangers_do_not_stand_in_the_queue(memory: list[Standing | None]) -> None:
+    async def story() -> None:
+        memory.append(None)
+        client, pushes = Client(), Pushes(answers(200))
+        async with pushes._turn:
+            environ = {**ENVIRON, "HTTP_COOKIE": "theme=dark"}
+            await pushes.answer(environ, client.receive, client.send)
+        assert client.text == "event: ended\ndata: 401\n\n"
+
+    run(story())
+
+
+def test_who_waits_goes_on_once_it_is_known_how_things_are(memory: list[Standing | None]) -> None:
+    async def story() -> None:
+        memory.append(None)
+        client, pushes = Client(), Pushes(answers(200))
+        async with pushes._turn:
+            stream = asyncio.ensure_future(pushes.answer(ENVIRON, client.receive, client.send))
+            await until(lambda: "busy" in client.text)
+            memory[:] = [standing("1")]
+            await until(lambda: "page" in client.text)
+        client.gone.set()
+        await stream
+
+    run(story())
+
+
+def test_who_takes_nothing_keeps_no_turn(
+    memory: list[Standing | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        monkeypatch.setattr(push, "PATIENCE", 0.05)
+        memory.append(None)
+        go = asyncio.Event()
+
+        async def whole_way(environ: dict[str, Any]) -> int:
+            await go.wait()
+            return 401
+
+        pushes, stuck, other = Pushes(whole_way), Client(), Client()
+
+        async def never(message: Any) -> None:
+            if message["type"] != "http.response.start":
+                await asyncio.Event().wait()
+
+        stalled = asyncio.ensure_future(pushes.answer(ENVIRON, stuck.receive, never))
+        stream = asyncio.ensure_future(pushes.answer(ENVIRON, other.receive, other.send))
+        await until(lambda: "busy" in other.text)
+        go.set()
+        await stream
+        assert "ended" in other.text
+        stalled.cancel()
+
+    run(story())
+
+
+def test_a_failure_on_the_whole_way_gives_the_turn_on(memory: list[Standing | None]) -> None:
+    async def story() -> None:
         memory.append(None)
 
         async def whole_way(environ: dict[str, Any]) -> int:
-            asked.append(1)
-            return status
+            raise OSError("the disk is full")
 
-        client = Client()
-        await Pushes(whole_way).answer(ENVIRON, client.receive, client.send)
-        assert client.text == f"event: ended\ndata: {status}\n\n"
-        assert len(asked) == tries
+        client, pushes = Client(), Pushes(whole_way)
+        for _ in range(2):
+            with pytest.raises(OSError, match="the disk is full"):
+                await pushes.answer(ENVIRON, client.receive, client.send)
+        assert not pushes._turn.locked()
 
     run(story())
 
@@ -182,8 +249,7 @@ def test_one_goes_the_whole_way_and_the_others_hear_that_they_wait(
             asyncio.ensure_future(pushes.answer(ENVIRON, client.receive, client.send))
             for client in clients
         ]
-        await until(lambda: all("busy" in client.text for client in clients[1:]))
-        assert "busy" not in clients[0].text
+        await until(lambda: all("busy" in client.text for client in clients))
         clients[1].gone.set()  # its turn goes to the next
         await streams[1]
         go.set()

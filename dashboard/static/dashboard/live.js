@@ -15,6 +15,7 @@
   let paused = false, ended = false, gone = false, lost = false, asking = false, timer = 0;
   let fresh = Date.now(); // when the server last said that this is how things are
   let asked = 0; // when it was asked last
+  let busy = false; // whether it said last that it could not look
   let on = Date.now(); // since when it is asked, without a pause
   let moved = Date.now(); // when something changed, or the person did something
   let spoke = 0;
@@ -50,7 +51,8 @@
     const status = event.detail.xhr?.status ?? 0;
     const header = (name) => event.detail.xhr?.getResponseHeader(name);
     if (status === 200) moved = Date.now();
-    if (status === 204 && header("Statestore-Busy")) {} // nobody has looked: the age goes on
+    busy = status === 204 && !!header("Statestore-Busy");
+    if (busy) {} // nobody has looked: the age goes on
     else if (status === 200 || status === 204) found();
     else if (status === 401) end("You are signed out.", "Sign in again", signIn());
     else if (status === 403) end("Your account may not view task state any more.", "Reload", location.href);
@@ -58,7 +60,8 @@
     else lose();
     count(header("Statestore-Secrets"));
     next = Number(header("Statestore-Ask-Again")) || EVERY;
-    later(mayListen() ? 0 : gone ? GONE : lost ? RETRY : quiet() ? next + EVERY : next);
+    const wait = gone ? GONE : lost && !busy ? RETRY * (0.75 + Math.random() / 2) : quiet() ? next + EVERY : next;
+    later(mayListen() ? 0 : wait);
   });
   const signIn = () => `${region.dataset.login}?next=${encodeURIComponent(location.pathname + location.search)}`;
   const found = () => {
@@ -109,12 +112,17 @@
   let failures = 0; // how many have failed, one after the other
   let opened = 0, heardOf = 0; // when it was opened, and told something last
   let again = 0; // when the next one may be opened
-  const mayListen = () => pushes && !ended && !lost && !gone && Date.now() >= again;
+  // A busy server is there again, and streams have a queue there, which polls have not.
+  const mayListen = () => pushes && !ended && !gone && (busy || !lost) && Date.now() >= again;
   const listen = () => {
     const path = region.getAttribute("hx-get");
     stream = new EventSource(`${path}${path.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(cursor())}`);
     opened = heardOf = Date.now();
-    const hear = (name, act) => stream.addEventListener(name, (event) => { heardOf = Date.now(); act(event.data); });
+    const hear = (name, act) => stream.addEventListener(name, (event) => {
+      heardOf = Date.now();
+      // Where a page could not be put in place, a poll brings it again: it says what is shown.
+      try { act(event.data); } catch (error) { drop(); throw error; }
+    });
     hear("page", (data) => { swap(JSON.parse(data)); moved = Date.now(); found(); });
     hear("same", found);
     hear("busy", () => {}); // nobody has looked: the age goes on
