@@ -50,6 +50,7 @@ WholeWay = Callable[[Environ], Awaitable[int]]
 
 TYPE: Final = "text/event-stream"
 ALIVE: Final = 4 * TICK  # seconds, at most, from one event to the next
+TRIES: Final = 3  # what took long is too old by the time that it is there
 PATIENCE: Final = 5.0  # seconds after which who takes nothing counts as gone
 STREAMS_MAX: Final = WATCHED_MAX  # of a process: each may be of another page
 
@@ -122,21 +123,26 @@ class Pushes:
                 if now := stream.standing():  # nobody had to be looked up after all
                     return now, 200
                 await stream.busy()
-            if stream.over:
-                return None, 200
-            if now := stream.standing():
-                return now, 200
-            answer = asyncio.ensure_future(self._whole_way(stream.environ()))
-            while not answer.done():
-                if not await stream.first(answer):
-                    await stream.busy()
-                elif stream.over:  # it is on its way: the next one's turn comes after it
-                    await asyncio.wait({answer})
-            return stream.standing(), answer.result()
+            status, tries = 200, 0
+            while not stream.over and status in {200, 204} and tries <= TRIES:
+                if now := stream.standing():
+                    return now, 200
+                status, tries = await self._answer(stream), tries + 1
+            return None, status
         finally:
             turn.cancel()
             if turn.done() and not turn.cancelled():
                 self._turn.release()
+
+    async def _answer(self, stream: "_Stream") -> int:
+        """The status of the whole way."""
+        answer = asyncio.ensure_future(self._whole_way(stream.environ()))
+        while not answer.done():
+            if not await stream.first(answer):
+                await stream.busy()
+            elif stream.over:  # it is on its way: the next one's turn comes after it
+                await asyncio.wait({answer})
+        return answer.result()
 
     def _tell(self) -> None:
         """In the watcher's thread: a look is over."""
