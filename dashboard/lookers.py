@@ -79,8 +79,8 @@ class _Check:
     """Looks after all who look on at once, so that a thousand cost no more queries than one.
 
     Who was looked up since the last check, or was found unchanged by it, is as they were if neither
-    their session and account nor anybody's rights have changed from that check to this one. A right
-    that came and went between the two would not show, so that each is looked up again after LOOK_UP_AGAIN.
+    their session and account nor anybody's rights have changed from that check to this one. What a group
+    reaches could change and change back between the two: so each is looked up again after LOOK_UP_AGAIN.
     """
 
     def __init__(self) -> None:

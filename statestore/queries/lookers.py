@@ -9,6 +9,7 @@ from django.contrib.sessions.models import Session
 from django.db.models import Count, Max
 
 from statestore.models import GroupReach
+from statestore.sql import store
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ def account_of(user: Any) -> Account:
 def rights_mark() -> object:
     """A value that changes with anybody's rights.
 
-    A row that grants one is added or deleted, never changed: the number of rows and the newest say it.
+    A row that grants one is added or deleted, never changed: the number of rows, the newest, and the newest
+    that there ever was say it, also of one that came and went since.
     """
     granted = (
         User.user_permissions.through,
@@ -43,7 +45,7 @@ def rights_mark() -> object:
     )
     counts = [table.objects.aggregate(Count("pk"), Max("pk")) for table in granted]
     reach = GroupReach.objects.order_by("pk").values_list("group", "dag_patterns", "asset_patterns")
-    return counts, list(reach)
+    return counts, store.grants(), list(reach)
 
 
 def sessions_alive(keys: list[str]) -> set[str]:

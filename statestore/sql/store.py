@@ -51,6 +51,20 @@ WHERE c.oid = 'statestore_entry'::regclass
 """)
 
 
+# The newest number that a row which grants a right was ever given, though it may be gone, in each table.
+_GRANTS: Final = {
+    "postgresql": """
+SELECT name, pg_sequence_last_value(pg_get_serial_sequence(name, 'id')::regclass)
+FROM (VALUES ('auth_user_user_permissions'), ('auth_user_groups'), ('auth_group_permissions')) AS t (name)
+ORDER BY name
+""",
+    "sqlite": """
+SELECT name, seq FROM sqlite_sequence
+WHERE name IN ('auth_user_user_permissions', 'auth_user_groups', 'auth_group_permissions')
+ORDER BY name
+""",
+}
+
 # How long a statement waits for a lock at most, with its unit; 0: for ever.
 _LOCK_TIMEOUT: Final = "SHOW lock_timeout"
 
@@ -58,6 +72,11 @@ _LOCK_TIMEOUT: Final = "SHOW lock_timeout"
 def lock_timeout() -> str:
     """See _LOCK_TIMEOUT; of PostgreSQL."""
     return str(_rows(_LOCK_TIMEOUT)[0][0])
+
+
+def grants() -> object:
+    """See _GRANTS."""
+    return _rows(_GRANTS[connection.vendor])
 
 
 def pulse() -> object:

@@ -111,6 +111,21 @@ def test_a_change_ends_the_polls_in_seconds(
     assert poll() == status
 
 
+def test_a_right_that_came_and_went_between_two_checks_is_withdrawn(
+    poll: Callable[[], int], clock: Clock, viewer: User
+) -> None:
+    view = viewer.user_permissions.get()
+    viewer.user_permissions.clear()
+    check = lookers._Check()
+    check()
+    clock.now += 1
+    viewer.user_permissions.add(view)
+    assert poll() == 204
+    viewer.user_permissions.clear()
+    pass_time(clock, check, CACHE)
+    assert poll() == 403
+
+
 def test_who_joins_the_staff_is_looked_up_again(
     poll: Callable[[], int], clock: Clock, viewer: User
 ) -> None:
