@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Final
 
+from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -56,7 +57,9 @@ class _Views:
     def full(self, request: HttpRequest, /, **ids: Any) -> HttpResponse:
         """The whole page, with what another process has just written for the one who asks."""
         context = self._context(request, ids, anew=True)
-        context["pushes"] = request.META.get(PUSHES) and not self.personal
+        # Where everybody is looked up each time, there is nothing to push from memory.
+        known = settings.STATESTORE_TOKEN_CACHE_SECONDS > 0
+        context["pushes"] = request.META.get(PUSHES) and known and not self.personal
         return render(request, f"dashboard/{self.name}.html", context)
 
     def fragment(self, request: HttpRequest, /, **ids: Any) -> HttpResponseBase:

@@ -147,6 +147,8 @@ def from_memory(environ: dict[str, Any]) -> Answer | None:
     try:
         now = standing(asked)
     except BeingReadError:
+        if environ.get(IN_TURN):
+            return None  # and waits until it is read
         return _UNCHANGED, list(_come_again().items()), b""
     if now is None:
         return None

@@ -52,6 +52,7 @@ TYPE: Final = "text/event-stream"
 ALIVE: Final = 4 * TICK  # seconds, at most, from one event to the next
 TRIES: Final = 3  # what took long is too old by the time that it is there
 PATIENCE: Final = 5.0  # seconds after which who takes nothing counts as gone
+AT_ONCE: Final = 0.5  # the same of who waits for their turn, and is told no more than that
 STREAMS_MAX: Final = WATCHED_MAX  # of a process: each may be of another page
 
 _GZIP: Final = b"\x1f\x8b\x08" + bytes(6) + b"\xff"  # RFC 1952's header, without time and system
@@ -119,7 +120,7 @@ class Pushes:
         """Look up who asks, or draw what they ask for; and the status that a poll would get."""
         turn = asyncio.ensure_future(self._turn.acquire())
         try:
-            while not await stream.first(turn):
+            while not (await stream.first(turn) or stream.over):
                 if now := stream.standing():  # nobody had to be looked up after all
                     return now, 200
                 await stream.busy()
@@ -144,11 +145,11 @@ class Pushes:
                 await asyncio.wait({answer})
         return answer.result()
 
-    def _tell(self) -> None:
-        """In the watcher's thread: a look is over."""
+    def _tell(self, looked: bool) -> None:
+        """In the watcher's thread: a look is over, or could not be taken."""
         if self._loop is not None:
             with suppress(RuntimeError):  # the server ends
-                self._loop.call_soon_threadsafe(partial(self._wake, self._loop, looked=True))
+                self._loop.call_soon_threadsafe(partial(self._wake, self._loop, looked=looked))
 
     def _wake(self, loop: asyncio.AbstractEventLoop, *, looked: bool) -> None:
         look, self._look, self._looked = self._look, asyncio.Event(), looked
@@ -170,7 +171,8 @@ class _Stream:
         self._asked, self._cursor = asked_by(environ)
         self._query, _ = without_cursor(environ.get("QUERY_STRING", ""))
         self._secrets: Amount | None = None
-        self._told = 0.0
+        self._told = time.monotonic()
+        self._begun = self._said = False
 
     @property
     def over(self) -> bool:
@@ -179,8 +181,9 @@ class _Stream:
 
     async def first(self, turn: asyncio.Future[Any]) -> bool:
         """Wait for their turn, until something must be told; whether it has come, or they have gone."""
-        both = {turn, self._gone}
-        return bool((await asyncio.wait(both, timeout=ALIVE, return_when=FIRST_COMPLETED))[0])
+        both, rest = {turn, self._gone}, self._told + ALIVE - time.monotonic()
+        wait = asyncio.wait(both, timeout=max(0.0, rest), return_when=FIRST_COMPLETED)
+        return bool((await wait)[0])
 
     def environ(self) -> Environ:
         """As a poll would ask for what has changed by now."""
@@ -204,14 +207,15 @@ class _Stream:
         if now.page.cursor != self._cursor and now.fragment is not None:
             self._cursor = now.page.cursor
             events += _page(now.fragment, packed=self._packed)
-        elif time.monotonic() - self._told > ALIVE - TICK:
+        elif not self._said or time.monotonic() - self._told > ALIVE / 2:
             events += self._event("same" if looked else "busy", "1")
         if events:
+            self._said = True
             await self._write(events)
 
     async def busy(self) -> None:
-        """They wait for their turn."""
-        await self._write(self._event("busy", "1"))
+        """They wait for their turn, and shall not keep others waiting."""
+        await self._write(self._event("busy", "1"), patience=AT_ONCE)
 
     async def end(self, status: int) -> None:
         """The last of all events."""
@@ -221,14 +225,13 @@ class _Stream:
     def _event(self, name: str, data: str) -> bytes:
         return _event(name, data, packed=self._packed)
 
-    async def _write(self, events: bytes) -> None:
-        first = _GZIP if self._packed and not self._told else b""
-        self._told = time.monotonic()
+    async def _write(self, events: bytes, *, patience: float = PATIENCE) -> None:
+        first = _GZIP if self._packed and not self._begun else b""
+        self._begun, self._told = True, time.monotonic()
+        message = {"type": "http.response.body", "body": first + events, "more_body": True}
         try:
-            async with asyncio.timeout(PATIENCE):
-                await self._send(
-                    {"type": "http.response.body", "body": first + events, "more_body": True}
-                )
+            async with asyncio.timeout(patience):
+                await self._send(message)
         except TimeoutError:
             self._ended = True
 

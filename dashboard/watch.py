@@ -149,9 +149,10 @@ def forget_unasked(kept: dict[Any, Any]) -> None:
             kept.pop(name, None)
 
 
-def pause_after(cost: float, took: float) -> float:
-    """Seconds until the next look, after some that cost so many each, the last of which took so many."""
-    every = 2 * TICK if cost > MUCH else TICK
+def pause_after(cost: float, took: float, *, seldom: float = 2 * TICK) -> float:
+    """Seconds until the next look, after some that cost so many each, the last of which took so many;
+    where they cost MUCH they are `seldom` seconds apart."""
+    every = seldom if cost > MUCH else TICK
     # A third of the time goes into reading at most, where the database is slow.
     least = min(2 * took, AGES)
     return least + -(time.time() + least) % every  # all processes of a host at once
@@ -172,12 +173,12 @@ class Watcher:
         """How often polls have fetched what had changed since the last look, about."""
         self._wake = threading.Event()
         self.in_background = True
-        self.leaves_out = True
-        """Whether a look may be left out, for those who write to the same process."""
+        self.seldom = 2 * TICK
+        """Seconds between two looks that cost much, for those who write to the same process."""
         self.beside: list[Callable[[], None]] = []
         """What else is looked after while somebody looks on."""
-        self.after: list[Callable[[], None]] = []
-        """Who is told, in the watcher's thread, that a look is over, or could not be taken."""
+        self.after: list[Callable[[bool], None]] = []
+        """Who is told, in the watcher's thread, that a look is over, and whether it could be taken."""
 
     def page(
         self, key: Hashable, read: Callable[[], P], *, task: int | None = None, anew: bool = False
@@ -279,12 +280,13 @@ class Watcher:
                 except DatabaseError as error:  # pages are read by who asks until it is back
                     logger.warning("the watcher cannot read the store: %s", error)
                     close_old_connections()
-                pause = pause_after(min(cost) if self.leaves_out else 0.0, time.monotonic() - began)
+                took = time.monotonic() - began
+                pause = pause_after(min(cost), took, seldom=self.seldom)
                 self._next_look = time.monotonic() + pause
                 if looked:
                     self._call_good(pause + GRACE)
                 for tell in self.after:
-                    tell()
+                    tell(looked)
                 self._wake.wait(pause)
         finally:
             with self._lock:

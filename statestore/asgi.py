@@ -7,6 +7,7 @@ import asyncio
 import io
 import resource
 import sys
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -22,16 +23,17 @@ from dashboard.push import Environ, Message, Pushes, Receive, Send, left, wants_
 from dashboard.watch import watcher
 
 THREADS: Final = 4
-PATIENCE: Final = 30.0  # seconds that a thread waits for a client who takes, or sends, nothing
+PATIENCE: Final = 30.0  # seconds in which a body must be here, and each part of the answer be taken
 PART: Final = 64 * 1024  # bytes that are sent at once
 
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="page")
 _one_thread = ThreadPoolExecutor(1, thread_name_prefix="look-up")
-watcher.leaves_out = False  # whoever writes has processes of their own
+watcher.seldom = 0.8  # seconds: whoever writes has processes of their own
 
 # Each stream has a file descriptor, and out of them the server could take nobody any more.
 _, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
+with suppress(ValueError, OSError):  # where no process may have so many
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
 
 
 async def application(scope: Any, receive: Receive, send: Send) -> None:
@@ -44,8 +46,12 @@ async def application(scope: Any, receive: Receive, send: Send) -> None:
         return
     client = _Client(receive, send)
     environ["wsgi.input"] = io.BufferedReader(client, PART)
-    with suppress(_GoneError):
+    try:
         await _loop().run_in_executor(_threads, _answer, environ, client.hear)
+    except _GoneError:
+        pass
+    finally:
+        client.forget()
 
 
 async def _whole_way(environ: Environ) -> int:
@@ -58,8 +64,8 @@ _pushes = Pushes(_whole_way)
 _loop = asyncio.get_running_loop
 
 
-class _GoneError(Exception):
-    """The client has gone, or takes nothing any more."""
+class _GoneError(OSError):
+    """The client has gone, or takes and sends nothing any more. Django knows what an OSError means."""
 
 
 class _Client(io.RawIOBase):
@@ -67,8 +73,9 @@ class _Client(io.RawIOBase):
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive, self._send, self._running = receive, send, _loop()
-        self._left, self._more = b"", True
+        self._left, self._more, self._lost = b"", True, False
         self._gone: asyncio.Future[None] | None = None
+        self._until = time.monotonic() + PATIENCE  # the whole body is here
 
     def readable(self) -> bool:
         """Its body is."""
@@ -77,7 +84,7 @@ class _Client(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """The next part of the body; none: it is over, or cut short."""
         while not self._left and self._more:
-            message = self._wait(self._receive())
+            message = self._wait(self._received(), self._until - time.monotonic())
             self._left, self._more = message.get("body", b""), bool(message.get("more_body"))
         part, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
         buffer[: len(part)] = part
@@ -89,25 +96,32 @@ class _Client(io.RawIOBase):
         Raises:
             _GoneError: there is nobody who takes it.
         """
-        self._wait(self._sent(message))
+        self._wait(self._sent(message), PATIENCE)
+
+    async def _received(self) -> Message:
+        return await self._receive()
 
     async def _sent(self, message: Message) -> None:
         if self._gone is not None and self._gone.done():
             raise _GoneError
         await self._send(message)
-        if not message.get("more_body"):
-            if self._gone is not None:
-                self._gone.cancel()
-        elif self._gone is None:
+        if message.get("more_body") and self._gone is None:
             self._gone = asyncio.ensure_future(left(self._receive))
 
-    def _wait(self, answer: Any) -> Any:
-        waiting = asyncio.run_coroutine_threadsafe(
-            asyncio.wait_for(answer, PATIENCE), self._running
-        )
+    def forget(self) -> None:
+        """In the loop: it is answered, as far as it can be."""
+        if self._gone is not None:
+            self._gone.cancel()
+
+    def _wait(self, answer: Any, seconds: float) -> Any:
+        if self._lost:
+            answer.close()
+            raise _GoneError
+        waiting = asyncio.run_coroutine_threadsafe(asyncio.wait_for(answer, seconds), self._running)
         try:
             return waiting.result()
         except TimeoutError:
+            self._lost = True
             raise _GoneError from None
 
 

@@ -54,7 +54,8 @@ WHERE c.oid = 'statestore_entry'::regclass
 # The newest number that a row which grants a right was ever given, though it may be gone, in each table.
 _GRANTS: Final = {
     "postgresql": """
-SELECT name, pg_sequence_last_value(pg_get_serial_sequence(name, 'id')::regclass)
+SELECT name, CASE WHEN has_sequence_privilege(pg_get_serial_sequence(name, 'id'), 'SELECT')
+    THEN pg_sequence_last_value(pg_get_serial_sequence(name, 'id')::regclass) END
 FROM (VALUES ('auth_user_user_permissions'), ('auth_user_groups'), ('auth_group_permissions')) AS t (name)
 ORDER BY name
 """,

@@ -45,10 +45,15 @@ class Viewer:
         return {"Cookie": f"sessionid={self.session}", "Accept": "text/event-stream"}
 
 
-@pytest.fixture
-def viewer(people_server: Server) -> Viewer:
-    """A new one."""
-    return Viewer(*people_server.manage("shell", "-v", "0", "-c", _MAKE_VIEWER).split())
+def new_viewer(server: Server) -> Viewer:
+    """One whom no other test knows."""
+    return Viewer(*server.manage("shell", "-v", "0", "-c", _MAKE_VIEWER).split())
+
+
+@pytest.fixture(scope="module")
+def viewer(running_people_server: Server) -> Viewer:
+    """Who keeps their right."""
+    return new_viewer(running_people_server)
 
 
 class Pushed:
@@ -208,11 +213,11 @@ Session.objects.get(session_key="{session}").delete()
 def test_who_may_look_on_no_longer_is_pushed_nothing(
     server: Server,
     people_server: Server,
-    viewer: Viewer,
     scope: TaskScope,
     deed: str,
     status: str,
 ) -> None:
+    viewer = new_viewer(people_server)
     put(server, scope, "begun")
     with pushed(people_server, live(scope), viewer.headers) as stream:
         stream.wait_for("page", "begun")

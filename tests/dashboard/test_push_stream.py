@@ -74,7 +74,6 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Standing | None]]:
     monkeypatch.setattr(push, "standing", now)
     monkeypatch.setattr(push, "count_from_memory", lambda principal: Amount(0))
     monkeypatch.setattr(push, "ALIVE", 0.02)
-    monkeypatch.setattr(push, "TICK", 0.005)
     before = list(watcher.after)
     yield found
     watcher.after[:] = before
@@ -283,7 +282,7 @@ def test_a_look_wakes_everybody(
         memory[:] = [standing("2")]
         began = time.monotonic()
         tell = watcher.after[-1]
-        await asyncio.to_thread(tell)  # as the watcher does, in its own thread
+        await asyncio.to_thread(tell, True)  # as the watcher does, in its own thread
         await until(lambda: client.text.count("page") == 2)
         assert time.monotonic() - began < 10
         stream.cancel()

@@ -330,7 +330,7 @@ def test_two_looks_that_cost_much_delay_nothing(monkeypatch: pytest.MonkeyPatch)
     looks = iter([0.1, 0.2, 0.0, 0.3, 0.2, 0.0, 0.0])
     watcher, cost = Watcher(), []
 
-    def pause_after(seconds: float, took: float) -> float:
+    def pause_after(seconds: float, took: float, *, seldom: float) -> float:
         cost.append(round(seconds / watch.A_PAGE))
         watcher.fetched = 200 if len(cost) in {5, 6} else 0
         return 0.01
