@@ -206,6 +206,7 @@ class _Stream:
             events += self._event("secrets", secrets_text(secrets))
         if now.page.cursor != self._cursor and now.fragment is not None:
             self._cursor = now.page.cursor
+            watcher.fetched += 1
             events += _page(now.fragment, packed=self._packed)
         elif not self._said or time.monotonic() - self._told > ALIVE / 2:
             events += self._event("same" if looked else "busy", "1")

@@ -170,7 +170,7 @@ class Watcher:
         self._moved = True
         self._next_look = 0.0
         self.fetched = 0
-        """How often polls have fetched what had changed since the last look, about."""
+        """How often what had changed was fetched, or pushed, since the last look, about."""
         self._wake = threading.Event()
         self.in_background = True
         self.seldom = 2 * TICK
