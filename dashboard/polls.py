@@ -81,7 +81,7 @@ class Fragment:
     def sent(self, environ: dict[str, Any]) -> tuple[bytes, list[tuple[str, str]]]:
         """The body and its headers, compressed for who takes it so."""
         takes = "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "")
-        body = self.packed if takes else gzip.decompress(self.packed)
+        body = self.packed if takes else self.html.encode()
         headers = [
             ("Content-Type", "text/html; charset=utf-8"),
             ("Content-Length", str(len(body))),
@@ -120,9 +120,8 @@ def answer_polls(get_response: Get) -> Get:
     return answer
 
 
-IN_TURN: Final = (
-    "statestore.in_turn"  # in the environ of one who has waited for others, and may wait more
-)
+# In the environ of one who has waited for others, and may wait more.
+IN_TURN: Final = "statestore.in_turn"
 _PATIENCE: Final = 5.0  # seconds
 _whole_way = threading.Lock()
 _AGAIN: Final = 300, 1200  # milliseconds until they come again who could not be looked up now

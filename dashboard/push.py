@@ -124,12 +124,13 @@ class Pushes:
                 if now := stream.standing():  # nobody had to be looked up after all
                     return now, 200
                 await stream.busy()
-            status, tries = 200, 0
-            while not stream.over and status in {200, 204} and tries <= TRIES:
-                if now := stream.standing():
-                    return now, 200
-                status, tries = await self._answer(stream), tries + 1
-            return None, status
+            now, status = stream.standing(), 200
+            for _ in range(TRIES):
+                if now is not None or stream.over or status not in {200, 204}:
+                    break
+                status = await self._answer(stream)
+                now = stream.standing()
+            return now, status
         finally:
             turn.cancel()
             if turn.done() and not turn.cancelled():

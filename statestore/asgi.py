@@ -137,14 +137,13 @@ def _answer(environ: Environ, tell: Callable[[Message], None]) -> int:
     answer = wsgi_application(environ, start)
     try:
         tell({"type": "http.response.start", "status": status, "headers": headers})
-        ready = (
-            bytearray()
-        )  # the last is told to be, so that the server knows the length of what is short
+        ready = bytearray()
         for part in answer:
             if len(ready) >= PART:
                 tell({"type": "http.response.body", "body": bytes(ready), "more_body": True})
                 ready.clear()
             ready += part
+        # The last is told to be: so the server knows the length of what is short.
         tell({"type": "http.response.body", "body": bytes(ready)})
     finally:
         if hasattr(answer, "close"):
