@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -206,5 +206,8 @@ def viewers(
         try:
             looking.go_on()
             yield looking
-        finally:
-            looking.end()
+        except BaseException:  # which says more than what became of them
+            with suppress(RuntimeError):
+                looking.end()
+            raise
+        looking.end()
