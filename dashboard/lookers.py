@@ -20,7 +20,9 @@ class _Looker:
     """Somebody who was looked up, or found to be who they were, at a time of the monotonic clock."""
 
     principal: Principal
-    account: queries.Account
+    user: int
+    account: str
+    """What of the account decides, as `account_of` tells it."""
     looked_up: float
     seen: float
     asked: float
@@ -41,10 +43,10 @@ def principal_of(request: HttpRequest) -> Principal:
     principal = principal_of_user(request.user)
     session = session_of(request)
     if session:
-        account = queries.account_of(request.user)
+        account, number = queries.account_of(request.user), int(request.user.pk or 0)
         _known.pop(session, None)
         make_room(_known, _KNOWN_MAX)
-        _known[session] = _Looker(principal, account, began, began, began)
+        _known[session] = _Looker(principal, number, account, began, began, began)
     return principal
 
 
@@ -56,7 +58,7 @@ def session_of(request: HttpRequest) -> str:
 def is_known(session: str, principal: Principal) -> bool:
     """Whether this session belonged to this principal a few seconds ago; False: look them up."""
     looker = _known.get(session)
-    if looker is None or looker.principal != principal:
+    if looker is None or not (looker.principal is principal or looker.principal == principal):
         return False
     looker.asked = time.monotonic()
     return looker.asked - looker.seen < settings.STATESTORE_TOKEN_CACHE_SECONDS
@@ -98,10 +100,9 @@ class _Check:
         rights = queries.rights_mark()
         # Who was looked up before this moment may have the rights of before a change that is read here.
         same, self.rights, self.read = rights == self.rights, rights, time.monotonic()
-        alive = queries.sessions_alive(list(here))
-        accounts = queries.accounts({known.account.pk for known in here.values()})
+        standing = queries.standing_of((session, known.user) for session, known in here.items())
         for session, known in here.items():
-            is_one = session in alive and accounts.get(known.account.pk) == known.account
+            is_one = standing.get(session) == known.account
             if is_one and same and known.seen >= before and now - known.looked_up < LOOK_UP_AGAIN:
                 known.seen = self.read
             elif known.seen < now:  # nobody has looked them up meanwhile

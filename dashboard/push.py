@@ -77,7 +77,7 @@ class Pushes:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._late: asyncio.TimerHandle | None = None
         self._looked = True
-        self._open = 0
+        self._streams: set[_Stream] = set()
         watcher.after.append(self._tell)
 
     async def answer(self, environ: Environ, receive: Receive, send: Send) -> None:
@@ -91,19 +91,25 @@ class Pushes:
         )
         gone = asyncio.ensure_future(left(receive))
         stream = _Stream(environ, send, gone, packed=packed)
-        self._open += 1
+        self._streams.add(stream)
         try:
-            if self._open > STREAMS_MAX:
-                logger.warning("more than %s people look on: start another process", STREAMS_MAX)
-                await stream.end(503)
-            elif f"{settings.SESSION_COOKIE_NAME}=" not in environ.get("HTTP_COOKIE", ""):
-                await stream.end(401)  # strangers do not stand in the queue
-            while not stream.over:
-                await self._go_on(stream)
+            async with stream.limit:
+                await self._tell_until_over(stream, environ)
+        except TimeoutError:
+            pass  # they have taken nothing for so long that they count as gone
         finally:
-            self._open -= 1
+            self._streams.discard(stream)
             gone.cancel()
         await send({"type": "http.response.body", "body": b""})
+
+    async def _tell_until_over(self, stream: "_Stream", environ: Environ) -> None:
+        if len(self._streams) > STREAMS_MAX:
+            logger.warning("more than %s people look on: start another process", STREAMS_MAX)
+            await stream.end(503)
+        elif f"{settings.SESSION_COOKIE_NAME}=" not in environ.get("HTTP_COOKIE", ""):
+            await stream.end(401)  # strangers do not stand in the queue
+        while not stream.over:
+            await self._go_on(stream)
 
     async def _go_on(self, stream: "_Stream") -> None:
         look = self._look
@@ -155,6 +161,8 @@ class Pushes:
     def _wake(self, loop: asyncio.AbstractEventLoop, *, looked: bool) -> None:
         look, self._look, self._looked = self._look, asyncio.Event(), looked
         look.set()
+        for stream in self._streams:
+            stream.end_if_stuck()
         if self._late is not None:
             self._late.cancel()
         # Where no look comes, everybody asks without one.
@@ -174,6 +182,14 @@ class _Stream:
         self._secrets: Amount | None = None
         self._told = time.monotonic()
         self._begun = self._said = False
+        self.limit = asyncio.timeout(None)
+        """It is over for who counts as gone."""
+        self._sending = False
+
+    def end_if_stuck(self) -> None:
+        """Asked after each look: a time limit for every write took as long as the write."""
+        if self._sending and self._told < time.monotonic() - PATIENCE:
+            self.limit.reschedule(0)
 
     @property
     def over(self) -> bool:
@@ -212,30 +228,34 @@ class _Stream:
         elif not self._said or time.monotonic() - self._told > ALIVE / 2:
             events += self._event("same" if looked else "busy", "1")
         if events:
-            self._said = True
+            self._said = self._sending = True
             await self._write(events)
+            self._sending = False
 
     async def busy(self) -> None:
         """They wait for their turn, and shall not keep others waiting."""
-        await self._write(self._event("busy", "1"), patience=AT_ONCE)
+        await self._write_at_once(self._event("busy", "1"))
 
     async def end(self, status: int) -> None:
         """The last of all events."""
         self._ended = True
-        await self._write(self._event("ended", str(status)))
+        await self._write_at_once(self._event("ended", str(status)))
 
     def _event(self, name: str, data: str) -> bytes:
         return _event(name, data, packed=self._packed)
 
-    async def _write(self, events: bytes, *, patience: float = PATIENCE) -> None:
+    async def _write_at_once(self, events: bytes) -> None:
+        try:
+            async with asyncio.timeout(AT_ONCE):
+                await self._write(events)
+        except TimeoutError:
+            self._ended = True
+
+    async def _write(self, events: bytes) -> None:
         first = _GZIP if self._packed and not self._begun else b""
         self._begun, self._told = True, time.monotonic()
         message = {"type": "http.response.body", "body": first + events, "more_body": True}
-        try:
-            async with asyncio.timeout(patience):
-                await self._send(message)
-        except TimeoutError:
-            self._ended = True
+        await self._send(message)
 
 
 @lru_cache(maxsize=1_000)

@@ -75,7 +75,7 @@ from statestore.queries.live import (
     newest_task,
     task_instance_counts,
 )
-from statestore.queries.lookers import Account, account_of, accounts, rights_mark, sessions_alive
+from statestore.queries.lookers import account_of, rights_mark, standing_of
 from statestore.queries.matching import TaskFilter
 from statestore.queries.patterns import reached
 from statestore.queries.retention import (
@@ -134,7 +134,6 @@ __all__ = [
     "NO_ENTRIES",
     "OVERDUE_COUNTED",
     "WORDS_MAX",
-    "Account",
     "Amount",
     "Asset",
     "AssetDetail",
@@ -177,7 +176,6 @@ __all__ = [
     "TokenInfo",
     "Version",
     "account_of",
-    "accounts",
     "any_secret",
     "api_tokens",
     "api_tokens_called",
@@ -233,9 +231,9 @@ __all__ = [
     "samples_of",
     "secret_count",
     "sees_everything",
-    "sessions_alive",
     "sign_task_token",
     "sign_user_token",
+    "standing_of",
     "task_detail",
     "task_instance_counts",
     "task_keys",

@@ -32,7 +32,7 @@ _CURSOR: Final = re.compile(rb'data-cursor="([^"]+)"')
 _EVENT: Final = re.compile(rb"^event: (\w+)$", re.MULTILINE)
 _GZIP: Final = b"\x1f\x8b\x08"
 _GZIP_HEADER: Final = 10  # bytes
-_AT_ONCE: Final = 1 << 18  # bytes that are read
+_AT_ONCE: Final = 1 << 16  # bytes that are read
 
 
 class _Looking(Protocol):
@@ -154,7 +154,8 @@ class _Stream:
 
     def events(self) -> list[bytes]:
         """The names of the events that have come."""
-        self._read += _received(self.socket)
+        received = _received(self.socket)
+        self._read = self._read + received if self._read else received
         if not self._began:
             head, end, rest = self._read.partition(b"\r\n\r\n")
             if not end:
@@ -168,11 +169,14 @@ class _Stream:
         return names
 
     def _chunk(self) -> bytes | None:
-        size, end, rest = self._read.partition(b"\r\n")
-        if not end or len(rest) < (length := int(size, 16)) + 2:
+        begin = self._read.find(b"\r\n") + 2
+        if begin < 2:
             return None
-        self._read = rest[length + 2 :]
-        return rest[:length]
+        end = begin + int(self._read[: begin - 2], 16)
+        if len(self._read) < end + 2:
+            return None
+        chunk, self._read = self._read[begin:end], self._read[end + 2 :]
+        return chunk
 
 
 @lru_cache(maxsize=500)

@@ -126,6 +126,22 @@ def test_a_right_that_came_and_went_between_two_checks_is_withdrawn(
     assert poll() == 403
 
 
+@pytest.mark.parametrize(
+    "roles", [{}, {"is_active": False}, {"is_staff": True, "is_superuser": True}]
+)
+def test_an_account_is_read_as_it_was_when_its_owner_was_looked_up(
+    viewer: User, roles: dict[str, bool]
+) -> None:
+    """Else everybody would be looked up all the time."""
+    User.objects.filter(pk=viewer.pk).update(**roles)
+    viewer.refresh_from_db()
+    browser = Client()
+    browser.force_login(viewer)
+    session = browser.session.session_key
+    asked = [(session, viewer.pk), ("somebody's", viewer.pk)]
+    assert queries.standing_of(asked) == {session: queries.account_of(viewer)}
+
+
 def test_who_joins_the_staff_is_looked_up_again(
     poll: Callable[[], int], clock: Clock, viewer: User
 ) -> None:

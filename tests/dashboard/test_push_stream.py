@@ -211,6 +211,26 @@ def test_who_takes_nothing_keeps_no_turn(
     run(story())
 
 
+def test_who_takes_no_page_counts_as_gone(
+    memory: list[Standing | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        monkeypatch.setattr(push, "PATIENCE", 0.05)
+        memory.append(standing("1"))
+        pushes, stuck, taken = Pushes(answers(500)), Client(), []
+
+        async def once(message: Any) -> None:
+            if message.get("more_body"):
+                await asyncio.Event().wait()
+            taken.append(message["type"])
+
+        await pushes.answer(ENVIRON, stuck.receive, once)
+        assert taken == ["http.response.start", "http.response.body"]
+        assert not pushes._streams
+
+    run(story())
+
+
 def test_a_failure_on_the_whole_way_gives_the_turn_on(memory: list[Standing | None]) -> None:
     async def story() -> None:
         memory.append(None)
