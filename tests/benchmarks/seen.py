@@ -31,7 +31,7 @@ PAGE = "/fragments/live/"
 
 def main(quick: bool = False) -> None:
     """Measure, and print."""
-    writes, rounds = (10, 1) if quick else (40, 5)
+    writes, rounds = (10, 1) if quick else (40, 8)
     with (
         postgresql() as database,
         statestore(database, workers=1) as server,

@@ -18,7 +18,7 @@ from tests.postgresql import postgresql
 from tests.server import ROOT, Server
 
 VIEWERS = 200
-SECONDS = 4.0
+SECONDS = 6.0
 FORGOTTEN = 11.0  # seconds after which nothing is read any longer for those who looked on before
 SETTLED = 180  # seconds in which everybody must have been looked up
 

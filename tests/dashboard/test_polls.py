@@ -137,7 +137,7 @@ def test_an_account_is_read_as_it_was_when_its_owner_was_looked_up(
     viewer.refresh_from_db()
     browser = Client()
     browser.force_login(viewer)
-    session = browser.session.session_key
+    session = str(browser.session.session_key)
     asked = [(session, viewer.pk), ("somebody's", viewer.pk)]
     assert queries.standing_of(asked) == {session: queries.account_of(viewer)}
 
