@@ -43,7 +43,8 @@ def principal_of(request: HttpRequest) -> Principal:
     principal = principal_of_user(request.user)
     session = session_of(request)
     if session:
-        account, number = queries.account_of(request.user), int(request.user.pk or 0)
+        account = queries.account_of(request.user)
+        number = int(request.user.pk or 0)  # it has one: strangers were refused
         _known.pop(session, None)
         make_room(_known, _KNOWN_MAX)
         _known[session] = _Looker(principal, number, account, began, began, began)

@@ -52,7 +52,7 @@ TYPE: Final = "text/event-stream"
 ALIVE: Final = 4 * TICK  # seconds, at most, from one event to the next
 TRIES: Final = 3  # what took long is too old by the time that it is there
 PATIENCE: Final = 5.0  # seconds after which who takes nothing counts as gone
-AT_ONCE: Final = 0.5  # the same of who waits for their turn, and is told no more than that
+AT_ONCE: Final = 0.5  # the same of who is told that they must wait, or that it is over
 STREAMS_MAX: Final = WATCHED_MAX  # of a process: each may be of another page
 
 _GZIP: Final = b"\x1f\x8b\x08" + bytes(6) + b"\xff"  # RFC 1952's header, without time and system
@@ -96,11 +96,14 @@ class Pushes:
             async with stream.limit:
                 await self._tell_until_over(stream, environ)
         except TimeoutError:
-            pass  # they have taken nothing for so long that they count as gone
+            if not stream.limit.expired():  # somebody else's
+                raise
         finally:
             self._streams.discard(stream)
             gone.cancel()
-        await send({"type": "http.response.body", "body": b""})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(AT_ONCE):
+                await send({"type": "http.response.body", "body": b""})
 
     async def _tell_until_over(self, stream: "_Stream", environ: Environ) -> None:
         if len(self._streams) > STREAMS_MAX:
@@ -189,6 +192,7 @@ class _Stream:
     def end_if_stuck(self) -> None:
         """Asked after each look: a time limit for every write took as long as the write."""
         if self._sending and self._told < time.monotonic() - PATIENCE:
+            self._sending = False  # a limit that runs out already cannot be set
             self.limit.reschedule(0)
 
     @property

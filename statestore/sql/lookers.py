@@ -21,14 +21,17 @@ JOIN auth_user AS u ON u.id = r.account
 
 # The rows that grant rights: how many there are, and the newest, in each table.
 _GRANTED: Final = Statement("""
-SELECT COUNT(*), MAX(id) FROM auth_user_user_permissions
-UNION ALL SELECT COUNT(*), MAX(id) FROM auth_user_groups
-UNION ALL SELECT COUNT(*), MAX(id) FROM auth_group_permissions
+SELECT 1, COUNT(*), MAX(id) FROM auth_user_user_permissions
+UNION ALL SELECT 2, COUNT(*), MAX(id) FROM auth_user_groups
+UNION ALL SELECT 3, COUNT(*), MAX(id) FROM auth_group_permissions
+ORDER BY 1
 """)
 
 
 def standing(accounts: Sequence[tuple[str, int]], now: datetime) -> dict[str, str]:
     """Of sessions and the numbers of their accounts: the sessions that are alive, each with its `account`."""
+    if not accounts:
+        return {}
     rows = _STANDING.rows(rows=columns("session account", accounts), now=now)
     return dict(rows)
 

@@ -154,8 +154,7 @@ class _Stream:
 
     def events(self) -> list[bytes]:
         """The names of the events that have come."""
-        received = _received(self.socket)
-        self._read = self._read + received if self._read else received
+        self._read += _received(self.socket)
         if not self._began:
             head, end, rest = self._read.partition(b"\r\n\r\n")
             if not end:

@@ -6,8 +6,11 @@ from pathlib import Path
 
 from tests.benchmarks.load import measure
 from tests.benchmarks.requests import entry_target
-from tests.benchmarks.servers import beat, running, statestore, worker
+from tests.benchmarks.servers import beat, people, running, statestore, worker
+from tests.benchmarks.viewers import sessions, viewers
 from tests.postgresql import postgresql
+
+VIEWERS = 1000
 
 # What beat sends in the course of a day; the sweep, which leaves a trace, after the others.
 _RUN_ALL = """
@@ -47,6 +50,12 @@ def main(quick: bool = False) -> None:
             measure([target], connections=32, seconds=4, rounds=1)
         web = [_megabytes(pid) for pid in _children(server.pid)]
         print(f"web processes after load: {', '.join(f'{size:.0f} MB' for size in web)}")  # noqa: T201
+        with (
+            people(server) as pushing,
+            viewers(pushing, ["/fragments/live/"], sessions(server, VIEWERS), by="pushes"),
+        ):
+            (pid,) = _children(pushing.pid)
+            print(f"people's process, {VIEWERS} pushed to: {_megabytes(pid):.0f} MB")  # noqa: T201
         inside = [sys.executable, "-m", "celery", "-A", "statestore.celery", "worker", "--beat"]
         inside += ["--pool", "solo", "--without-gossip", "--without-mingle"]
         with running(inside, server.environment) as both:

@@ -5,6 +5,7 @@ Airflow needs minutes to be installed once, and is left out by --quick.
 
 import contextlib
 import json
+import statistics
 import subprocess
 import sys
 
@@ -117,5 +118,11 @@ def _show(title: str, found: dict[str, Series]) -> None:
     for name, series in found.items():
         print(f"    {name:12} {series}", end="")  # noqa: T201
         if series is not ours and series.rate:
-            print(f"; statestore is {ours.rate / series.rate:.2f} of it", end="")  # noqa: T201
+            print(f"; statestore is {_times(ours, series)} of it", end="")  # noqa: T201
         print(flush=True)  # noqa: T201
+
+
+def _times(one: Series, other: Series) -> str:
+    """The ratio in each round, where both met the same machine: the median, and from which to which."""
+    ratios = sorted(mine / its for mine, its in zip(one.rates, other.rates, strict=True))
+    return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
