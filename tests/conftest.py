@@ -1,5 +1,6 @@
 """Fixtures for every test, and which tests run on which database."""
 
+import signal
 import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -21,6 +22,11 @@ DATABASE_FIXTURES = {
     "people_server",
     "fuzzed",
 }
+
+# In the background of a script they are ignored, and would be by every process that a test starts.
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda *_: None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
