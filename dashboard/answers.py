@@ -119,7 +119,8 @@ def _without_person(request: HttpRequest) -> HttpRequest:
     return WSGIRequest(asked)
 
 
-def _look(request: HttpRequest, principal: Principal) -> Any:
-    """What else of a request shows in a fragment: which buttons, and the server's address."""
+def _look(request: HttpRequest, principal: Principal) -> str:
+    """What else of a request shows in a fragment: which buttons, and the server's address. A text, since
+    a thousand ask for theirs at each look, and it keeps its hash."""
     buttons = principal.grants, may_make_tokens(request, principal)
-    return *buttons, request.scheme, request.get_host()
+    return repr((*buttons, request.scheme, request.get_host()))

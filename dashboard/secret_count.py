@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Hashable
+from functools import lru_cache
 from typing import Any, Final
 
 from dashboard.watch import ASKED, watcher
@@ -61,6 +62,7 @@ def _counted(principal: Principal) -> Amount:
     return count
 
 
+@lru_cache(maxsize=_ANSWERS_MAX)
 def _reach(principal: Principal) -> tuple[Any, Any]:
     return principal.dag_patterns(Right.VIEW), principal.asset_patterns(Right.VIEW)
 

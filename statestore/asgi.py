@@ -28,7 +28,7 @@ PART: Final = 64 * 1024  # bytes that are sent at once
 
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="page")
 _one_thread = ThreadPoolExecutor(1, thread_name_prefix="look-up")
-watcher.seldom = 0.8  # seconds: whoever writes has processes of their own
+watcher.seldom = 0.9  # seconds: whoever writes has processes of their own
 
 # Each stream has a file descriptor, and out of them the server could take nobody any more.
 _, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
