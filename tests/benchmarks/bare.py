@@ -4,6 +4,7 @@ It runs them with a cursor of Django's, bound and prepared on the server, and kn
 limits or errors; `granian … tests.benchmarks.bare:application`.
 """
 
+import gc
 import json
 import os
 from datetime import UTC, datetime, timedelta
@@ -93,3 +94,5 @@ django.setup()
 settings.ROOT_URLCONF = __name__
 settings.MIDDLEWARE = []
 application = WSGIHandler()
+gc.collect()
+gc.freeze()  # as statestore.wsgi does

@@ -36,11 +36,11 @@ def main(quick: bool = False) -> None:
                     [batches, single], connections=connections, seconds=seconds, rounds=rounds
                 )
                 series, puts = found["batches"], found["bare view"]
-                keys = series.rate * len(json.loads(bodies[0])["operations"])
+                each = len(json.loads(bodies[0])["operations"])
                 print(  # noqa: T201
-                    f"batches of {size}, {connections} connections: {keys:7.0f} keys a second,"
+                    f"batches of {size}, {connections} connections: {each * series.rate:7.0f} keys a second,"
                     f" p50 {series.latency:.1f} ms; the bare view sets {puts.rate:.0f}:"
-                    f" {keys / puts.rate if puts.rate else 0:.1f} times as many",
+                    f" {series.times(puts, each)} times as many",
                     flush=True,
                 )
 

@@ -1,4 +1,5 @@
-"""SQLite beside PostgreSQL: PUT of one key at 8 connections, and 32 writers for a minute."""
+"""SQLite beside PostgreSQL: PUT of one key at 8 connections, and 32 that wait to write for a minute, on eight
+threads of two processes, beside the worker."""
 
 from tests.benchmarks.load import measure
 from tests.benchmarks.requests import entry_target
@@ -19,7 +20,7 @@ def main(quick: bool = False) -> None:
         found = measure(targets, connections=8, seconds=seconds, rounds=rounds)
         for name, series in found.items():
             print(f"{name:11} {series}")  # noqa: T201
-        print(f"ratio       {found['SQLite'].rate / found['PostgreSQL'].rate:.2f}")  # noqa: T201
+        print(f"ratio       {found['SQLite'].times(found['PostgreSQL'])}")  # noqa: T201
         with worker(on_sqlite), beat(on_sqlite):
             found = measure(targets[1:], connections=32, seconds=5 if quick else 60, rounds=1)
         many = found["SQLite"]

@@ -160,6 +160,5 @@ def _names(counts: dict[str, int]) -> str:
 
 def _show(name: str, found: dict[str, Series], large: int) -> None:
     few, many = found[str(SMALL)], found[str(large)]
-    ratio = f"{many.rate / few.rate:.2f}" if few.rate else "-"
     print(f"{name:22} over few {few}")  # noqa: T201
-    print(f"{'':22} over many {many}; {ratio} of it", flush=True)  # noqa: T201
+    print(f"{'':22} over many {many}; {many.times(few)} of it", flush=True)  # noqa: T201

@@ -89,12 +89,37 @@ class Series:
         """The median of the rounds' medians, in milliseconds."""
         return statistics.median(self.p50)
 
+    def times(self, other: "Series", each: float = 1) -> str:
+        """How many times the other one's rate, of which each counts so many times: in each round, where both
+        met the same machine, the median and from which to which; nothing where an answer was bad."""
+        if self.bad or other.bad:
+            return "bad answers: no ratio"
+        return ratio(self.rates, other.rates, each)
+
     def __str__(self) -> str:
         if self.bad:
             return f"{self.bad} bad answers: does not count"
         low, high = min(self.rates), max(self.rates)
         latency = f"p50 {self.latency:.2f} ms, p99 {statistics.median(self.p99):.1f} ms"
         return f"{self.rate:7.0f} a second ({low:.0f} to {high:.0f}), {latency}"
+
+
+def ratio(ones: Sequence[float], others: Sequence[float], each: float = 1) -> str:
+    """The median of their ratios, pair by pair, and from which to which they go."""
+    found = sorted(each * one / other for one, other in zip(ones, others, strict=True))
+    return f"{statistics.median(found):.2f} ({found[0]:.2f} to {found[-1]:.2f})"
+
+
+def measure_one(target: Target, *, connections: int, seconds: float) -> Series:
+    """Put one target under load, once.
+
+    Raises:
+        RuntimeError: an answer was bad.
+    """
+    found = measure([target], connections=connections, seconds=seconds, rounds=1)[target.name]
+    if found.bad:
+        raise RuntimeError(f"{target.name}: {found}")
+    return found
 
 
 def measure(

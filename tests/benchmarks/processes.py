@@ -4,7 +4,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.benchmarks.load import measure
+from tests.benchmarks.load import measure_one
 from tests.benchmarks.requests import entry_target
 from tests.benchmarks.servers import beat, people, running, statestore, worker
 from tests.benchmarks.viewers import sessions, viewers
@@ -47,7 +47,7 @@ def main(quick: bool = False) -> None:
         server.start()
         for method in ("PUT", "GET"):
             target = entry_target("statestore", server, "progress", method)
-            measure([target], connections=32, seconds=4, rounds=1)
+            measure_one(target, connections=32, seconds=4)
         web = [_megabytes(pid) for pid in _children(server.pid)]
         print(f"web processes after load: {', '.join(f'{size:.0f} MB' for size in web)}")  # noqa: T201
         with (

@@ -5,7 +5,6 @@ Airflow needs minutes to be installed once, and is left out by --quick.
 
 import contextlib
 import json
-import statistics
 import subprocess
 import sys
 
@@ -43,7 +42,7 @@ def main(quick: bool = False) -> None:
         embedded = stack.enter_context(statestore("sqlite:"))
         servers = {"statestore": ours, "on SQLite": embedded}
         bare_url = stack.enter_context(bare(ours))
-        peer = None if quick else _airflow(stack, database)
+        peer, left_out = (None, None) if quick else _airflow(stack, database)
         kinds = QUICK if quick else KINDS
         for key, method, attempt in kinds:
             first = entry_target("statestore", ours, key, "PUT", attempt=attempt)
@@ -59,12 +58,16 @@ def main(quick: bool = False) -> None:
             for connections in CONNECTIONS[1:2] if quick else CONNECTIONS:
                 found = measure(targets, connections=connections, seconds=seconds, rounds=rounds)
                 _show(f"{method} {key}{by}, {connections} connections", found)
+        if left_out:
+            raise RuntimeError("measured without Airflow") from left_out
 
 
-def _airflow(stack: contextlib.ExitStack, database: str) -> tuple[str, str] | None:
-    """The peer; None where it cannot be installed or does not start: the others are measured without."""
+def _airflow(
+    stack: contextlib.ExitStack, database: str
+) -> tuple[tuple[str, str] | None, BaseException | None]:
+    """The peer, or why it cannot be installed or does not start: then the others are measured without."""
     try:
-        return stack.enter_context(airflow(database, TASKS))
+        return stack.enter_context(airflow(database, TASKS)), None
     except (
         OSError,
         RuntimeError,
@@ -74,7 +77,7 @@ def _airflow(stack: contextlib.ExitStack, database: str) -> tuple[str, str] | No
     ) as error:
         line = f"LEFT OUT Airflow: {error}"
         print(f"\033[1;31m{line}\033[0m" if sys.stdout.isatty() else line, flush=True)  # noqa: T201
-        return None
+        return None, error
 
 
 _PATH = "/api/v2/dags/bench/dagRuns/run/taskInstances/task-{}/state-store/"
@@ -117,12 +120,6 @@ def _show(title: str, found: dict[str, Series]) -> None:
     ours = found["statestore"]
     for name, series in found.items():
         print(f"    {name:12} {series}", end="")  # noqa: T201
-        if series is not ours and series.rate:
-            print(f"; statestore is {_times(ours, series)} of it", end="")  # noqa: T201
+        if series is not ours:
+            print(f"; statestore is {ours.times(series)} of it", end="")  # noqa: T201
         print(flush=True)  # noqa: T201
-
-
-def _times(one: Series, other: Series) -> str:
-    """The ratio in each round, where both met the same machine: the median, and from which to which."""
-    ratios = sorted(mine / its for mine, its in zip(one.rates, other.rates, strict=True))
-    return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"

@@ -16,7 +16,7 @@ from typing import Final
 import httpx
 
 from tests.benchmarks.browsers import EVERY
-from tests.benchmarks.load import Target, measure
+from tests.benchmarks.load import Target, measure_one
 from tests.benchmarks.requests import entry_target
 from tests.benchmarks.servers import people, statestore
 from tests.benchmarks.viewers import compare, sessions, viewers
@@ -72,7 +72,7 @@ def _load(target: Target) -> Iterator[None]:
 
     def write() -> None:
         while not ended.is_set():
-            measure([target], connections=8, seconds=5, rounds=1)
+            measure_one(target, connections=8, seconds=5)
 
     with ThreadPoolExecutor(1) as threads:
         writing = threads.submit(write)
@@ -98,6 +98,8 @@ def _seen(
 ) -> list[float]:
     """Seconds from each write, once it is answered, until each of those who are timed has it."""
     found: list[float] = []
+    for browser in browsers:
+        browser.ended.clear()
     with ThreadPoolExecutor(len(browsers)) as threads:
         running = [threads.submit(browser.until_ended) for browser in browsers]
         try:
@@ -139,7 +141,6 @@ class _Browser(ABC):
 
     def until_ended(self) -> None:
         """Look on until it is over."""
-        self.ended.clear()
         with httpx.Client(
             base_url=self._url, headers={"Cookie": self._cookie}, timeout=30
         ) as client:

@@ -41,7 +41,7 @@ def statestore(database_url: str, *, workers: int = WORKERS, **settings: str) ->
 def people(beside: Server) -> Iterator[Server]:
     """One process for people, who are pushed to, over the database of a server."""
     log = Path(beside.environment["STATESTORE_VAR_DIR"]) / "people.log"
-    server = Server(beside.environment, log, interface="asginl")
+    server = Server(beside.environment, log, interface="asginl", token=beside.token)
     try:
         server.start()
         yield server

@@ -11,11 +11,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from tests.benchmarks.load import Target, measure
+from tests.benchmarks.load import Target, measure_one, ratio
 from tests.benchmarks.requests import entry_target
 from tests.benchmarks.servers import statestore
 from tests.postgresql import postgresql
 from tests.server import ROOT, Server
+from tests.viewers import new_viewers
 
 VIEWERS = 200
 SECONDS = 6.0
@@ -27,22 +28,6 @@ from statestore.models import TaskInstance
 print(*TaskInstance.objects.order_by("pk").values_list("pk", flat=True))
 """
 
-# People of their own, who may view: their sessions.
-_MAKE_VIEWERS = """
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.auth.models import Permission, User
-from django.contrib.sessions.backends.db import SessionStore
-view = Permission.objects.get(codename="view_entry")
-for number in range({viewers}):
-    user = User.objects.create(username=f"viewer-{{number}}")
-    user.user_permissions.add(view)
-    session = SessionStore()
-    session[SESSION_KEY], session[HASH_SESSION_KEY] = str(user.pk), user.get_session_auth_hash()
-    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-    session.create()
-    print(session.session_key)
-"""
-
 
 def main(quick: bool = False) -> None:
     """Measure, and print."""
@@ -50,7 +35,7 @@ def main(quick: bool = False) -> None:
     with postgresql() as database, statestore(database) as server:
         target = entry_target("statestore", server, "progress", "PUT", tasks=VIEWERS)
         cookies = sessions(server, VIEWERS)
-        measure([target], connections=8, seconds=1, rounds=1)
+        measure_one(target, connections=8, seconds=1)
         pages = _pages(server)
         for name in list(pages)[:1] if quick else pages:
             compare(server, name, target, pages[name], cookies, rounds=rounds)
@@ -77,24 +62,22 @@ def compare(
             answers += looking.answers(began, time.time())
             looking.pause()
             alone.append(_rate(target))
-    ratios = sorted(one / other for one, other in zip(watched, alone, strict=True))
     print(  # noqa: T201
         f"{len(cookies)} on {name}: PUT {statistics.median(alone):6.0f} a second alone,"
-        f" {statistics.median(watched):6.0f} beside them: {statistics.median(ratios):.2f}"
-        f" ({ratios[0]:.2f} to {ratios[-1]:.2f}), of all {sum(watched) / sum(alone):.2f}; {answers}",
+        f" {statistics.median(watched):6.0f} beside them: {ratio(watched, alone)}"
+        f", of all {sum(watched) / sum(alone):.2f}; {answers}",
         flush=True,
     )
 
 
 def _rate(target: Target) -> float:
     """Over some seconds: the machine may slow down for one of them, whatever is measured."""
-    return measure([target], connections=8, seconds=SECONDS, rounds=1)["statestore"].rate
+    return measure_one(target, connections=8, seconds=SECONDS).rate
 
 
 def sessions(server: Server, viewers: int) -> list[str]:
     """The cookies of so many users who may view everything."""
-    keys = server.manage("shell", "-v", "0", "-c", _MAKE_VIEWERS.format(viewers=viewers)).split()
-    return [f"sessionid={key}" for key in keys]
+    return [viewer.cookie for viewer in new_viewers(server, viewers)]
 
 
 def _pages(server: Server) -> dict[str, list[str]]:
