@@ -129,7 +129,7 @@ def running_people_server(
 ) -> Iterator[Server]:
     """The session's one server for people; use `people_server`."""
     log = Path(server_environment["STATESTORE_VAR_DIR"]) / "people.log"
-    server = Server(server_environment, log, interface="asginl")
+    server = Server(server_environment, log, interface="asginl", token=running_server.token)
     try:
         yield server
     finally:

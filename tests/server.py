@@ -30,22 +30,28 @@ _SERVED = {
 
 
 class Server:
-    """A Statestore server: migrated, with a token that has every right.
+    """A Statestore server: migrated, with a token that has every right; or with that of another one over
+    the same database, which is as it has to be then.
 
     `environment` is what its processes see; a worker or a command that shall work on the same
     database gets the same.
     """
 
     def __init__(
-        self, environment: dict[str, str], log: Path, *, workers: int = 1, interface: str = "wsgi"
+        self,
+        environment: dict[str, str],
+        log: Path,
+        *,
+        workers: int = 1,
+        interface: str = "wsgi",
+        token: str = "",
     ) -> None:
         self.environment, self.log, self._workers = environment, log, workers
         self._interface = interface
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
-        self.manage("migrate", "--verbosity", "0")
-        self.token = self.manage("create_api_token", "tests", "--rights", ALL_RIGHTS).strip()
+        self.token = token or self._prepared()
 
     def manage(self, *words: str) -> str:
         """Run a management command on the server's database; what it printed."""
@@ -53,6 +59,10 @@ class Server:
         return subprocess.run(
             command, env=self.environment, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
         ).stdout
+
+    def _prepared(self) -> str:
+        self.manage("migrate", "--verbosity", "0")
+        return self.manage("create_api_token", "tests", "--rights", ALL_RIGHTS).strip()
 
     def start(self) -> None:
         """Start it on its port, and wait until it answers."""

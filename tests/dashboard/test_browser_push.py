@@ -15,6 +15,7 @@ from statestore.protocol import TaskScope
 from tests.api.conftest import task_path
 from tests.dashboard.conftest import open_page
 from tests.server import Server, database_for, environment_for
+from tests.viewers import Viewer, new_viewers
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -39,18 +40,6 @@ ASKS_FOR_MORE = """
   new URL(streams[0].url).searchParams.get("cursor") === document.querySelector("#live-body").dataset.cursor
 """
 
-_LOG_IN = """
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.auth.models import Permission, User
-from django.contrib.sessions.backends.db import SessionStore
-user = User.objects.create(username="{name}")
-user.user_permissions.add(Permission.objects.get(codename="view_entry"))
-session = SessionStore()
-session[SESSION_KEY], session[HASH_SESSION_KEY] = str(user.pk), user.get_session_auth_hash()
-session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-session.create()
-print(session.session_key)
-"""
 _WITHDRAW = """
 from django.contrib.auth.models import User
 User.objects.get(username="{name}").user_permissions.clear()
@@ -76,18 +65,25 @@ def _shell(server: Server, script: str) -> str:
     return server.manage("shell", "--verbosity", "0", "--command", script).strip()
 
 
-@pytest.fixture
-def person() -> str:
-    """The name of the viewer whose page it is."""
-    return f"vera-{uuid.uuid4().hex[:12]}"
+@pytest.fixture(scope="module")
+def people(pushing: Server) -> list[Viewer]:
+    """One for each test."""
+    return new_viewers(pushing, 40)
 
 
 @pytest.fixture
-def page(pushing: Server, person: str, browser: Browser, complaints: list[str]) -> Iterator[Page]:
+def person(people: list[Viewer]) -> Viewer:
+    """The viewer whose page it is."""
+    return people.pop()
+
+
+@pytest.fixture
+def page(
+    pushing: Server, person: Viewer, browser: Browser, complaints: list[str]
+) -> Iterator[Page]:
     """As elsewhere, of the server that pushes."""
     pushing.start()
-    session = _shell(pushing, _LOG_IN.format(name=person))
-    with open_page(browser, pushing.url, session, complaints) as page:
+    with open_page(browser, pushing.url, person.session, complaints) as page:
         page.add_init_script(WATCHING)
         yield page
 
@@ -234,11 +230,11 @@ def test_a_killed_server_is_told_and_pushes_again_once_it_is_back(
 
 
 def test_a_withdrawn_right_is_told(
-    page: Page, pushing: Server, person: str, scope: TaskScope, put: Put, complaints: list[str]
+    page: Page, pushing: Server, person: Viewer, scope: TaskScope, put: Put, complaints: list[str]
 ) -> None:
     put("progress", {"current": 10, "total": 100})
     look_on(page, scope)
-    _shell(pushing, _WITHDRAW.format(name=person))
+    _shell(pushing, _WITHDRAW.format(name=person.name))
     strip = page.locator("#offline")
     expect(strip).to_contain_text("may not view task state any more", timeout=WITHIN)
     expect(strip.get_by_role("link", name="Reload")).to_be_visible()

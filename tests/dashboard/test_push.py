@@ -5,55 +5,30 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import httpx
 import pytest
 
 from statestore.protocol import TaskScope
 from tests.server import Server
+from tests.viewers import Viewer, new_viewers
 
 SOON = 15.0  # seconds: a busy machine's time
 BELIEVED = (
     15.0  # seconds for which a right may still count: five, a look, and a busy machine's time
 )
-_MAKE_VIEWER = """
-from uuid import uuid4
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.auth.models import Permission, User
-from django.contrib.sessions.backends.db import SessionStore
-user = User.objects.create(username=f"pushed-{uuid4()}")
-user.user_permissions.add(Permission.objects.get(codename="view_entry"))
-session = SessionStore()
-session[SESSION_KEY], session[HASH_SESSION_KEY] = str(user.pk), user.get_session_auth_hash()
-session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-session.create()
-print(user.username, session.session_key)
-"""
-
-
-@dataclass
-class Viewer:
-    """Somebody who may view, logged in."""
-
-    name: str
-    session: str
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Of a browser that can be pushed to."""
-        return {"Cookie": f"sessionid={self.session}", "Accept": "text/event-stream"}
-
-
-def new_viewer(server: Server) -> Viewer:
-    """One whom no other test knows."""
-    return Viewer(*server.manage("shell", "-v", "0", "-c", _MAKE_VIEWER).split())
 
 
 @pytest.fixture(scope="module")
-def viewer(running_people_server: Server) -> Viewer:
+def viewers(running_people_server: Server) -> list[Viewer]:
+    """For each who may lose their right, one whom no other test knows."""
+    return new_viewers(running_people_server, 4)
+
+
+@pytest.fixture(scope="module")
+def viewer(viewers: list[Viewer]) -> Viewer:
     """Who keeps their right."""
-    return new_viewer(running_people_server)
+    return viewers.pop()
 
 
 class Pushed:
@@ -213,15 +188,18 @@ Session.objects.get(session_key="{session}").delete()
 def test_who_may_look_on_no_longer_is_pushed_nothing(
     server: Server,
     people_server: Server,
+    viewers: list[Viewer],
     scope: TaskScope,
     deed: str,
     status: str,
 ) -> None:
-    viewer = new_viewer(people_server)
+    viewer = viewers.pop()
     put(server, scope, "begun")
     with pushed(people_server, live(scope), viewer.headers) as stream:
         stream.wait_for("page", "begun")
-        people_server.manage("shell", "-v", "0", "-c", deed.format(**vars(viewer)))
+        people_server.manage(
+            "shell", "-v", "0", "-c", deed.format(name=viewer.name, session=viewer.session)
+        )
         withdrawn, ended = time.monotonic(), False
         while not ended and time.monotonic() - withdrawn < BELIEVED:
             ended = stream.is_over(0.3)
@@ -230,12 +208,12 @@ def test_who_may_look_on_no_longer_is_pushed_nothing(
 
 
 def test_the_pages_say_that_they_are_pushed(people_server: Server, viewer: Viewer) -> None:
-    headers = {"Cookie": f"sessionid={viewer.session}"}
+    headers = {"Cookie": viewer.cookie}
     assert " data-push" in httpx.get(f"{people_server.url}/", headers=headers).text
 
 
 def test_the_other_server_polls(server: Server, people_server: Server, viewer: Viewer) -> None:
-    headers = {"Cookie": f"sessionid={viewer.session}"}
+    headers = {"Cookie": viewer.cookie}
     assert " data-push" not in httpx.get(f"{server.url}/", headers=headers).text
     answer = httpx.get(f"{server.url}/fragments/live/", headers=viewer.headers)
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"

@@ -9,7 +9,7 @@ from statestore.protocol import TaskScope
 from tests.faults.job_system import FindableJob, Job, JobSystem, Task
 from tests.server import Server
 
-KILLS = int(os.environ.get("STATESTORE_TEST_KILLS") or 50)
+KILLS = int(os.environ.get("STATESTORE_TEST_KILLS") or 30)
 """How many workers the tests with random kills kill."""
 
 NewTask = Callable[[type[Job]], Task]

@@ -17,8 +17,8 @@ from tests.integrations.workers import Workers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
-DEFERRED = int(os.environ.get("STATESTORE_TEST_DEFERRED", "200"))
-RACES = int(os.environ.get("STATESTORE_TEST_RACES", "25"))
+DEFERRED = int(os.environ.get("STATESTORE_TEST_DEFERRED", "60"))
+RACES = int(os.environ.get("STATESTORE_TEST_RACES", "10"))
 ALL_BROKERS = pytest.mark.parametrize("workers", ["filesystem", "redis", "rabbitmq"], indirect=True)
 
 

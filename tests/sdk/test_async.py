@@ -127,6 +127,7 @@ def test_async_with_starts_an_attempt_which_fences_off_the_one_before(
     run_async(work())
 
 
+@pytest.mark.slow
 def test_a_thousand_tasks_share_one_pool_of_connections(
     server: Server, scope: TaskScope, caplog: pytest.LogCaptureFixture
 ) -> None:
