@@ -51,7 +51,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         and config.getoption("--engines") == bool(item.get_closest_marker("engine"))
     ]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = kept
+    # The longest begin first: at the end all others would wait for them.
+    items[:] = sorted(kept, key=lambda item: "test_launcher" not in item.nodeid)
 
 
 def _is_about_database(item: pytest.Item) -> bool:

@@ -25,13 +25,14 @@ from tests.postgresql import postgresql
 VIEWERS = 1000
 TIMED = 10  # of them, each as a browser asks
 TASKS, LOADED = 50, 40  # on the page, and of these such as are written all the time under load
+PAIRS = 15  # of rounds beside viewers and alone, which differ by more than what viewers cost
 PAUSE = 1.5, 3.0  # seconds between two writes
 PAGE = "/fragments/live/"
 
 
 def main(quick: bool = False) -> None:
     """Measure, and print."""
-    writes, rounds = (10, 1) if quick else (40, 8)
+    writes = 10 if quick else 40
     with (
         postgresql() as database,
         statestore(database, workers=1) as server,
@@ -44,7 +45,7 @@ def main(quick: bool = False) -> None:
         with httpx.Client(headers=headers, timeout=30) as worker:
             for number in range(TASKS):
                 _write(worker, f"{keys}/task-{number}", "begun")
-            for by, asked in (("pushes", pushing), ("polls", server)):
+            for by, asked, rounds in (("pushes", pushing, PAIRS), ("polls", server, PAIRS // 3)):
                 browsers = [_BROWSERS[by](asked.url, cookie) for cookie in cookies[:TIMED]]
                 with viewers(asked, [PAGE], cookies[TIMED:], by=by):
                     _show(
@@ -53,7 +54,15 @@ def main(quick: bool = False) -> None:
                     with _load(target):
                         seen = _seen(worker, keys, browsers, writes)
                     _show(f"by {by}, at full load", seen)
-                compare(asked, f"Live, by {by}", target, [PAGE], cookies, rounds=rounds, by=by)
+                compare(
+                    asked,
+                    f"Live, by {by}",
+                    target,
+                    [PAGE],
+                    cookies,
+                    rounds=1 if quick else rounds,
+                    by=by,
+                )
 
 
 def _show(when: str, seen: list[float]) -> None:
