@@ -11,6 +11,7 @@ could not be read.
 
 import gzip
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable
@@ -21,7 +22,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from dashboard.lookers import is_known, session_of
-from dashboard.secret_count import count_from_memory
+from dashboard.secret_count import count_from_memory, reach_of
 from dashboard.watch import BeingReadError, Page, forget_unasked, watcher
 from statestore.access import Principal
 from statestore.bounded import make_room
@@ -45,6 +46,8 @@ class Poll:
 
     session: str
     principal: Principal
+    reach: Hashable
+    """What of the store they may view: to find it out takes as long as all else that a push asks."""
     key: Any
     look: Any
     headers: list[tuple[str, str]]
@@ -112,7 +115,8 @@ def answer_polls(get_response: Get) -> Get:
             _whole_way.release()
         _remember(request, response)
         if hasattr(request, "poll"):
-            for name, text in _secrets(request.poll[0]):
+            principal, *_ = request.poll
+            for name, text in _secrets(principal, reach_of(principal)):
                 response.headers[name] = text
         return response
 
@@ -142,15 +146,16 @@ def from_memory(environ: dict[str, Any]) -> Answer | None:
     if not is_poll(environ):
         return None
     asked, cursor = asked_by(environ)
+    poll = poll_of(asked)
     try:
-        now = standing(asked)
+        now = None if poll is None else standing(poll)
     except BeingReadError:
         if environ.get(IN_TURN):
             return None  # and waits until it is read
         return _UNCHANGED, list(_come_again().items()), b""
     if now is None:
         return None
-    headers = [*now.poll.headers, *_when_to_ask(), *_secrets(now.poll.principal)]
+    headers = [*now.poll.headers, *_when_to_ask(), *_secrets(now.poll.principal, now.poll.reach)]
     if now.page.cursor == cursor:
         return _UNCHANGED, headers, b""
     if now.fragment is None:
@@ -160,16 +165,18 @@ def from_memory(environ: dict[str, Any]) -> Answer | None:
     return _CHANGED, [*headers, *others], body
 
 
-def standing(asked: Hashable, *, may_read: bool = True) -> Standing | None:
-    """How the page is for whom it was `asked_by`, from memory; None: it is not known, or too old to be
-    told by somebody who may not read it.
+def poll_of(asked: Hashable) -> Poll | None:
+    """What is known of the page and of whom it was `asked_by`."""
+    return _polls.get(asked)
+
+
+def standing(poll: Poll, *, may_read: bool = True) -> Standing | None:
+    """How the page is, from memory; None: it is not known whether they are who they were, or it is too old
+    to be told by somebody who may not read it.
 
     Raises:
         BeingReadError: it is too old, and somebody else reads.
     """
-    poll = _polls.get(asked)
-    if poll is None:
-        return None
     poll.asked = time.monotonic()
     if not is_known(poll.session, poll.principal):
         return None
@@ -195,9 +202,9 @@ def _when_to_ask() -> Iterable[tuple[str, str]]:
     return [] if seconds is None else [("Statestore-Ask-Again", str(round(1000 * seconds)))]
 
 
-def _secrets(principal: Principal) -> Iterable[tuple[str, str]]:
+def _secrets(principal: Principal, reach: Hashable) -> Iterable[tuple[str, str]]:
     """For the pill, which stands outside of what a fragment replaces."""
-    count = count_from_memory(principal)
+    count = count_from_memory(principal, reach)
     return [] if count is None else [("Statestore-Secrets", secrets_text(count))]
 
 
@@ -215,7 +222,11 @@ def _remember(request: HttpRequest, response: HttpResponseBase) -> None:
     asked, _ = asked_by(request.META)
     _polls.pop(asked, None)
     make_room(_polls, _KNOWN_MAX)
-    _polls[asked] = Poll(session_of(request), *poll, headers, time.monotonic())
+    principal, key, look = poll
+    reach, session = reach_of(principal), session_of(request)
+    # One object for all who look at the same: so a thousand are found without comparing what is in them.
+    key, look = watcher.same(key), sys.intern(look)
+    _polls[asked] = Poll(session, principal, reach, key, look, headers, time.monotonic())
 
 
 def asked_by(environ: dict[str, Any]) -> tuple[Hashable, str]:

@@ -19,9 +19,10 @@ import logging
 import time
 import zlib
 from asyncio import FIRST_COMPLETED
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, MutableMapping
 from contextlib import suppress
 from functools import lru_cache, partial
+from types import coroutine
 from typing import Any, Final
 
 from django.conf import settings
@@ -29,9 +30,11 @@ from django.conf import settings
 from dashboard.polls import (
     IN_TURN,
     Fragment,
+    Poll,
     Standing,
     asked_by,
     is_poll,
+    poll_of,
     secrets_text,
     standing,
     without_cursor,
@@ -73,7 +76,6 @@ class Pushes:
     def __init__(self, whole_way: WholeWay) -> None:
         self._whole_way = whole_way
         self._turn = asyncio.Lock()
-        self._look = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._late: asyncio.TimerHandle | None = None
         self._looked = True
@@ -115,13 +117,11 @@ class Pushes:
             await self._go_on(stream)
 
     async def _go_on(self, stream: "_Stream") -> None:
-        look = self._look
         now, status = stream.standing(), 200
         if now is None:
             now, status = await self._look_up(stream)
         if now is not None:
-            await stream.tell(now, looked=self._looked)
-            await look.wait()
+            await stream.listen(now, looked=self._looked)
         elif not stream.over:
             await stream.end(status)
 
@@ -162,10 +162,9 @@ class Pushes:
                 self._loop.call_soon_threadsafe(partial(self._wake, self._loop, looked=looked))
 
     def _wake(self, loop: asyncio.AbstractEventLoop, *, looked: bool) -> None:
-        look, self._look, self._looked = self._look, asyncio.Event(), looked
-        look.set()
+        self._looked = looked
         for stream in self._streams:
-            stream.end_if_stuck()
+            stream.hear(looked=looked)
         if self._late is not None:
             self._late.cancel()
         # Where no look comes, everybody asks without one.
@@ -181,6 +180,7 @@ class _Stream:
         self._environ, self._send, self._packed = environ, send, packed
         self._gone, self._ended = gone, False
         self._asked, self._cursor = asked_by(environ)
+        self._poll: Poll | None = None
         self._query, _ = without_cursor(environ.get("QUERY_STRING", ""))
         self._secrets: Amount | None = None
         self._told = time.monotonic()
@@ -188,9 +188,36 @@ class _Stream:
         self.limit = asyncio.timeout(None)
         """It is over for who counts as gone."""
         self._sending = False
+        self._listening: asyncio.Future[Awaitable[None] | None] | None = None
 
-    def end_if_stuck(self) -> None:
-        """Asked after each look: a time limit for every write took as long as the write."""
+    async def listen(self, now: Standing, *, looked: bool) -> None:
+        """Tell what has changed, now and after each look, until something has to be waited for."""
+        rest = self._tell(now, looked=looked)
+        if rest is None:
+            self._listening = asyncio.get_running_loop().create_future()
+            rest = await self._listening
+        if rest is not None:
+            self._sending = True
+            await rest
+            self._sending = False
+
+    def hear(self, *, looked: bool) -> None:
+        """After a look: told at once, for to wake a task for each takes more than twice as long."""
+        self._end_if_stuck()
+        listening = self._listening
+        if listening is None or listening.done():
+            return
+        try:
+            now = None if self.over else self.standing()
+            rest = None if now is None else self._tell(now, looked=looked)
+        except Exception as error:  # noqa: BLE001 - it is this one's alone
+            listening.set_exception(error)
+        else:
+            if now is None or rest is not None:
+                listening.set_result(rest)
+
+    def _end_if_stuck(self) -> None:
+        """A time limit for every write took as long as the write."""
         if self._sending and self._told < time.monotonic() - PATIENCE:
             self._sending = False  # a limit that runs out already cannot be set
             self.limit.reschedule(0)
@@ -214,14 +241,18 @@ class _Stream:
 
     def standing(self) -> Standing | None:
         """How the page is, from memory; None: it is not known, or not drawn as they have not seen it."""
-        now = standing(self._asked, may_read=False)
+        now = None if self._poll is None else standing(self._poll, may_read=False)
+        if now is None:
+            self._poll = poll_of(self._asked)
+            now = None if self._poll is None else standing(self._poll, may_read=False)
         seen = now is None or now.page.cursor == self._cursor
         return now if seen or now.fragment is not None else None  # type: ignore[union-attr]
 
-    async def tell(self, now: Standing, *, looked: bool) -> None:
-        """What has changed; now and then, that nothing has, or that nobody has looked."""
+    def _tell(self, now: Standing, *, looked: bool) -> Awaitable[None] | None:
+        """What has changed; now and then, that nothing has, or that nobody has looked. What is left to wait
+        for (None: nothing)."""
         events = b""
-        secrets = count_from_memory(now.poll.principal)
+        secrets = count_from_memory(now.poll.principal, now.poll.reach)
         if secrets is not None and secrets != self._secrets:
             self._secrets = secrets
             events += self._event("secrets", secrets_text(secrets))
@@ -231,10 +262,10 @@ class _Stream:
             events += _page(now.fragment, packed=self._packed)
         elif not self._said or time.monotonic() - self._told > ALIVE / 2:
             events += self._event("same" if looked else "busy", "1")
-        if events:
-            self._said = self._sending = True
-            await self._write(events)
-            self._sending = False
+        if not events:
+            return None
+        self._said = True
+        return _at_once(self._write(events))
 
     async def busy(self) -> None:
         """They wait for their turn, and shall not keep others waiting."""
@@ -260,6 +291,26 @@ class _Stream:
         self._begun, self._told = True, time.monotonic()
         message = {"type": "http.response.body", "body": first + events, "more_body": True}
         await self._send(message)
+
+
+def _at_once(steps: Coroutine[Any, None, None]) -> Awaitable[None] | None:
+    """Do it as far as it goes without waiting, as Python 3.12's eager tasks; what is left (None: nothing)."""
+    try:
+        return _rest(steps.send(None), steps)
+    except StopIteration:
+        return None
+
+
+@coroutine
+def _rest(waits_for: Any, steps: Coroutine[Any, None, None]) -> Generator[Any, None, None]:
+    with suppress(StopIteration):
+        while True:
+            try:
+                yield waits_for
+            except BaseException as error:  # noqa: BLE001 - above all, that it is cancelled
+                waits_for = steps.throw(error)
+            else:
+                waits_for = steps.send(None)
 
 
 @lru_cache(maxsize=1_000)

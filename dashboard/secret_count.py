@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Hashable
-from functools import lru_cache
 from typing import Any, Final
 
 from dashboard.watch import ASKED, watcher
@@ -36,9 +35,8 @@ def count_for(user: Any, principal: Principal | None = None) -> Amount:
         return _NONE
 
 
-def count_from_memory(principal: Principal) -> Amount | None:
+def count_from_memory(principal: Principal, reach: Hashable) -> Amount | None:
     """The same as it was counted last, for polls; None: it is not known, and will be in a moment."""
-    reach = _reach(principal)
     _polling[reach] = principal, time.monotonic()
     is_any = _answers.get(_ANY)
     known = _answers.get(reach) if is_any is None or is_any[1].number else is_any
@@ -51,7 +49,7 @@ def forget_counts() -> None:
 
 
 def _count(principal: Principal) -> Amount:
-    reach = _reach(principal)
+    reach = reach_of(principal)
     return _recent(reach, lambda: _counted(principal)) if any(reach) else _NONE
 
 
@@ -62,8 +60,8 @@ def _counted(principal: Principal) -> Amount:
     return count
 
 
-@lru_cache(maxsize=_ANSWERS_MAX)
-def _reach(principal: Principal) -> tuple[Any, Any]:
+def reach_of(principal: Principal) -> tuple[Any, Any]:
+    """What of the store they may view: who reach the same are told the same."""
     return principal.dag_patterns(Right.VIEW), principal.asset_patterns(Right.VIEW)
 
 

@@ -82,6 +82,7 @@ class Drawn:
 class _Watched:
     """A page that somebody looks at."""
 
+    key: Hashable
     read: Callable[[], Page]
     asked: float
     task: int | None = None
@@ -228,6 +229,11 @@ class Watcher:
             watched.looks[look], watched.seen[look] = draw, time.monotonic()
             return drawn.shown[look]  # type: ignore[no-any-return]  # what it was drawn as
 
+    def same(self, key: Hashable) -> Hashable:
+        """The key that the page is known by: of those that are equal, one object."""
+        watched = self._watched.get(key)
+        return key if watched is None else watched.key
+
     def ask_again(self) -> float | None:
         """Seconds after which a browser should ask: when the next look is over; None: nobody looks."""
         if self._thread is None:
@@ -255,7 +261,7 @@ class Watcher:
             if key not in self._watched and len(self._watched) >= WATCHED_MAX:
                 known = list(self._watched.items())  # the thread drops pages without the lock
                 self._watched.pop(min(known, key=lambda one: one[1].asked)[0], None)
-            watched = self._watched.setdefault(key, _Watched(read, now, task))
+            watched = self._watched.setdefault(key, _Watched(key, read, now, task))
             watched.asked = now
             if self.in_background and self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)

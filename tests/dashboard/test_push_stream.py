@@ -35,7 +35,7 @@ def standing(cursor: str, html: str = "<p>") -> Standing:
         cursor: str
 
     principal = Principal(name="vera", grants=())
-    poll = Poll("session", principal, "key", "look", [], 0.0)
+    poll = Poll("session", principal, "reach", "key", "look", [], 0.0)
     return Standing(poll, Page(cursor), Fragment.of(html))
 
 
@@ -67,12 +67,13 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Standing | None]]:
     """What is in memory, one after the other; the last for ever. Looks come all the time."""
     found: list[Standing | None] = []
 
-    def now(asked: object, *, may_read: bool) -> Standing | None:
+    def now(poll: object, *, may_read: bool) -> Standing | None:
         assert not may_read  # in the loop, nobody may wait for the database
         return found.pop(0) if len(found) > 1 else found[0]
 
+    monkeypatch.setattr(push, "poll_of", lambda asked: asked)
     monkeypatch.setattr(push, "standing", now)
-    monkeypatch.setattr(push, "count_from_memory", lambda principal: Amount(0))
+    monkeypatch.setattr(push, "count_from_memory", lambda *_: Amount(0))
     monkeypatch.setattr(push, "ALIVE", 0.02)
     before = list(watcher.after)
     yield found
@@ -313,5 +314,62 @@ def test_a_look_wakes_everybody(
         await until(lambda: client.text.count("page") == 2)
         assert time.monotonic() - began < 10
         stream.cancel()
+
+    run(story())
+
+
+def test_who_takes_a_page_slowly_keeps_nobody_waiting_and_gets_the_next(
+    memory: list[Standing | None],
+) -> None:
+    async def story() -> None:
+        memory.append(standing("1"))
+        pushes, slow, other, go = Pushes(answers(500)), Client(), Client(), asyncio.Event()
+
+        async def send(message: Any) -> None:
+            if "page" in slow.text:
+                await go.wait()
+            await slow.send(message)
+
+        streams = [
+            asyncio.ensure_future(pushes.answer(ENVIRON, client.receive, taken))
+            for client, taken in ((slow, send), (other, other.send))
+        ]
+        await until(lambda: "page" in slow.text and "page" in other.text)
+        memory[:] = [standing("2", "<b>")]
+        await until(lambda: "<b>" in other.text)
+        memory[:] = [standing("3", "<i>")]
+        await until(lambda: "<i>" in other.text)
+        assert slow.text.count("page") == 1
+        go.set()
+        await until(lambda: "<i>" in slow.text)
+        assert slow.text.count("page") == other.text.count("page") == 3
+        for client in (slow, other):
+            client.gone.set()
+        await asyncio.gather(*streams)
+
+    run(story())
+
+
+def test_who_cannot_be_told_is_the_only_one(memory: list[Standing | None]) -> None:
+    async def story() -> None:
+        memory.append(standing("1"))
+        pushes, lost, other = Pushes(answers(500)), Client(), Client()
+
+        async def send(message: Any) -> None:
+            if "page" in lost.text:
+                raise RuntimeError("the transport is closed")
+            await lost.send(message)
+
+        streams = [
+            asyncio.ensure_future(pushes.answer(ENVIRON, client.receive, taken))
+            for client, taken in ((lost, send), (other, other.send))
+        ]
+        await until(lambda: "page" in lost.text and "page" in other.text)
+        memory[:] = [standing("2", "<b>")]
+        await until(lambda: "<b>" in other.text)
+        with pytest.raises(RuntimeError, match="the transport is closed"):
+            await streams[0]
+        other.gone.set()
+        await streams[1]
 
     run(story())
