@@ -29,7 +29,7 @@ PART: Final = 64 * 1024  # bytes that are sent at once
 
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="page")
 _one_thread = ThreadPoolExecutor(1, thread_name_prefix="look-up")
-watcher.seldom = 0.8  # seconds: whoever writes has processes of their own
+watcher.seldom = 0.85  # seconds: whoever writes has processes of their own
 
 # A thousand pushes wake the server's threads as often: on busy cores whoever writes is not put off for each.
 if hasattr(os, "SCHED_BATCH"):  # Linux

@@ -25,7 +25,7 @@ from tests.postgresql import postgresql
 VIEWERS = 1000
 TIMED = 10  # of them, each as a browser asks
 TASKS, LOADED = 50, 40  # on the page, and of these such as are written all the time under load
-PAIRS = 15  # of rounds beside viewers and alone, which differ by more than what viewers cost
+PAIRS = 20  # of rounds beside viewers and alone, which differ by more than what viewers cost
 PAUSE = 1.5, 3.0  # seconds between two writes
 PAGE = "/fragments/live/"
 
