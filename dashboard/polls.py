@@ -11,7 +11,6 @@ could not be read.
 
 import gzip
 import random
-import sys
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable
@@ -224,8 +223,7 @@ def _remember(request: HttpRequest, response: HttpResponseBase) -> None:
     make_room(_polls, _KNOWN_MAX)
     principal, key, look = poll
     reach, session = reach_of(principal), session_of(request)
-    # One object for all who look at the same: so a thousand are found without comparing what is in them.
-    key, look = watcher.same(key), sys.intern(look)
+    key = watcher.same(key)  # so that a thousand find it without comparing what is in it
     _polls[asked] = Poll(session, principal, reach, key, look, headers, time.monotonic())
 
 

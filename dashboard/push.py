@@ -80,13 +80,13 @@ class Pushes:
         self._late: asyncio.TimerHandle | None = None
         self._looked = True
         self._streams: set[_Stream] = set()
-        watcher.after.append(self._tell)
+        watcher.after.append(self._after_look)
 
     async def answer(self, environ: Environ, receive: Receive, send: Send) -> None:
         """Tell one who looks on, until they have gone."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-            self._wake(self._loop, looked=False)
+            self._tell_all(self._loop, looked=False)
         packed = "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "")
         await send(
             {"type": "http.response.start", "status": 200, "headers": _headers(packed=packed)}
@@ -155,20 +155,20 @@ class Pushes:
                 await asyncio.wait({answer})
         return answer.result()
 
-    def _tell(self, looked: bool) -> None:
+    def _after_look(self, looked: bool) -> None:
         """In the watcher's thread: a look is over, or could not be taken."""
         if self._loop is not None:
             with suppress(RuntimeError):  # the server ends
-                self._loop.call_soon_threadsafe(partial(self._wake, self._loop, looked=looked))
+                self._loop.call_soon_threadsafe(partial(self._tell_all, self._loop, looked=looked))
 
-    def _wake(self, loop: asyncio.AbstractEventLoop, *, looked: bool) -> None:
+    def _tell_all(self, loop: asyncio.AbstractEventLoop, *, looked: bool) -> None:
         self._looked = looked
         for stream in self._streams:
             stream.hear(looked=looked)
         if self._late is not None:
             self._late.cancel()
         # Where no look comes, everybody asks without one.
-        self._late = loop.call_later(ALIVE / 2, partial(self._wake, loop, looked=False))
+        self._late = loop.call_later(ALIVE / 2, partial(self._tell_all, loop, looked=False))
 
 
 class _Stream:
@@ -191,7 +191,7 @@ class _Stream:
         self._listening: asyncio.Future[Awaitable[None] | None] | None = None
 
     async def listen(self, now: Standing, *, looked: bool) -> None:
-        """Tell what has changed, now and after each look, until something has to be waited for."""
+        """Tell what has changed, now and after each look, until a write or a look-up has to be waited for."""
         rest = self._tell(now, looked=looked)
         if rest is None:
             self._listening = asyncio.get_running_loop().create_future()
@@ -202,7 +202,7 @@ class _Stream:
             self._sending = False
 
     def hear(self, *, looked: bool) -> None:
-        """After a look: told at once, for to wake a task for each takes more than twice as long."""
+        """Tell at once, after a look: to wake a task for each takes more than twice as long."""
         self._end_if_stuck()
         listening = self._listening
         if listening is None or listening.done():
@@ -217,7 +217,7 @@ class _Stream:
                 listening.set_result(rest)
 
     def _end_if_stuck(self) -> None:
-        """A time limit for every write took as long as the write."""
+        """Give up who takes nothing for long: a limit for every write took as long as the write."""
         if self._sending and self._told < time.monotonic() - PATIENCE:
             self._sending = False  # a limit that runs out already cannot be set
             self.limit.reschedule(0)
@@ -241,12 +241,12 @@ class _Stream:
 
     def standing(self) -> Standing | None:
         """How the page is, from memory; None: it is not known, or not drawn as they have not seen it."""
-        now = None if self._poll is None else standing(self._poll, may_read=False)
-        if now is None:
-            self._poll = poll_of(self._asked)
-            now = None if self._poll is None else standing(self._poll, may_read=False)
-        seen = now is None or now.page.cursor == self._cursor
-        return now if seen or now.fragment is not None else None  # type: ignore[union-attr]
+        poll = self._poll or poll_of(self._asked)
+        now = None if poll is None else standing(poll, may_read=False)
+        if now is not None and now.page.cursor != self._cursor and now.fragment is None:
+            now = None
+        self._poll = None if now is None else poll  # who is looked up again may see something else
+        return now
 
     def _tell(self, now: Standing, *, looked: bool) -> Awaitable[None] | None:
         """What has changed; now and then, that nothing has, or that nobody has looked. What is left to wait
@@ -265,7 +265,7 @@ class _Stream:
         if not events:
             return None
         self._said = True
-        return _at_once(self._write(events))
+        return _as_far_as_it_goes(self._write(events))
 
     async def busy(self) -> None:
         """They wait for their turn, and shall not keep others waiting."""
@@ -293,8 +293,8 @@ class _Stream:
         await self._send(message)
 
 
-def _at_once(steps: Coroutine[Any, None, None]) -> Awaitable[None] | None:
-    """Do it as far as it goes without waiting, as Python 3.12's eager tasks; what is left (None: nothing)."""
+def _as_far_as_it_goes(steps: Coroutine[Any, None, None]) -> Awaitable[None] | None:
+    """Run it until it has to wait, outside of a task, which costs as much; what is left (None: nothing)."""
     try:
         return _rest(steps.send(None), steps)
     except StopIteration:

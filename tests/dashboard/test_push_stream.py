@@ -4,7 +4,7 @@ import asyncio
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -298,7 +298,7 @@ def test_too_many_are_told_so(
     run(story())
 
 
-def test_a_look_wakes_everybody(
+def test_a_look_tells_everybody(
     memory: list[Standing | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story() -> None:
@@ -318,6 +318,42 @@ def test_a_look_wakes_everybody(
     run(story())
 
 
+def test_who_was_looked_up_again_is_shown_what_they_may_see_by_now(
+    memory: list[Standing | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same person, but without a button: the principal is equal, and what was known is good again."""
+
+    async def story() -> None:
+        first = standing("1")
+        state, polls, known = ["1"], [first.poll], [True]
+
+        def now(poll: Poll, *, may_read: bool) -> Standing | None:
+            page = standing(state[0], f"<{poll.look}>")
+            return page._replace(poll=poll) if known[0] else None
+
+        async def whole_way(environ: dict[str, Any]) -> int:
+            polls[0] = replace(first.poll, look="less")
+            known[0] = True
+            return 200
+
+        monkeypatch.setattr(push, "poll_of", lambda asked: polls[0])
+        monkeypatch.setattr(push, "standing", now)
+        client = Client()
+        stream = asyncio.ensure_future(
+            Pushes(whole_way).answer(ENVIRON, client.receive, client.send)
+        )
+        await until(lambda: "<look>" in client.text)
+        known[0] = False
+        await until(lambda: known[0])
+        state[0] = "2"
+        await until(lambda: client.text.count("event: page") == 2)
+        assert "<less>" in client.text
+        client.gone.set()
+        await stream
+
+    run(story())
+
+
 def test_who_takes_a_page_slowly_keeps_nobody_waiting_and_gets_the_next(
     memory: list[Standing | None],
 ) -> None:
@@ -326,7 +362,7 @@ def test_who_takes_a_page_slowly_keeps_nobody_waiting_and_gets_the_next(
         pushes, slow, other, go = Pushes(answers(500)), Client(), Client(), asyncio.Event()
 
         async def send(message: Any) -> None:
-            if "page" in slow.text:
+            if memory[0] and memory[0].page.cursor == "2":
                 await go.wait()
             await slow.send(message)
 
