@@ -27,7 +27,8 @@ def data(body: Any, *, status: int = 200) -> HttpResponse:
 
 def nothing(*, version: int | None = None) -> HttpResponse:
     """204; with the ETag of what was written."""
-    answer = HttpResponse(status=204, headers={} if version is None else {"ETag": etag(version)})
+    headers = {} if version is None else {"ETag": etag(version)}
+    answer = HttpResponse(status=204, content_type="", headers=headers)
     del answer["Content-Type"]  # of nothing
     return answer
 

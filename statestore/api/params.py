@@ -26,7 +26,7 @@ from statestore.protocol import (
     names_digest,
 )
 from statestore.queries import ASSET_ORDERS, WORDS_MAX, AssetQuery, TaskQuery, TaskState
-from statestore.services import Precondition
+from statestore.services import ALWAYS, Precondition
 
 ALTERNATIVES_MAX = 50  # of one pattern
 
@@ -162,7 +162,7 @@ def precondition_of(request: HttpRequest) -> Precondition:
             )
         return Precondition(absent=True)
     if match is None:
-        return Precondition()
+        return ALWAYS
     if match.strip() == "*":
         return Precondition(present=True)
     version = re.fullmatch(r'\s*"([1-9][0-9]{0,17})"\s*', match)

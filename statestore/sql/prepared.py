@@ -39,22 +39,21 @@ def _text(value: str) -> bytes:
     return encoded
 
 
-_DUMP: Final[dict[type, Callable[[Any], bytes | None]]] = {
-    type(None): lambda _: None,
-    str: _text,
-    int: lambda value: b"%d" % value,
-    bool: lambda value: b"t" if value else b"f",
-    float: lambda value: repr(value).encode(),
-    bytes: lambda value: b"\\x" + value.hex().encode(),
-    datetime: lambda value: value.isoformat().encode(),
-}
+class _Dump(dict[type, Callable[[Any], bytes]]):
+    def __missing__(self, kind: type) -> Callable[[Any], bytes]:
+        raise TypeError(f"no statement takes a {kind.__name__}")
 
 
-def _dumped(value: Any) -> bytes | None:
-    dump = _DUMP.get(type(value))
-    if dump is None:
-        raise TypeError(f"no statement takes a {type(value).__name__}")
-    return dump(value)
+_DUMP: Final = _Dump(
+    {
+        str: _text,
+        int: lambda value: b"%d" % value,
+        bool: lambda value: b"t" if value else b"f",
+        float: lambda value: repr(value).encode(),
+        bytes: lambda value: b"\\x" + value.hex().encode(),
+        datetime: lambda value: value.isoformat().encode(),
+    }
+)
 
 
 # By the number that PostgreSQL has for a type: those that the statements return.
@@ -110,7 +109,10 @@ class Prepared:
         with database.wrap_database_errors:
             connection: psycopg.Connection = database.connection
             libpq = connection.pgconn
-            values = [_dumped(value) for value in map(parameters.__getitem__, self._parameters)]
+            values = [
+                None if (value := parameters[name]) is None else _DUMP[type(value)](value)
+                for name in self._parameters
+            ]
             if not connection.autocommit and libpq.transaction_status == _IDLE:
                 _require(libpq, libpq.exec_(b"BEGIN"))
             self._prepare(connection)
