@@ -63,6 +63,8 @@ def fill(url: str, rows: int, *, hours: int = 1, versions: int = 1) -> None:
             _FILL, {"rows": rows, "hours": hours, "tasks": TASKS, "versions": versions}
         )
         connection.execute("VACUUM ANALYZE statestore_entry, statestore_entryversion")
+        # Else the disk is still at it, and whoever writes waits for that.
+        connection.execute("CHECKPOINT")
 
 
 def _fill_progress(url: str, rows: int) -> None:
