@@ -72,6 +72,7 @@ def _fill_progress(url: str, rows: int) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(_PROGRESS, {"rows": rows})
         connection.execute("VACUUM ANALYZE")
+        connection.execute("CHECKPOINT")
 
 
 def main(quick: bool = False) -> None:
