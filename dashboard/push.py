@@ -2,8 +2,8 @@
 
 The browser asks for the fragment that it would poll, and takes `text/event-stream`. After each look of the
 watcher everybody is told what has changed for them, from memory as polls are; nobody asks, so that a
-thousand who look on cost two thirds of what their polls would, and see it sooner. Who is not known goes
-the whole way, one at a time in each process, as with polls.
+thousand who look on cost less than their polls would, and see it sooner. Who is not known goes the whole
+way, one at a time in each process, as with polls.
 
 The events: `page` (data: the fragment's HTML, as a JSON string), `same` (nothing has changed), `busy` (nobody
 has looked, or it waits for its turn), `secrets` (what the header `Statestore-Secrets` tells a poll) and
