@@ -4,19 +4,21 @@ So a request goes straight to its view: without the middleware of the settings, 
 short view, and without the signals, the nesting and the routing of Django's own handler.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, Final
 
 from django.core.handlers.exception import response_for_exception
 from django.core.handlers.wsgi import WSGIRequest
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.urls import set_script_prefix
 from django.utils.log import log_response
 
 from statestore.api.urls import urlpatterns
 from statestore.origin import request_remembered
+
+View = Callable[..., HttpResponse]
 
 API: Final = "/api/v2/"
 _routes: Final = [(route.pattern, route.callback) for route in urlpatterns]
@@ -31,7 +33,8 @@ def handle(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     set_script_prefix(environ.get("SCRIPT_NAME") or "/")
     with request_remembered(request):  # for the audit
         try:
-            answer = _answer(request)
+            view, arguments, named = route(request.path_info)
+            answer = view(request, *arguments, **named)
             if hasattr(answer, "render"):
                 answer = answer.render()
         except Exception as exception:  # noqa: BLE001 - the view answers its own refusals
@@ -42,13 +45,11 @@ def handle(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     return [answer.content]
 
 
-def _answer(request: HttpRequest) -> HttpResponse:
-    """Call the view of the first route that fits. Django's resolver also says how it found it, which took as
-    long as the service."""
-    path = request.path_info[len(API) :]
+def route(path: str) -> tuple[View, tuple[Any, ...], dict[str, Any]]:
+    """The view of the first route that fits, and its arguments. Django's resolver also says how it found
+    them, which took as long as the service."""
     for pattern, view in _routes:
-        if found := pattern.match(path):
+        if found := pattern.match(path[len(API) :]):
             _, arguments, named = found
-            answer: HttpResponse = view(request, *arguments, **named)
-            return answer
+            return view, arguments, named
     raise Http404  # the last route fits every path

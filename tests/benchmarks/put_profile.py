@@ -58,6 +58,7 @@ def main(requests: int = 50_000) -> None:
 
 def _measure(requests: int) -> None:
     from django.core.management import call_command
+    from django.db import connection
 
     from statestore.wsgi import application
 
@@ -89,7 +90,8 @@ def _measure(requests: int) -> None:
         put(number)
     signal.setitimer(signal.ITIMER_PROF, 0)
     whole = (time.process_time() - began) / requests * 1e6
-    print(f"{whole:6.1f} µs for each of {requests:,} PUTs of progress, of that")  # noqa: T201
+    store = connection.vendor
+    print(f"{whole:6.1f} µs for each of {requests:,} PUTs on {store}, of that")  # noqa: T201
     for part, count in found.most_common():
         print(f"{whole * count / found.total():6.1f} µs {part}")  # noqa: T201
 

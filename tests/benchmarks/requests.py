@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from tests.benchmarks.airflow import airflow
-from tests.benchmarks.load import Series, Target, measure
+from tests.benchmarks.load import Series, Target, measure, ratio
 from tests.benchmarks.servers import bare, statestore
 from tests.postgresql import postgresql
 from tests.server import Server
@@ -121,5 +121,6 @@ def _show(title: str, found: dict[str, Series]) -> None:
     for name, series in found.items():
         print(f"    {name:12} {series}", end="")  # noqa: T201
         if series is not ours:
-            print(f"; statestore is {ours.times(series)} of it", end="")  # noqa: T201
+            p50 = ratio(ours.p50, series.p50)
+            print(f"; statestore is {ours.times(series)} of it, its p50 {p50}", end="")  # noqa: T201
         print(flush=True)  # noqa: T201

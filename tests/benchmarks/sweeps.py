@@ -63,7 +63,7 @@ def fill(url: str, rows: int, *, hours: int = 1, versions: int = 1) -> None:
             _FILL, {"rows": rows, "hours": hours, "tasks": TASKS, "versions": versions}
         )
         connection.execute("VACUUM ANALYZE statestore_entry, statestore_entryversion")
-        # Else the disk is still at it, and whoever writes waits for that.
+        # So that no round meets what is left of this to be written to the disk.
         connection.execute("CHECKPOINT")
 
 
@@ -98,7 +98,10 @@ def main(quick: bool = False) -> None:
             rate = statistics.median(one.rate for one in found)
             print(f"PUT {name}: {rate:.0f} a second, p99 {p99:.1f} ms", flush=True)  # noqa: T201
         kept = ratio([one.rate for one in beside], [one.rate for one in alone])
-        print(f"PUT keeps {kept} of its rate beside the sweep", flush=True)  # noqa: T201
+        longer = ratio([one.p99[0] for one in beside], [one.p99[0] for one in alone])
+        print(
+            f"PUT keeps {kept} of its rate beside the sweep, its p99 is {longer} times", flush=True
+        )
 
 
 def _beside(server: Server, target: Target) -> Series:
