@@ -99,9 +99,7 @@ def main(quick: bool = False) -> None:
             print(f"PUT {name}: {rate:.0f} a second, p99 {p99:.1f} ms", flush=True)  # noqa: T201
         kept = ratio([one.rate for one in beside], [one.rate for one in alone])
         longer = ratio([one.p99[0] for one in beside], [one.p99[0] for one in alone])
-        print(
-            f"PUT keeps {kept} of its rate beside the sweep, its p99 is {longer} times", flush=True
-        )
+        print(f"PUT keeps {kept} of its rate beside the sweep, p99: {longer} times", flush=True)  # noqa: T201
 
 
 def _beside(server: Server, target: Target) -> Series:
