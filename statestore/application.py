@@ -44,11 +44,16 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
         statuses.append(status)
         return start_response(status, headers, exc_info)
 
-    is_program = "HTTP_AUTHORIZATION" in environ and environ["PATH_INFO"].startswith(handler.API)
-    answer: Iterable[bytes] = (handler.handle if is_program else _site)(environ, start)
+    answer: Iterable[bytes] = (handler.handle if _is_program(environ) else _site)(environ, start)
     if not statuses[-1].startswith("401"):  # nobody may hold a thread who is not known
         _read_what_is_left(environ)
     return answer
+
+
+def _is_program(environ: dict[str, Any]) -> bool:
+    """Whether a token is presented to the API. Browsers may send other credentials, to a proxy on the way."""
+    scheme: str = environ.get("HTTP_AUTHORIZATION", "")[:7].lower()
+    return scheme == "bearer " and environ["PATH_INFO"].startswith(handler.API)
 
 
 def _read_what_is_left(environ: dict[str, Any]) -> None:
