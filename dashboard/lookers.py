@@ -59,7 +59,7 @@ def session_of(request: HttpRequest) -> str:
 def is_known(session: str, principal: Principal) -> bool:
     """Whether this session belonged to this principal a few seconds ago; False: look them up."""
     looker = _known.get(session)
-    # Nearly always it is the same object; to compare two takes as long as all else here.
+    # Nearly always it is the same object, and to compare two is dear.
     if looker is None or not (looker.principal is principal or looker.principal == principal):
         return False
     looker.asked = time.monotonic()

@@ -46,7 +46,7 @@ class Poll:
     session: str
     principal: Principal
     reach: Hashable
-    """What of the store they may view: to find it out takes as long as all else that a push asks."""
+    """What of the store they may view, found out once: it is asked for at each look."""
     key: Any
     look: Any
     headers: list[tuple[str, str]]

@@ -202,7 +202,7 @@ class _Stream:
             self._sending = False
 
     def hear(self, *, looked: bool) -> None:
-        """Tell at once, after a look: to wake a task for each takes more than twice as long."""
+        """After a look: tell at once, and wake no task for it (docs/performance.md)."""
         self._end_if_stuck()
         listening = self._listening
         if listening is None or listening.done():
@@ -217,7 +217,7 @@ class _Stream:
                 listening.set_result(rest)
 
     def _end_if_stuck(self) -> None:
-        """Give up who takes nothing for long: a limit for every write took as long as the write."""
+        """Give up who takes nothing for long; a limit for every write would be dear."""
         if self._sending and self._told < time.monotonic() - PATIENCE:
             self._sending = False  # a limit that runs out already cannot be set
             self.limit.reschedule(0)
@@ -294,7 +294,7 @@ class _Stream:
 
 
 def _as_far_as_it_goes(steps: Coroutine[Any, None, None]) -> Awaitable[None] | None:
-    """Run it until it has to wait, outside of a task, which costs as much; what is left (None: nothing)."""
+    """Run it until it has to wait, outside of a task, so that none is woken; what is left (None: nothing)."""
     try:
         return _rest(steps.send(None), steps)
     except StopIteration:

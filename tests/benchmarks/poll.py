@@ -5,32 +5,21 @@ and prints microseconds for each of both, and their ratio: the poll as the web s
 memory, and the bare answer through Django and its middleware.
 """
 
-import os
 import sys
 import time
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
-import django
+from tests.benchmarks.own_store import own_store
 
 Answer = Callable[[str], int]
 
 
 def main(answers: int = 5_000) -> None:
     """Measure, and print."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
-    django.setup()
-    from django.test.utils import setup_databases, teardown_databases
-
-    databases = setup_databases(verbosity=0, interactive=False)
-    try:
+    with own_store():
         _measure(answers)
-    finally:
-        from dashboard.watch import watcher
-
-        watcher.stop()
-        teardown_databases(databases, verbosity=0)
 
 
 def _measure(answers: int) -> None:

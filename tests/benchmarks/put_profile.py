@@ -1,14 +1,12 @@
 """How the time of a PUT is spent, in this process and without a network, in microseconds of a processor.
 
-`python -m tests.benchmarks.put_profile [requests]` makes a store of its own (SQLite, or on the server that
-DATABASE_URL names).
-A timer of the processor looks at the kernel's ticks where the process is; the innermost function that belongs
-to a part says whose time it was, so that the parts add up to the whole. Python looks when it calls something,
-so what is computed just before may count for that: small parts are about.
+`python -m tests.benchmarks.put_profile [requests]`, over a store of its own (own_store.py). A timer of the
+processor looks at the kernel's ticks where the process is; the innermost function that belongs to a part says
+whose time it was, so that the parts add up to the whole. Python looks when it calls something, so what is
+computed just before may count for that: small parts are about.
 """
 
 import json
-import os
 import signal
 import sys
 import time
@@ -17,7 +15,7 @@ from io import BytesIO, StringIO
 from types import FrameType
 from typing import Any, Final
 
-import django
+from tests.benchmarks.own_store import own_store
 
 EVERY: Final = (
     0.001  # seconds of a processor from one look to the next; the kernel may round them up
@@ -45,15 +43,8 @@ _OTHERS: Final = "who asks here, instead of a web server"
 
 def main(requests: int = 50_000) -> None:
     """Measure, and print."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
-    django.setup()
-    from django.test.utils import setup_databases, teardown_databases
-
-    databases = setup_databases(verbosity=0, interactive=False)
-    try:
+    with own_store():
         _measure(requests)
-    finally:
-        teardown_databases(databases, verbosity=0)
 
 
 def _measure(requests: int) -> None:

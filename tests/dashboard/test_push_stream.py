@@ -93,6 +93,11 @@ async def until(met: Callable[[], bool]) -> None:
         await asyncio.sleep(0.005)
 
 
+def answering(pushes: Pushes, client: Client) -> asyncio.Future[None]:
+    """A stream to this client, which has begun."""
+    return asyncio.ensure_future(pushes.answer(ENVIRON, client.receive, client.send))
+
+
 def answers(status: int) -> Callable[[dict[str, Any]], Awaitable[int]]:
     return lambda environ: answered(status, environ)
 
@@ -101,9 +106,7 @@ def test_a_stream_goes_on_until_its_reader_has_gone(memory: list[Standing | None
     async def story() -> None:
         memory.append(standing("1"))
         client = Client()
-        stream = asyncio.ensure_future(
-            Pushes(answers(500)).answer(ENVIRON, client.receive, client.send)
-        )
+        stream = answering(Pushes(answers(500)), client)
         await until(lambda: len(client.sent) > 3)
         memory[:] = [standing("2", "<b>\r\n")]
         await until(lambda: r"<b>\r\n" in client.text)
@@ -129,9 +132,7 @@ def test_who_is_not_known_goes_the_whole_way_with_what_they_show(
             return 200
 
         client = Client()
-        stream = asyncio.ensure_future(
-            Pushes(whole_way).answer(ENVIRON, client.receive, client.send)
-        )
+        stream = answering(Pushes(whole_way), client)
         await until(lambda: "page" in client.text)
         memory[:] = [None]
         await until(lambda: client.text.count("page") == 2)
@@ -173,7 +174,7 @@ def test_who_waits_goes_on_once_it_is_known_how_things_are(memory: list[Standing
         memory.append(None)
         client, pushes = Client(), Pushes(answers(200))
         async with pushes._turn:
-            stream = asyncio.ensure_future(pushes.answer(ENVIRON, client.receive, client.send))
+            stream = answering(pushes, client)
             await until(lambda: "busy" in client.text)
             memory[:] = [standing("1")]
             await until(lambda: "page" in client.text)
@@ -199,7 +200,7 @@ def test_who_takes_nothing_keeps_no_turn(memory: list[Standing | None]) -> None:
                 await asyncio.Event().wait()
 
         stalled = asyncio.ensure_future(pushes.answer(ENVIRON, stuck.receive, never))
-        stream = asyncio.ensure_future(pushes.answer(ENVIRON, other.receive, other.send))
+        stream = answering(pushes, other)
         await until(lambda: "busy" in other.text)
         go.set()
         await stream
@@ -272,10 +273,7 @@ def test_one_goes_the_whole_way_and_the_others_hear_that_they_wait(
             return 401
 
         pushes, clients = Pushes(whole_way), [Client() for _ in range(3)]
-        streams = [
-            asyncio.ensure_future(pushes.answer(ENVIRON, client.receive, client.send))
-            for client in clients
-        ]
+        streams = [answering(pushes, client) for client in clients]
         await until(lambda: all("busy" in client.text for client in clients))
         clients[1].gone.set()  # its turn goes to the next
         await streams[1]
@@ -305,7 +303,7 @@ def test_a_look_tells_everybody(
         memory.append(standing("1"))
         monkeypatch.setattr(push, "ALIVE", 60.0)
         client, pushes = Client(), Pushes(answers(500))
-        stream = asyncio.ensure_future(pushes.answer(ENVIRON, client.receive, client.send))
+        stream = answering(pushes, client)
         await until(lambda: "page" in client.text)
         memory[:] = [standing("2")]
         began = time.monotonic()
@@ -339,9 +337,7 @@ def test_who_was_looked_up_again_is_shown_what_they_may_see_by_now(
         monkeypatch.setattr(push, "poll_of", lambda asked: polls[0])
         monkeypatch.setattr(push, "standing", now)
         client = Client()
-        stream = asyncio.ensure_future(
-            Pushes(whole_way).answer(ENVIRON, client.receive, client.send)
-        )
+        stream = answering(Pushes(whole_way), client)
         await until(lambda: "<look>" in client.text)
         known[0] = False
         await until(lambda: known[0])
@@ -359,17 +355,16 @@ def test_who_takes_a_page_slowly_keeps_nobody_waiting_and_gets_the_next(
 ) -> None:
     async def story() -> None:
         memory.append(standing("1"))
-        pushes, slow, other, go = Pushes(answers(500)), Client(), Client(), asyncio.Event()
+        go = asyncio.Event()
 
-        async def send(message: Any) -> None:
-            if memory[0] and memory[0].page.cursor == "2":
-                await go.wait()
-            await slow.send(message)
+        class Slow(Client):
+            async def send(self, message: Any) -> None:
+                if memory[0] and memory[0].page.cursor == "2":
+                    await go.wait()
+                await super().send(message)
 
-        streams = [
-            asyncio.ensure_future(pushes.answer(ENVIRON, client.receive, taken))
-            for client, taken in ((slow, send), (other, other.send))
-        ]
+        pushes, slow, other = Pushes(answers(500)), Slow(), Client()
+        streams = [answering(pushes, client) for client in (slow, other)]
         await until(lambda: "page" in slow.text and "page" in other.text)
         memory[:] = [standing("2", "<b>")]
         await until(lambda: "<b>" in other.text)
@@ -389,17 +384,15 @@ def test_who_takes_a_page_slowly_keeps_nobody_waiting_and_gets_the_next(
 def test_who_cannot_be_told_is_the_only_one(memory: list[Standing | None]) -> None:
     async def story() -> None:
         memory.append(standing("1"))
-        pushes, lost, other = Pushes(answers(500)), Client(), Client()
 
-        async def send(message: Any) -> None:
-            if "page" in lost.text:
-                raise RuntimeError("the transport is closed")
-            await lost.send(message)
+        class Lost(Client):
+            async def send(self, message: Any) -> None:
+                if "page" in self.text:
+                    raise RuntimeError("the transport is closed")
+                await super().send(message)
 
-        streams = [
-            asyncio.ensure_future(pushes.answer(ENVIRON, client.receive, taken))
-            for client, taken in ((lost, send), (other, other.send))
-        ]
+        pushes, lost, other = Pushes(answers(500)), Lost(), Client()
+        streams = [answering(pushes, client) for client in (lost, other)]
         await until(lambda: "page" in lost.text and "page" in other.text)
         memory[:] = [standing("2", "<b>")]
         await until(lambda: "<b>" in other.text)
