@@ -1,5 +1,6 @@
 # make run     start Statestore here: web, worker, beat, a demo (PORT=8000)
 # make test    everything that a change must pass, on PostgreSQL and SQLite (ARGS="-k sweep")
+#              (STATESTORE_TEST_PICTURES=folder: with pictures of the pages)
 # make test-airflow   with a real Airflow 3.3 and 2.10, and Prefect, which are installed once, below ~/.cache
 # make test-airflow-engines   Airflow 3.3's own Spark operator beside ours, on a real Spark
 # make engines        install the external systems that tests run: apt (as root), and ~/.cache (ARGS="kubernetes ray": those too)

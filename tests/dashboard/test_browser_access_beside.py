@@ -11,7 +11,8 @@ from playwright.sync_api import Page, expect
 from statestore import services
 from statestore.models import Entry
 from tests.dashboard.data import put
-from tests.dashboard.test_browser_access import PICTURES, SIZES, Theme, violations
+from tests.dashboard.pictures import picture
+from tests.dashboard.test_browser_access import Theme, each_size, violations
 
 pytestmark = pytest.mark.browser
 
@@ -30,11 +31,9 @@ def _stored(transactional_db: None) -> Iterator[None]:
 
 
 def check(page: Page, name: str, theme: Theme) -> None:
-    """Of a page that is shown: pictures, and nothing that axe finds, but for what Django writes so."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    for size, (width, height) in SIZES.items():
-        page.set_viewport_size({"width": width, "height": height})
-        page.screenshot(path=PICTURES / f"{name}-{size}-{theme}.png", full_page=True)
+    """Axe finds nothing in a page that is shown, but what Django writes so."""
+    for size, _ in each_size(page):
+        picture(page, f"{name}-{size}-{theme}")
         found = [(rule, html) for rule, nodes in violations(page) for html in nodes]
         assert [one for one in found if not is_stock(*one)] == [], (name, size)
 

@@ -1,20 +1,14 @@
-"""The page of the REST API: Swagger UI within the site's CSP, with the session of who looks at it.
+"""The page of the REST API: Swagger UI within the site's CSP, with the session of who looks at it."""
 
-Writes pictures of the page to var/screenshots/.
-"""
-
-from pathlib import Path
 from typing import Literal
 
 import pytest
-from django.conf import settings
 from playwright.sync_api import Page, expect
 
 from statestore.api.openapi.operations import OPERATIONS
+from tests.dashboard.pictures import picture
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-PICTURES: Path = settings.BASE_DIR / "var/screenshots"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -27,8 +21,7 @@ def test_it_shows_every_operation_and_the_banner(
     expect(page.locator(".opblock")).to_have_count(len(OPERATIONS))
     page.locator("#operations-Batch-apply_batch .opblock-summary").click()
     expect(page.locator("#operations-Batch-apply_batch .responses-table").first).to_be_visible()
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / f"api-docs-{theme}.png", full_page=True)
+    picture(page, f"api-docs-{theme}")
 
 
 def test_a_request_goes_out_with_the_session(page: Page) -> None:

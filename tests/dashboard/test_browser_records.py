@@ -11,7 +11,8 @@ from statestore.models import Asset, AuditEntry
 from statestore.protocol import AssetScope, TaskScope
 from statestore.services import Action, Writer
 from tests.dashboard.data import EVIL, SCOPE, id_of, put
-from tests.dashboard.test_browser_access import PICTURES, SIZES, Theme, violations
+from tests.dashboard.pictures import picture
+from tests.dashboard.test_browser_access import SIZES, Theme, violations
 from tests.dashboard.test_browser_live import WITHIN
 
 pytestmark = pytest.mark.browser
@@ -52,20 +53,20 @@ PATHS = {
 }
 
 
-@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", PATHS)
-def test_everyone_can_use_the_page(page: Page, name: str, theme: Theme, size: str) -> None:
-    width, height = SIZES[size]
-    page.set_viewport_size({"width": width, "height": height})
+def test_everyone_can_use_the_page(page: Page, name: str, theme: Theme) -> None:
     page.emulate_media(color_scheme=theme, reduced_motion="reduce")
     of_asset = Asset.objects.values_list("pk", flat=True)[0]
-    page.goto(PATHS[name].format(task=f"/t/{id_of()}", asset=f"/assets/{of_asset}"))
-    expect(page.get_by_label("Storage notice")).to_contain_text("Values are stored unencrypted")
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / f"{name}-{size}-{theme}.png", full_page=True)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert violations(page) == []
+    path = PATHS[name].format(task=f"/t/{id_of()}", asset=f"/assets/{of_asset}")
+    for size, (width, height) in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
+        page.goto(path)
+        notice = page.get_by_label("Storage notice")
+        expect(notice).to_contain_text("Values are stored unencrypted")
+        picture(page, f"{name}-{size}-{theme}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, size
+        assert violations(page) == [], size
 
 
 @pytest.mark.parametrize("width", [320, 780, 1000])
@@ -127,7 +128,7 @@ def test_a_secret_is_revealed_in_place_and_gone_when_it_is_closed(page: Page) ->
     dialog.get_by_role("button", name="Reveal").click()
     expect(dialog.get_by_label("Revealed value")).to_contain_text("correct horse battery")
     assert violations(page) == []
-    page.screenshot(path=PICTURES / "reveal-task.png")
+    picture(page, "reveal-task", whole=False)
     page.wait_for_timeout(1500)  # the page goes on polling
     expect(value).to_be_visible()
     page.keyboard.press("Escape")
@@ -136,11 +137,11 @@ def test_a_secret_is_revealed_in_place_and_gone_when_it_is_closed(page: Page) ->
 
     page.set_viewport_size({"width": 390, "height": 844})
     page.get_by_role("link", name="settings", exact=True).click()
-    page.screenshot(path=PICTURES / "reveal-key.png")
+    picture(page, "reveal-key", whole=False)
     assert violations(page) == []
     page.get_by_role("button", name="Reveal").click()
     expect(value).to_contain_text("correct horse battery")
-    page.screenshot(path=PICTURES / "revealed-key.png")
+    picture(page, "revealed-key", whole=False)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     dialog.get_by_role("link", name="Hide it again").click()
     expect(value).to_have_count(0)
@@ -178,7 +179,7 @@ def test_a_value_is_changed_from_its_page(page: Page) -> None:
     page.get_by_text("Change the value").first.click()
     page.get_by_label("New value, in JSON").fill('{"rows": 9}')
     page.get_by_label("Why is it changed?").fill("load nine again")
-    page.screenshot(path=PICTURES / "key-edit.png", full_page=True)
+    picture(page, "key-edit")
     assert violations(page) == []
     page.get_by_role("button", name="Change the value").click()
     expect(page.get_by_role("status").first).to_contain_text("The value is changed, in version 4")
