@@ -48,6 +48,8 @@ def _pytest(name: str, options: list[str], environment: dict[str, str]) -> int:
     print(f"== tests on {name}", flush=True)  # noqa: T201
     command = [sys.executable, "-m", "pytest", *PARALLEL, "-o", f"cache_dir=.pytest_cache/{name}"]
     whole = {**os.environ, **environment}
+    # Whatever the shell says: two hundred processes load the same modules, which are compiled once.
+    whole.pop("PYTHONDONTWRITEBYTECODE", None)
     code = subprocess.run([*command, *options], env=whole, check=False).returncode
     if code == FAILED and os.environ.get("CI", "").lower() == "true":
         # One that fails now and then is a fault all the same, and stands above; a change waits for none.

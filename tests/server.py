@@ -17,6 +17,14 @@ from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 ALL_RIGHTS = "view,write,clear,administer"
+_PREPARE = f"""
+import django
+from django.core.management import call_command
+
+django.setup()
+call_command("migrate", verbosity=0)
+call_command("create_api_token", "tests", rights="{ALL_RIGHTS}", skip_checks=False)
+"""  # in one process: to start Django takes longer than to do it
 _SERVED = {
     "wsgi": ["--blocking-threads", "4", "statestore.wsgi:application"],
     "asginl": [
@@ -61,8 +69,10 @@ class Server:
         ).stdout
 
     def _prepared(self) -> str:
-        self.manage("migrate", "--verbosity", "0")
-        return self.manage("create_api_token", "tests", "--rights", ALL_RIGHTS).strip()
+        command = [sys.executable, "-c", _PREPARE]
+        return subprocess.run(
+            command, env=self.environment, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout.strip()
 
     def start(self) -> None:
         """Start it on its port, and wait until it answers."""

@@ -29,7 +29,10 @@ class Clients:
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         if not hasattr(self._own, "client"):
             token = {"Authorization": f"Bearer {self._server.token}"}
-            self._own.client = httpx.Client(base_url=self._server.url, headers=token, timeout=60)
+            # Hundreds are opened: none need read the certificates that http:// has no use for.
+            self._own.client = httpx.Client(
+                base_url=self._server.url, headers=token, timeout=60, verify=False
+            )
             self._opened.append(self._own.client)
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         answer: httpx.Response = self._own.client.request(method, path, json=body, headers=sent)

@@ -12,10 +12,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from django.db.models import Count, Max, Sum
+from django.db import connection
 
 from statestore.jsontext import read_object
-from statestore.models import Asset, AssetEntry, Entry, TaskInstance
+from statestore.models import AssetEntry, Entry
 from statestore.protocol import WRITE_HEADER
 from tests.api.conftest import JSON, Answer, Api, value_text
 
@@ -197,15 +197,19 @@ def spoiled(chance: random.Random, body: bytes) -> bytes:
     return bytes(data)
 
 
+STORED = """
+SELECT count(*), sum(version), max(updated_at) FROM statestore_entry
+UNION ALL SELECT count(*), sum(version), max(updated_at) FROM statestore_assetentry
+UNION ALL SELECT count(*), sum(attempt), NULL FROM statestore_taskinstance
+UNION ALL SELECT count(*), 0, NULL FROM statestore_asset
+"""
+
+
 def stored() -> list[Any]:
     """Changes with everything that is written."""
-    entry = (Count("pk"), Sum("version"), Max("updated_at"))
-    return [
-        Entry.objects.aggregate(*entry),
-        AssetEntry.objects.aggregate(*entry),
-        TaskInstance.objects.aggregate(Count("pk"), Sum("attempt")),
-        Asset.objects.count(),
-    ]
+    with connection.cursor() as cursor:
+        cursor.execute(STORED)
+        return list(cursor.fetchall())
 
 
 def check_finite() -> None:

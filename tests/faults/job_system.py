@@ -23,7 +23,10 @@ from statestore.sdk.resumable import Context
 from statestore.sdk.transport import HttpTransport
 
 _processes = multiprocessing.get_context("forkserver")  # forks without the threads of the tests
-_processes.set_forkserver_preload(["httpcore", "encodings.idna", "tests.faults.job_system"])
+# Loaded before the fork, so that a kill meets the work of a child: what it does, and what the module of the
+# test that says so imports.
+PRELOADED = ["httpcore", "encodings.idna", "pytest", "tests.server", "statestore.jobs.process"]
+_processes.set_forkserver_preload([*PRELOADED, "tests.faults.job_system"])
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ class Workers:
             "STATESTORE_TEST_APP": f"{self.url}|{self.queue}",
             "STATESTORE_TEST_FOLDER": str(self.folder),
         }
+        # A task's worker knows nothing of Django; what runs the tests does.
+        environment.pop("DJANGO_SETTINGS_MODULE", None)
         if control:
             environment["STATESTORE_TEST_CONTROL"] = "1"
         with (self.folder / "worker.log").open("ab") as log:

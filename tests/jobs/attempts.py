@@ -20,13 +20,13 @@ from statestore.jobs.polling import PollingJob
 from statestore.protocol import TaskScope
 from statestore.sdk import JobActiveError, StateStore
 from statestore.sdk.transport import HttpTransport
-from tests.faults.job_system import Fuse, FusedTransport
+from tests.faults.job_system import PRELOADED, Fuse, FusedTransport
 
 RESUMABLE, DEFERRED, ASYNC = MODES = ("resumable", "deferred", "async")
 PATIENCE = 120  # seconds until an attempt that does not end fails its test
 
 _processes = multiprocessing.get_context("forkserver")  # forks without the threads of the tests
-_processes.set_forkserver_preload(["httpcore", "encodings.idna", "tests.jobs.attempts"])
+_processes.set_forkserver_preload([*PRELOADED, "tests.jobs.attempts"])
 
 
 def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
