@@ -26,6 +26,8 @@ from statestore.sdk import (
 )
 from tests.server import Server
 
+pytestmark = pytest.mark.slow  # which database the server has makes no difference
+
 NewJob = Callable[..., ProcessJob]
 Attempt = Callable[[], TaskContext]
 FOREVER = "echo run >> runs; exec sleep 600"

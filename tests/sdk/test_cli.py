@@ -14,6 +14,8 @@ from statestore.sdk import StateStore, TaskStore
 from tests.ports import free_port
 from tests.sdk.conftest import COMMAND, Cli
 
+pytestmark = pytest.mark.slow  # which database the server has makes no difference
+
 
 def test_values_go_in_and_out_as_json(cli: Cli, task_store: TaskStore) -> None:
     assert cli("set", "page", '{"n": [1, "ü", null]}').returncode == 0

@@ -15,6 +15,8 @@ from tests.proxy import Proxy
 from tests.sdk.conftest import COMMAND, Cli
 from tests.server import Server
 
+pytestmark = pytest.mark.slow  # which database the server has makes no difference
+
 
 def exit_of(task_store: TaskStore) -> Any:
     return {**task_store.get("exit"), "seconds": None}
@@ -92,7 +94,6 @@ def test_a_command_that_a_signal_ends_has_the_shells_status(cli: Cli) -> None:
     assert cli("run", "--", "sh", "-c", "kill -9 $$").returncode == 137
 
 
-@pytest.mark.slow
 def test_the_commands_status_counts_although_the_server_is_away(
     server: Server, environment: dict[str, str], tmp_path: Path
 ) -> None:
