@@ -26,7 +26,7 @@ call_command("migrate", verbosity=0)
 call_command("create_api_token", "tests", rights="{ALL_RIGHTS}", skip_checks=False)
 """  # in one process: to start Django takes longer than to do it
 _SERVED = {
-    "wsgi": ["--blocking-threads", "4", "statestore.wsgi:application"],
+    "wsgi": ["statestore.wsgi:application"],
     "asginl": [
         "--backpressure",
         "5000",
@@ -51,11 +51,12 @@ class Server:
         log: Path,
         *,
         workers: int = 1,
+        threads: int = 4,
         interface: str = "wsgi",
         token: str = "",
     ) -> None:
-        self.environment, self.log, self._workers = environment, log, workers
-        self._interface = interface
+        self.environment, self.log = environment, log
+        self._workers, self._threads, self._interface = workers, threads, interface
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -87,6 +88,8 @@ class Server:
             "--port",
             str(self.port),
         ]
+        if self._interface == "wsgi":
+            granian += ["--blocking-threads", str(self._threads)]
         granian += _SERVED[self._interface]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -13,7 +13,7 @@ import psycopg
 from tests.postgresql import postgresql
 
 QUICK = ("requests", "batch", "sdk", "viewers", "sweeps")  # in three minutes
-ALL = (*QUICK, "embedded", "hotkeys", "seen", "backlog", "growth", "processes")
+ALL = (*QUICK, "embedded", "hotkeys", "webs", "seen", "backlog", "growth", "processes")
 _TOLD = ("fsync", "synchronous_commit", "full_page_writes", "autovacuum", "shared_buffers")
 
 

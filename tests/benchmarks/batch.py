@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from tests.benchmarks.load import Target, measure
 from tests.benchmarks.requests import bare_target, entry_target
-from tests.benchmarks.servers import bare, statestore
+from tests.benchmarks.servers import TWO_OF_FOUR, bare, statestore
 from tests.postgresql import postgresql
 
 SIZES = (100, 1000)
@@ -22,7 +22,11 @@ VALUES = 3  # of each key in turn: what does not change, keeps no version
 def main(quick: bool = False) -> None:
     """Measure, and print."""
     seconds, rounds = (1.0, 2) if quick else (3.0, 3)
-    with postgresql() as database, statestore(database) as server, bare(server) as bare_url:
+    with (
+        postgresql() as database,
+        statestore(database, TWO_OF_FOUR) as server,
+        bare(server, TWO_OF_FOUR) as bare_url,
+    ):
         first = entry_target("statestore", server, "progress", "PUT")
         measure(
             [first], connections=1, seconds=1, rounds=1
@@ -47,18 +51,18 @@ def main(quick: bool = False) -> None:
 
 def _batches() -> dict[str, list[str]]:
     """Bodies by what they hold."""
-    found = {
-        f"{size} keys of a task": [
-            _body(size, [task], value) for value in range(VALUES) for task in range(TASKS)
-        ]
-        for size in SIZES
-    }
+    found = {f"{size} keys of a task": batches_of(size) for size in SIZES}
     wide = [
         _body(1, range(start, start + WIDE), value)
         for value in range(VALUES)
         for start in range(0, TASKS * WIDE, WIDE)
     ]
     return {**found, f"a key of {WIDE} tasks each": wide}
+
+
+def batches_of(size: int) -> list[str]:
+    """Bodies that each set so many keys of one task."""
+    return [_body(size, [task], value) for value in range(VALUES) for task in range(TASKS)]
 
 
 def _body(keys: int, tasks: Iterable[int], value: int) -> str:

@@ -1,9 +1,12 @@
-"""SQLite beside PostgreSQL: PUT of one key at 8 connections, and 32 that wait to write for a minute, on eight
-threads of two processes, beside the worker."""
+"""SQLite beside PostgreSQL: PUT at 8 connections, then 32 writers for a minute, beside the worker.
+
+Each is served by what makes more PUTs of it: PostgreSQL by one process of eight threads, SQLite by two
+of four.
+"""
 
 from tests.benchmarks.load import measure
 from tests.benchmarks.requests import entry_target
-from tests.benchmarks.servers import beat, statestore, worker
+from tests.benchmarks.servers import TWO_OF_FOUR, beat, statestore, worker
 from tests.postgresql import postgresql
 
 
@@ -13,7 +16,7 @@ def main(quick: bool = False) -> None:
     with (
         postgresql() as database,
         statestore(database) as on_postgresql,
-        statestore("sqlite:") as on_sqlite,
+        statestore("sqlite:", TWO_OF_FOUR) as on_sqlite,
     ):
         servers = {"PostgreSQL": on_postgresql, "SQLite": on_sqlite}
         targets = [entry_target(name, one, "progress", "PUT") for name, one in servers.items()]

@@ -35,7 +35,7 @@ def main(quick: bool = False) -> None:
     writes = 10 if quick else 40
     with (
         postgresql() as database,
-        statestore(database, workers=1) as server,
+        statestore(database) as server,
         people(server) as pushing,
     ):
         cookies = sessions(server, VIEWERS)

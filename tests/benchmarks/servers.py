@@ -1,4 +1,4 @@
-"""The servers that are measured: each in processes of its own, with a PostgreSQL database of its own."""
+"""The servers that are measured: each in processes of its own, with a database of its own."""
 
 import contextlib
 import os
@@ -11,16 +11,28 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from statestore.launcher.processes import beat_command, worker_command
 from tests.ports import free_port
 from tests.server import ROOT, Server, answers, database_for, environment_for
 
-WORKERS, THREADS = 2, 4
+
+class Web(NamedTuple):
+    """How many web processes there are, and how many threads each has for requests."""
+
+    workers: int
+    threads: int
+
+
+ONE_OF_EIGHT = Web(workers=1, threads=8)
+"""As README starts it: on two cores that are PostgreSQL's as well it writes single keys faster."""
+TWO_OF_FOUR = Web(workers=2, threads=4)
+"""Reads, and takes batches of many keys, faster there (webs.py)."""
 
 
 @contextlib.contextmanager
-def statestore(database_url: str, *, workers: int = WORKERS, **settings: str) -> Iterator[Server]:
+def statestore(database_url: str, web: Web = ONE_OF_EIGHT, **settings: str) -> Iterator[Server]:
     """Statestore as it is deployed; `.port` is that of its web server."""
     with tempfile.TemporaryDirectory() as name, database(database_url) as url:
         environment = environment_for(Path(name), url)
@@ -29,7 +41,7 @@ def statestore(database_url: str, *, workers: int = WORKERS, **settings: str) ->
             "STATESTORE_LOG_LEVEL": "WARNING",
             **settings,
         }
-        server = Server(environment, Path(name) / "server.log", workers=workers)
+        server = Server(environment, Path(name) / "server.log", **web._asdict())
         try:
             server.start()
             yield server
@@ -50,11 +62,12 @@ def people(beside: Server) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def bare(beside: Server) -> Iterator[str]:
+def bare(beside: Server, web: Web = ONE_OF_EIGHT) -> Iterator[str]:
     """The bare view over the database of a server; its URL."""
     port = free_port()
-    granian = [sys.executable, "-m", "granian", "--interface", "wsgi", "--workers", str(WORKERS)]
-    granian += ["--blocking-threads", str(THREADS), "--host", "127.0.0.1", "--port", str(port)]
+    granian = [sys.executable, "-m", "granian", "--interface", "wsgi"]
+    granian += ["--workers", str(web.workers), "--blocking-threads", str(web.threads)]
+    granian += ["--host", "127.0.0.1", "--port", str(port)]
     with serving([*granian, "tests.benchmarks.bare:application"], beside.environment, port) as url:
         yield url
 
