@@ -48,8 +48,7 @@ def _tell(url: str) -> None:
     """On what it is measured. A database that does not write to disk would flatter us."""
     with psycopg.connect(url, autocommit=True) as connection:
         rows = connection.execute(
-            "SELECT name, setting || COALESCE(unit, '') FROM pg_settings WHERE name = ANY(%s)",
-            [list(_TOLD)],
+            "SELECT name, current_setting(name) FROM unnest(%s::text[]) AS name", [list(_TOLD)]
         )
         settings: dict[str, str] = dict(rows.fetchall())
         version = connection.info.server_version // 10000

@@ -43,13 +43,13 @@ def main(quick: bool = False) -> None:
             server.start()
             starts.append(time.monotonic() - begin)
             server.stop()
-        print(f"start to the first answer: {min(starts):.2f} s (to {max(starts):.2f} s)")  # noqa: T201
+        print(f"start to the first answer: {min(starts):.2f} to {max(starts):.2f} s")  # noqa: T201
         server.start()
         for method in ("PUT", "GET"):
             target = entry_target("statestore", server, "progress", method)
             measure_one(target, connections=32, seconds=4)
-        web = [_megabytes(pid) for pid in _children(server.pid)]
-        print(f"web processes after load: {', '.join(f'{size:.0f} MB' for size in web)}")  # noqa: T201
+        sizes = [f"{_megabytes(pid):.0f} MB" for pid in (*_children(server.pid), server.pid)]
+        print(f"web processes after load, the last one starts them: {', '.join(sizes)}")  # noqa: T201
         with (
             people(server) as pushing,
             viewers(pushing, ["/fragments/live/"], sessions(server, VIEWERS), by="pushes"),
