@@ -42,10 +42,14 @@ def hold_tasks(
     scopes: Collection[TaskScope], *, create: Collection[TaskScope]
 ) -> dict[TaskScope, tuple[int, Held]]:
     """Hold task instances as `hold` does, each with its newest attempt; some are created where they are
-    not there, which comes first, so that who waits for a new one holds none that was there before.
+    not there, and nothing is held until that is done, so that who waits for a new one holds none that was
+    there before.
     """
     by_digest = {scope.digest: scope for scope in scopes}
-    rows = sorted(map(scope_parameters, create), key=lambda row: row["digest"])
-    task_instances.create_missing(rows, now=datetime.now(UTC))
-    held = task_instances.hold_all(sorted(by_digest))
+    digests = sorted(by_digest)
+    held = task_instances.hold_all_or_none(digests) if create else []
+    if not held:
+        rows = sorted(map(scope_parameters, create), key=lambda row: row["digest"])
+        task_instances.create_missing(rows, now=datetime.now(UTC))
+        held = task_instances.hold_those_there(digests)
     return {by_digest[digest]: (newest, Held(*row)) for digest, newest, *row in held}

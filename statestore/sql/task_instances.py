@@ -47,6 +47,16 @@ ORDER BY t.scope_digest {hold_t}
 """,
     {"digest": "bytea"},
 )
+_HOLD_ALL_OR_NONE: Final = Statement(
+    """
+SELECT t.scope_digest, t.attempt, t.id, t.active_at, t.status
+FROM {rows} JOIN statestore_taskinstance t ON t.scope_digest = r.digest
+WHERE %(count)s = (
+    SELECT count(*) FROM {rows} JOIN statestore_taskinstance i ON i.scope_digest = r.digest)
+ORDER BY t.scope_digest {hold_t}
+""",
+    {"digest": "bytea"},
+)
 _HOLD_ONE: Final = Statement("""
 SELECT scope_digest, attempt, id, active_at, status FROM statestore_taskinstance
 WHERE scope_digest = %(digest)s {hold}
@@ -64,12 +74,20 @@ def create_missing(rows: Sequence[Mapping[str, Any]], *, now: datetime) -> None:
         _CREATE_MANY.count(rows={name: [row[name] for row in rows] for name in rows[0]}, now=now)
 
 
-def hold_all(digests: Sequence[bytes]) -> list[tuple[Any, ...]]:
+def hold_those_there(digests: Sequence[bytes]) -> list[tuple[Any, ...]]:
     """Hold some task instances by digest, in that order, until the transaction ends: their digests,
     newest attempts, ids, last writes and statuses."""
     if connection.vendor == "sqlite":
         return [row for digest in digests for row in _HOLD_ONE.rows(digest=digest)]
     return _HOLD_MANY.rows(rows={"digest": digests}) if digests else []
+
+
+def hold_all_or_none(digests: Sequence[bytes]) -> list[tuple[Any, ...]]:
+    """The same if all of them are there; else none is held."""
+    if connection.vendor == "sqlite":
+        found = hold_those_there(digests)
+        return found if len(found) == len(digests) else []
+    return _HOLD_ALL_OR_NONE.rows(rows={"digest": digests}, count=len(digests))
 
 
 # Start the next attempt: the row's new number shuts out every write of an older one.
