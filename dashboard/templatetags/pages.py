@@ -30,7 +30,6 @@ from statestore.queries import (
     StateCounts,
     TaskOrder,
     TaskState,
-    TaskSummary,
 )
 
 register = template.Library()
@@ -270,13 +269,6 @@ def thousands(number: int) -> str:
     return f"{number:,}"
 
 
-@register.filter
-def tip(points: str) -> str:
-    """The end of a polyline, as one that is a dot."""
-    last = points.rpartition(" ")[2]
-    return f"{last} {last}"
-
-
 @register.simple_tag
 def eta(moment: datetime) -> SafeString:
     """`in 4 min`, and below it the time of day."""
@@ -291,12 +283,6 @@ def eta(moment: datetime) -> SafeString:
 def clock(moment: datetime, chart: Chart) -> str:
     """The time of day below a chart, to the second where it is a short one."""
     return f"{moment.astimezone(UTC):{'%H:%M:%S' if chart.end - chart.start < SECONDS_SHOWN else '%H:%M'}}"
-
-
-@register.filter
-def keys_left(task: TaskSummary) -> int:
-    """How many keys of a row are not named in it."""
-    return task.key_count - len(task.other_keys) - (task.progress is not None)
 
 
 @register.filter

@@ -6,13 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.template.loader import render_to_string
 from django.test import Client
 
 from dashboard import table
 from dashboard.kept import Kept
 from dashboard.pace import Pace
 from dashboard.table import Row
+from dashboard.templatetags.rows import task_row
 from dashboard.watch import watcher
 from statestore import queries
 from statestore.models import Entry, ProgressSample
@@ -118,8 +118,7 @@ def test_a_cell_follows_all_that_it_shows(
     row = replace(row, pace=Pace("5 rows/s", "0,12 100,12", None), mapped=StateCounts(running=2))
 
     def drawn(row: Row) -> str:
-        html = render_to_string("dashboard/_row.html", {"row": row})
-        found = re.search(rf'<td [^>]*td-{cell}".*?</td>', html, re.DOTALL)
+        found = re.search(rf'<td [^>]*td-{cell}".*?</td>', task_row(row), re.DOTALL)
         assert found is not None
         return found[0]
 
