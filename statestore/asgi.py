@@ -5,7 +5,6 @@ Everything else is answered by the WSGI application, in threads. Programs are se
 
 import asyncio
 import io
-import os
 import resource
 import sys
 import time
@@ -30,13 +29,6 @@ PART: Final = 64 * 1024  # bytes that are sent at once
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="page")
 _one_thread = ThreadPoolExecutor(1, thread_name_prefix="look-up")
 watcher.seldom = 0.85  # seconds: whoever writes has processes of their own
-
-# On busy cores whoever writes goes before whoever looks on: a thousand pushes wake the server's threads as
-# often, and none of that puts a write off.
-os.nice(10)
-if hasattr(os, "SCHED_BATCH"):  # Linux
-    with suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 # Each stream has a file descriptor, and out of them the server could take nobody any more.
 _, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
