@@ -28,8 +28,8 @@ from statestore.queries import (
 
 ROWS: Final = 50
 MOVES: Final = 5  # seconds after which a pace is looked at again, though nothing was written
-_MOVING: Final = {TaskState.RUNNING, TaskState.STALLED}  # what has a pace
-_KEPT: Final = 1_000  # rows: those of twenty pages
+MOVING: Final = {TaskState.RUNNING, TaskState.STALLED}  # what has a pace
+KEPT: Final = 1_000  # rows: those of twenty pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def read_table(
     )
 
 
-_paces = Kept[Pace](_KEPT)
+_paces = Kept[Pace](KEPT)
 _sampled: dict[int, list[Sample]] = {}
 
 
@@ -158,13 +158,13 @@ def _chips(task: TaskSummary, hidden: set[tuple[int, str]]) -> list[Chip]:
 
 def _samples(tasks: list[TaskSummary], now: datetime) -> dict[int, list[Sample]]:
     """Those of the tasks that have a pace; read where one was taken since the last reading."""
-    moving = {task.id: task.sampled_at for task in tasks if task.state in _MOVING}
+    moving = {task.id: task.sampled_at for task in tasks if task.state in MOVING}
     found = {pk: _sampled.get(pk, []) for pk in moving}
     changed = [pk for pk, at in moving.items() if at and (not found[pk] or found[pk][-1].at != at)]
     if changed:
         read = queries.samples_of(changed, since=now - WINDOW)
         found |= {pk: read.get(pk, []) for pk in changed}
-    make_room(_sampled, _KEPT)
+    make_room(_sampled, KEPT)
     for pk, those in found.items():
         _sampled.pop(pk, None)  # what somebody looks at is the last to go
         _sampled[pk] = those
@@ -176,7 +176,7 @@ def task_pace(
 ) -> Pace:
     """What has ended has no pace."""
     return pace_of(
-        samples if task.state in _MOVING else [],
+        samples if task.state in MOVING else [],
         unit="" if progress is None else progress.unit,
         last_write=task.last_write,
         stalled=task.state is TaskState.STALLED,

@@ -1,5 +1,5 @@
 """The rows of the table of tasks. They are drawn at each look, and so in Python: with templates for them
-it took 1.4 times as long (docs/performance.md)."""
+a look took 1.4 times as long (docs/performance.md)."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ from dashboard.kept import Kept
 from dashboard.pace import Pace
 from dashboard.passwords import without_passwords
 from dashboard.progress import Progress
-from dashboard.table import Chip, Row
+from dashboard.table import KEPT, MOVING, Chip, Row
 from dashboard.templatetags.pages import (
     eta,
     icon,
@@ -25,17 +25,15 @@ from statestore.queries import StateCounts, TaskState, TaskSummary
 
 register = template.Library()
 
-_ROWS: Final = 1_000  # whose cells are kept
-_names: Final = Kept[tuple[SafeString, SafeString]](_ROWS)
-_progresses: Final = Kept[SafeString](_ROWS)
-_rates: Final = Kept[SafeString](_ROWS)
-_keys: Final = Kept[SafeString](_ROWS)
+_names: Final = Kept[tuple[SafeString, SafeString]](KEPT)
+_progresses: Final = Kept[SafeString](KEPT)
+_rates: Final = Kept[SafeString](KEPT)
+_keys: Final = Kept[SafeString](KEPT)
 _CLASSES: Final = {
     TaskState.FAILED: mark_safe(' class="att bad"'),
     TaskState.STALLED: mark_safe(' class="att"'),
 }
 _NOTHING: Final = mark_safe("")
-_EXPECTED: Final = {TaskState.RUNNING, TaskState.STALLED}  # to end some time
 
 
 @register.simple_tag
@@ -50,7 +48,7 @@ def task_row(row: Row) -> SafeString:
     cells = (
         begin,
         _progresses.get(
-            row.id, (progress, mapped, task.state, task.scope), lambda: _progress_cell(row)
+            row.id, (task.id, progress, mapped, task.state, task.scope), lambda: _progress_cell(row)
         ),
         _rates.get(row.id, (row.pace, task.state), lambda: _rate_cell(row.pace, task.state)),
         _eta_cell(row),
@@ -205,7 +203,7 @@ def _eta_cell(row: Row) -> SafeString:
     shown: str = ""
     if row.pace.eta is not None:
         shown = eta(row.pace.eta)
-    elif row.task.state in _EXPECTED:
+    elif row.task.state in MOVING:
         shown = '<span class="faint">no ETA</span>'
     return mark_safe(f'<td role="cell" class="eta td-eta">{shown}</td>')  # noqa: S308 - times alone
 

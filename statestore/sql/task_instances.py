@@ -47,6 +47,7 @@ ORDER BY t.scope_digest {hold_t}
 """,
     {"digest": "bytea"},
 )
+# The count is made before any row is held. Task instances are never deleted, so those that were counted are.
 _HOLD_ALL_OR_NONE: Final = Statement(
     """
 SELECT t.scope_digest, t.attempt, t.id, t.active_at, t.status

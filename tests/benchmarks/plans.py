@@ -49,6 +49,11 @@ def _acts() -> Iterator[tuple[str, Callable[[], object]]]:
     yield "DELETE", lambda: services.entry_delete(scope=scope, key="last_page", writer=me)
     sets = [Operation("set", scope, f"part_{number}", value="7") for number in range(100)]
     yield "batch of 100", lambda: services.batch_apply(operations=sets, writer=me)
+    new = [*sets, Operation("set", scope.at(4_242), "part", value="7")]
+    yield (
+        "batch with a new task instance",
+        lambda: services.batch_apply(operations=new, writer=me),
+    )
     yield "clear", lambda: services.entries_clear(scope=scope, writer=me)
     yield "attempt", lambda: services.attempt_start(scope=scope)
     yield "sweep", lambda: services.sweep_expired(seconds=3)

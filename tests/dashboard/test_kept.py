@@ -11,6 +11,7 @@ from django.test import Client
 from dashboard import table
 from dashboard.kept import Kept
 from dashboard.pace import Pace
+from dashboard.progress import Progress
 from dashboard.table import Row
 from dashboard.templatetags.rows import task_row
 from dashboard.watch import watcher
@@ -58,7 +59,7 @@ def test_a_row_follows_its_task_and_the_others_stay(viewing: Client) -> None:
 def test_samples_of_others_stay_where_there_are_too_many(
     viewing: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table, "_KEPT", 4)
+    monkeypatch.setattr(table, "KEPT", 4)
     monkeypatch.setattr(table, "_sampled", {-number: [] for number in range(1, 5)})
     put("progress", {"current": 20})
     viewing.get("/")
@@ -99,6 +100,22 @@ def _other_counts(row: Row) -> Row:
     return replace(row, mapped=StateCounts(running=1, done=1))
 
 
+def _others_count_more(row: Row) -> Row:
+    return replace(row, mapped=StateCounts(running=3))
+
+
+def _another_attempt(row: Row) -> Row:
+    return replace(row, mapped=None, task=replace(row.task, attempt=row.task.attempt + 7))
+
+
+def _another_task(row: Row) -> Row:
+    return replace(row, mapped=None, task=replace(row.task, id=row.task.id + 1))
+
+
+def _another_message(row: Row) -> Row:
+    return replace(row, mapped=None, progress=Progress(message="another"))
+
+
 def _another_key(row: Row) -> Row:
     return replace(row, task=replace(row.task, key_count=row.task.key_count + 1))
 
@@ -108,21 +125,41 @@ def _stalls(row: Row) -> Row:
 
 
 @pytest.mark.parametrize(
-    ("cell", "change"), [("prog", _other_counts), ("keys", _another_key), ("rate", _stalls)]
+    ("cell", "change"),
+    [
+        ("prog", _other_counts),
+        ("prog", _another_message),
+        ("keys", _another_key),
+        ("rate", _stalls),
+        ("state", _stalls),
+        ("task", _others_count_more),
+        ("act", _another_task),
+    ],
 )
 def test_a_cell_follows_all_that_it_shows(
     viewing: Client, cell: str, change: Callable[[Row], Row]
 ) -> None:
-    put("progress", {"current": 1})
+    put("progress", {"current": 1, "total": 3})
     (row,) = viewing.get("/").context["page"].table.running
     row = replace(row, pace=Pace("5 rows/s", "0,12 100,12", None), mapped=StateCounts(running=2))
+    assert _drawn(row, cell) == _drawn(row, cell) != _drawn(change(row), cell)
 
-    def drawn(row: Row) -> str:
-        found = re.search(rf'<td [^>]*td-{cell}".*?</td>', task_row(row), re.DOTALL)
-        assert found is not None
-        return found[0]
 
-    assert drawn(row) == drawn(row) != drawn(change(row))
+@pytest.mark.parametrize(
+    ("cell", "change"), [("prog", _stalls), ("prog", _another_task), ("task", _another_attempt)]
+)
+def test_a_cell_of_a_task_that_is_not_mapped_follows_it(
+    viewing: Client, cell: str, change: Callable[[Row], Row]
+) -> None:
+    put("progress", {"current": 1, "total": 3})
+    (row,) = viewing.get("/").context["page"].table.running
+    assert _drawn(row, cell) == _drawn(row, cell) != _drawn(change(row), cell)
+
+
+def _drawn(row: Row, cell: str) -> str:
+    found = re.search(rf'<t[dh] [^>]*td-{cell}".*?</t[dh]>', task_row(row), re.DOTALL)
+    assert found is not None
+    return found[0]
 
 
 def test_a_pace_follows_the_time(viewing: Client) -> None:
