@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from tests.benchmarks.load import Target, measure
 from tests.benchmarks.requests import bare_target, entry_target
-from tests.benchmarks.servers import TWO_OF_FOUR, bare, statestore
+from tests.benchmarks.servers import bare, statestore
 from tests.postgresql import postgresql
 
 SIZES = (100, 1000)
@@ -24,8 +24,8 @@ def main(quick: bool = False) -> None:
     seconds, rounds = (1.0, 2) if quick else (3.0, 3)
     with (
         postgresql() as database,
-        statestore(database, TWO_OF_FOUR) as server,
-        bare(server, TWO_OF_FOUR) as bare_url,
+        statestore(database) as server,
+        bare(server) as bare_url,
     ):
         first = entry_target("statestore", server, "progress", "PUT")
         measure(

@@ -1,12 +1,8 @@
-"""SQLite beside PostgreSQL: PUT at 8 connections, then 32 writers for a minute, beside the worker.
-
-Each is served by what makes more PUTs of it: PostgreSQL by one process of eight threads, SQLite by two
-of four.
-"""
+"""SQLite beside PostgreSQL: PUT at 8 connections, then 32 writers for a minute, beside the worker."""
 
 from tests.benchmarks.load import measure
 from tests.benchmarks.requests import entry_target
-from tests.benchmarks.servers import TWO_OF_FOUR, beat, statestore, worker
+from tests.benchmarks.servers import beat, statestore, worker
 from tests.postgresql import postgresql
 
 
@@ -16,7 +12,7 @@ def main(quick: bool = False) -> None:
     with (
         postgresql() as database,
         statestore(database) as on_postgresql,
-        statestore("sqlite:", TWO_OF_FOUR) as on_sqlite,
+        statestore("sqlite:") as on_sqlite,
     ):
         servers = {"PostgreSQL": on_postgresql, "SQLite": on_sqlite}
         targets = [entry_target(name, one, "progress", "PUT") for name, one in servers.items()]

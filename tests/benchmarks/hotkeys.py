@@ -7,7 +7,7 @@ import httpx
 import psycopg
 
 from tests.benchmarks.load import Target, measure
-from tests.benchmarks.servers import TWO_OF_FOUR, statestore
+from tests.benchmarks.servers import statestore
 from tests.postgresql import postgresql
 
 KEYS = 1000
@@ -23,7 +23,7 @@ SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'states
 def main(quick: bool = False) -> None:
     """Measure, and print."""
     wanted = 200_000 if quick else 1_000_000
-    with postgresql() as database, statestore(database, TWO_OF_FOUR) as server:
+    with postgresql() as database, statestore(database) as server:
         bodies = [_body(start, done) for done in range(VALUES) for start in range(0, KEYS, BATCH)]
         path = "/api/v2/state-store/batch"
         batches = Target("batches", server.url, server.token, [path], "POST", bodies)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.benchmarks.airflow import airflow
 from tests.benchmarks.load import Series, Target, measure, ratio
-from tests.benchmarks.servers import TWO_OF_FOUR, bare, statestore
+from tests.benchmarks.servers import ONE_OF_EIGHT, bare, statestore
 from tests.postgresql import postgresql
 from tests.server import Server
 
@@ -39,9 +39,9 @@ def main(quick: bool = False) -> None:
     with contextlib.ExitStack() as stack:
         database = stack.enter_context(postgresql())
         ours = stack.enter_context(statestore(database))
-        two = stack.enter_context(statestore(database, TWO_OF_FOUR))
-        embedded = stack.enter_context(statestore("sqlite:", TWO_OF_FOUR))
-        servers = {"statestore": ours, "of two": two, "on SQLite": embedded}
+        one = stack.enter_context(statestore(database, ONE_OF_EIGHT))
+        embedded = stack.enter_context(statestore("sqlite:"))
+        servers = {"statestore": ours, "of one": one, "on SQLite": embedded}
         bare_url = stack.enter_context(bare(ours))
         peer, left_out = (None, None) if quick else _airflow(stack, database)
         kinds = QUICK if quick else KINDS

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.benchmarks.load import Target, measure_one, ratio
 from tests.benchmarks.requests import entry_target
-from tests.benchmarks.servers import TWO_OF_FOUR, statestore
+from tests.benchmarks.servers import statestore
 from tests.postgresql import postgresql
 from tests.server import ROOT, Server
 from tests.viewers import new_viewers
@@ -32,7 +32,7 @@ print(*TaskInstance.objects.order_by("pk").values_list("pk", flat=True))
 def main(quick: bool = False) -> None:
     """Measure, and print."""
     rounds = 1 if quick else 4
-    with postgresql() as database, statestore(database, TWO_OF_FOUR) as server:
+    with postgresql() as database, statestore(database) as server:
         target = entry_target("statestore", server, "progress", "PUT", tasks=VIEWERS)
         cookies = sessions(server, VIEWERS)
         measure_one(target, connections=8, seconds=1)
