@@ -5,12 +5,10 @@ Everything else is answered by the WSGI application, in threads. Programs are se
 
 import asyncio
 import io
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -29,11 +27,6 @@ PART: Final = 64 * 1024  # bytes that are sent at once
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="page")
 _one_thread = ThreadPoolExecutor(1, thread_name_prefix="look-up")
 watcher.seldom = 0.85  # seconds: whoever writes has processes of their own
-
-# Each stream has a file descriptor, and out of them the server could take nobody any more.
-_, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-with suppress(ValueError, OSError):  # where no process may have so many
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
 
 
 async def application(scope: Any, receive: Receive, send: Send) -> None:

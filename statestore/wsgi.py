@@ -4,6 +4,8 @@ A task that calls the application in its own process loads that alone: what live
 """
 
 import gc
+import resource
+from contextlib import suppress
 
 from statestore.application import application
 
@@ -13,3 +15,8 @@ __all__ = ["application"]
 # time.
 gc.collect()
 gc.freeze()
+
+# Each client holds a file descriptor, and out of them the server could take nobody any more.
+_, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+with suppress(ValueError, OSError):  # where no process may have so many
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))

@@ -27,13 +27,7 @@ call_command("create_api_token", "tests", rights="{ALL_RIGHTS}", skip_checks=Fal
 """  # in one process: to start Django takes longer than to do it
 _SERVED = {
     "wsgi": ["statestore.wsgi:application"],
-    "asginl": [
-        "--backpressure",
-        "5000",
-        "--workers-kill-timeout",
-        "2",
-        "statestore.asgi:application",
-    ],
+    "asginl": ["--workers-kill-timeout", "2", "statestore.asgi:application"],
 }
 
 
@@ -87,6 +81,8 @@ class Server:
             "127.0.0.1",
             "--port",
             str(self.port),
+            "--backpressure",
+            "5000",
         ]
         if self._interface == "wsgi":
             granian += ["--blocking-threads", str(self._threads)]

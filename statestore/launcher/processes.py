@@ -47,8 +47,10 @@ stdout_logfile_backups = 2
 
 
 def web_command(port: int) -> list[str]:
-    """The web server."""
+    """The web server. Each task that reports keeps a connection open, and granian takes 1,024 unless told
+    otherwise: further ones would wait for ever."""
     options = "--interface wsgi --workers 1 --blocking-threads 4 --workers-kill-timeout 5"
+    options += " --backpressure 5000"
     options += f" --host 127.0.0.1 --port {port}"
     return [sys.executable, "-m", "granian", *options.split(), "statestore.wsgi:application"]
 
