@@ -70,6 +70,8 @@ def main(quick: bool = False) -> None:
                 rounds=rounds,
             )
             _show(name, found, large)
+        for server in servers.values():
+            server.manage("sweep_expired")  # what has expired meanwhile, as beat does every minute
         for name, path in _PAGES:
             found = measure(
                 [
