@@ -17,6 +17,8 @@ gc.collect()
 gc.freeze()
 
 # Each client holds a file descriptor, and out of them the server could take nobody any more.
-_, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-with suppress(ValueError, OSError):  # where no process may have so many
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+_wanted = 65_536 if _hard == resource.RLIM_INFINITY else min(_hard, 65_536)
+if _soft != resource.RLIM_INFINITY and _soft < _wanted:
+    with suppress(ValueError, OSError):  # where no process may have so many
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_wanted, _hard))

@@ -25,6 +25,7 @@ django.setup()
 call_command("migrate", verbosity=0)
 call_command("create_api_token", "tests", rights="{ALL_RIGHTS}", skip_checks=False)
 """  # in one process: to start Django takes longer than to do it
+CONNECTIONS = 5000  # that a web process takes, as README starts it
 _SERVED = {
     "wsgi": ["statestore.wsgi:application"],
     "asginl": ["--workers-kill-timeout", "2", "statestore.asgi:application"],
@@ -82,7 +83,7 @@ class Server:
             "--port",
             str(self.port),
             "--backpressure",
-            "5000",
+            str(CONNECTIONS),
         ]
         if self._interface == "wsgi":
             granian += ["--blocking-threads", str(self._threads)]

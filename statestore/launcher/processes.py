@@ -48,7 +48,7 @@ stdout_logfile_backups = 2
 
 def web_command(port: int) -> list[str]:
     """The web server. Each task that reports keeps a connection open, and granian takes 1,024 unless told
-    otherwise: further ones would wait for ever."""
+    otherwise: further ones wait until one closes."""
     options = "--interface wsgi --workers 1 --blocking-threads 4 --workers-kill-timeout 5"
     options += " --backpressure 5000"
     options += f" --host 127.0.0.1 --port {port}"
