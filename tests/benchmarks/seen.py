@@ -1,6 +1,6 @@
-"""1,000 people who look at Live, all on one web process: how soon they see a write, and what they cost.
+"""1,000 people who look at Live: how soon they see a write, and what they cost.
 
-By polls they ask the process that takes the writes; pushes come from another one, as they are deployed.
+By polls they ask the web processes that take the writes; pushes come from one of its own, as it is deployed.
 """
 
 import random
