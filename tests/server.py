@@ -84,6 +84,7 @@ class Server:
             str(self.port),
             "--backpressure",
             str(CONNECTIONS),
+            "--respawn-failed-workers",
         ]
         if self._interface == "wsgi":
             granian += ["--blocking-threads", str(self._threads)]

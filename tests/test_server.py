@@ -1,12 +1,16 @@
 """The `server` fixture: a real web server that tests may stop, kill and start."""
 
 import json
+import os
 import re
 import resource
+import signal
 import socket
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -59,12 +63,28 @@ def test_a_thousand_clients_keep_their_connections(few_files: None, server: Serv
         assert clients[0].recv(4096).startswith(b"HTTP/1.1 200 OK")
 
 
+@pytest.mark.slow
+def test_a_web_process_that_is_killed_is_replaced(server: Server) -> None:
+    (worker,) = _web_processes(server)
+    os.kill(worker, signal.SIGKILL)
+    until = time.monotonic() + 30
+    while not (answers(server.url) and worker not in _web_processes(server)):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    assert health(server) == {"status": "ok"}
+
+
+def _web_processes(server: Server) -> list[int]:
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children")
+    return [int(number) for number in children.read_text().split()]
+
+
 def test_readme_and_launcher_take_as_many_clients() -> None:
     taken = f"--backpressure {CONNECTIONS}"
     assert taken in " ".join(web_command(8000))
     servers = re.findall(r"^granian .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert servers
-    assert all(taken in command for command in servers)
+    assert all(f"{taken} --respawn-failed-workers" in command for command in servers)
 
 
 @pytest.mark.slow

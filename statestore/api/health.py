@@ -101,4 +101,6 @@ class NothingHere(ApiView):
     def initial(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         """Refuse."""
         super().initial(request)
-        raise NotFoundError("There is nothing at this path of the API.")
+        raise NotFoundError(
+            "There is nothing at this path of the API: /api/v2/docs tells what there is."
+        )
