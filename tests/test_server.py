@@ -5,11 +5,11 @@ import os
 import re
 import resource
 import signal
-import socket
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -51,16 +51,14 @@ def test_a_thousand_clients_keep_their_connections(few_files: None, server: Serv
     server.restart()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (CLIENTS + SPARE, hard))  # for the clients
-    asked = b"GET /api/v2/healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     with ExitStack() as stack:
-        clients = []
-        for _ in range(CLIENTS):
-            client = socket.create_connection(("127.0.0.1", server.port), timeout=10)
-            clients.append(stack.enter_context(client))
-            client.sendall(asked)
-            assert client.recv(4096).startswith(b"HTTP/1.1 200 OK")
-        clients[0].sendall(asked)
-        assert clients[0].recv(4096).startswith(b"HTTP/1.1 200 OK")
+        clients = [HTTPConnection("127.0.0.1", server.port, timeout=10) for _ in range(CLIENTS)]
+        for client in (*clients, clients[0]):
+            stack.callback(client.close)
+            client.request("GET", "/api/v2/healthz")
+            answer = client.getresponse()
+            assert (answer.status, json.load(answer)) == (200, {"status": "ok"})
+            assert client.sock is not None  # the server keeps it
 
 
 @pytest.mark.slow
